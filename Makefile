@@ -1,0 +1,60 @@
+# alphabar: `make demo` and `make test` do all the set-up that they need.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+# CPU-only torch from PyTorch's own index: make demo TORCH_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+TORCH_ARGS ?=
+
+BIN := $(VENV)/bin
+RUN := demo/ddpm_digits
+
+.PHONY: demo test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.core
+	$(BIN)/alphabar train ddpm_digits --run $(RUN)
+	$(BIN)/alphabar sample $(RUN) --num 64 --out demo/samples
+	@echo
+	@echo "digits that the model made up   demo/samples/grid.png"
+	@echo "how noise became digits         demo/samples/film.gif"
+	@echo "the loss while it learned       $(RUN)/loss.png"
+	@echo
+	@echo "next, on a folder of your own images:"
+	@echo "  $(BIN)/alphabar data inspect PHOTOS"
+	@echo "  $(BIN)/alphabar train ddpm_fashion_mnist --data PHOTOS data.image_size=32 data.resize=crop data.channels=3"
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.interop
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_diffusers.py
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# torch comes first and is then held fixed, so that no other package trades it for another build.
+$(VENV)/.torch: constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "alphabar needs Python 3.11 or newer"'
+	$(PYTHON) -m venv $(VENV) || { echo "the venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check $(TORCH_ARGS) "$(TORCH)"
+	$(BIN)/python -c 'import torch; print("torch==" + torch.__version__.split("+")[0])' > $@
+
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -c $(VENV)/.torch
+
+$(VENV)/.core: $(VENV)/.torch pyproject.toml
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml
+	$(INSTALL) -e '.[dev,interop]'
+	touch $@ $(VENV)/.core
+
+$(VENV)/.interop: $(VENV)/.torch pyproject.toml
+	$(INSTALL) -e '.[interop]'
+	touch $@ $(VENV)/.core

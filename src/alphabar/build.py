@@ -1,0 +1,128 @@
+"""Config -> objects: the only module that knows every name."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import nn
+
+from alphabar import config as c
+from alphabar import data, diffusion, networks
+from alphabar.errors import AlphabarError
+from alphabar.registry import look_up
+
+
+@contextmanager
+def _blame(section: str) -> Iterator[None]:
+    """A ValueError of the pure modules, which know no config, becomes the user's sentence, with the section to mend."""
+    try:
+        yield
+    except AlphabarError:
+        raise
+    except ValueError as error:
+        raise AlphabarError(f"[{section}] {error}") from None
+
+
+def image_set(config: c.Config) -> data.ImageSet:
+    """The images of the [data] section, as uint8 in memory."""
+    section = config.data
+    options = data.DataOptions(
+        path=section.path,
+        data_root=section.root,
+        split=section.split,
+        image_size=section.image_size,
+        channels=section.channels,
+        resize=section.resize,
+        background=section.background,
+    )
+    return data.load(section.name, options)
+
+
+def image_facts(images: data.ImageSet) -> c.ImageFacts:
+    """What a network and its checkpoints need to know of them."""
+    names = images.class_names if images.num_classes else ()
+    return c.ImageFacts(shape=images.shape, class_names=names, fingerprint=images.fingerprint())
+
+
+def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
+    """The network of the [network] section for images like these, initialised from torch's default generator."""
+    section, (channels, height, width) = config.network, facts.shape
+    if section.class_conditional and not facts.class_names:
+        raise AlphabarError(
+            "[network] class_conditional = true needs labelled images, and these have no classes; "
+            "put each class into a sub-folder of its own, or set network.class_conditional=false."
+        )
+    learned = diffusion.VARIANCES[config.diffusion.variance].learned
+    with _blame("network"):
+        return look_up(networks.NETWORKS, section.name, "network")(
+            image_size=(height, width),
+            in_channels=channels,
+            out_channels=2 * channels if learned else channels,
+            channels=section.channels,
+            channel_mult=section.channel_mult,
+            num_blocks=section.num_blocks,
+            attention_resolutions=section.attention_resolutions,
+            dropout=section.dropout,
+            num_classes=len(facts.class_names) if section.class_conditional else None,
+            gradient_checkpointing=section.gradient_checkpointing,
+            style=look_up(networks.PRESETS, section.preset, "network preset"),
+        )
+
+
+def denoiser(config: c.Config, network: diffusion.Network) -> diffusion.Denoiser:
+    """The network, read as the [diffusion] section says."""
+    section = config.diffusion
+    with _blame("diffusion"):
+        return diffusion.Denoiser(
+            network=network,
+            schedule=look_up(diffusion.SCHEDULES, section.schedule, "noise schedule")(section.steps),
+            parameterization=look_up(diffusion.PARAMETERIZATIONS, section.parameterization, "parameterization"),
+            variance=look_up(diffusion.VARIANCES, section.variance, "reverse variance"),
+            time_scale=section.time_scale,
+            x0_transform=look_up(diffusion.X0_TRANSFORMS, section.x0_transform, "x0 transform"),
+        )
+
+
+def on_device(denoiser: diffusion.Denoiser, device: torch.device) -> diffusion.Denoiser:
+    """The denoiser with its tables on `device`, for steps t that live there."""
+    return replace(denoiser, schedule=denoiser.schedule.to(device))
+
+
+def objective(config: c.Config) -> diffusion.Objective:
+    """What [diffusion] trains on."""
+    with _blame("diffusion"):
+        return diffusion.Objective(config.diffusion.objective)
+
+
+def timestep_sampler(config: c.Config) -> diffusion.TimestepSampler:
+    """How [diffusion] draws t."""
+    make = look_up(diffusion.TIMESTEP_SAMPLERS, config.diffusion.timestep_sampler, "timestep sampler")
+    return make(config.diffusion.steps)
+
+
+def sampler(section: c.Sampling) -> diffusion.Sampler:
+    """The sampler of a [sampling] section."""
+    make: Callable[..., diffusion.Sampler] = look_up(diffusion.SAMPLERS, section.sampler, "sampler")
+    return partial(make, eta=section.eta)() if section.sampler == "ddim" else make()
+
+
+def respaced(denoiser: diffusion.Denoiser, section: c.Sampling) -> diffusion.Denoiser:
+    """The denoiser on the timesteps that a [sampling] section visits."""
+    if section.steps is None:
+        return denoiser
+    with _blame("sampling"):
+        return denoiser.respaced(diffusion.spaced(denoiser.schedule, section.spacing, section.steps))
+
+
+def device(name: str) -> torch.device:
+    """'auto' (CUDA, then MPS, then CPU) or a device of torch's; AlphabarError if it is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        chosen = torch.device(name)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError):
+        raise AlphabarError(f"There is no device '{name}' here; try 'cpu', or leave --device out.") from None
+    return chosen

@@ -1,0 +1,108 @@
+"""`alphabar sample`: pictures from a run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alphabar.cli.console import console
+
+if TYPE_CHECKING:
+    import torch
+
+    from alphabar.config import Sampling
+    from alphabar.gallery import Film
+    from alphabar.generation import Job
+    from alphabar.run import Model
+
+USUAL_STEPS = {"ddim": 50}
+"""Of samplers that do not want all T."""
+
+
+def sample(
+    run: Annotated[Path, typer.Argument(help="A run directory, or one checkpoint in it.")],
+    num: Annotated[int | None, typer.Option(min=1, help="How many images: seeds 0 to NUM - 1.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Which images: 0-63,100. Image k depends on seed k alone.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm or ddim; the recipe's if left out.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Network calls per image, up to T.")] = None,
+    spacing: Annotated[str | None, typer.Option(help="Which timesteps: uniform, trailing, leading, quadratic.")] = None,
+    eta: Annotated[float | None, typer.Option(help="DDIM's noise: 0 none, 1 as much as DDPM.")] = None,
+    label: Annotated[int | None, typer.Option("--class", help="The class to draw, if the model knows classes.")] = None,
+    weights: Annotated[str, typer.Option(help="ema, raw, or ema-RATE.")] = "ema",
+    step: Annotated[int | None, typer.Option(help="The checkpoint of this training step; the newest if left out.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images at a time.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to; a folder in the run if left out.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
+) -> None:
+    """Draw images: PNGs, a grid, an .npz, and a film of the reverse process. Nothing about the model is asked again."""
+    from alphabar import build, gallery, generation
+    from alphabar.errors import AlphabarError
+    from alphabar.run import load_model
+
+    if num is not None and seeds is not None:
+        raise AlphabarError("Both --num and --seeds were given; --num N means --seeds 0-(N-1).")
+    chosen = build.device(device)
+    model = load_model(run, weights, chosen, step)
+    asked = {"sampler": sampler, "steps": steps, "spacing": spacing, "eta": eta, "batch_size": batch_size, "num": num}
+    section = _section(model, {key: value for key, value in asked.items() if value is not None})
+    classes = len(model.facts.class_names) if model.config.network.class_conditional else 0
+    wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
+    job = generation.job(wanted, model.facts.shape, classes, label)
+    settings = _settings(run, model, section)
+    folder = out or _run_of(run) / "generated" / "-".join(str(settings[key]) for key in ("sampler", "steps", "weights", "step"))
+    drawn, film = _draw(model, section, job, chosen)
+    gallery.save(folder, drawn, film, job, settings, model.facts.class_names)
+    typer.echo(f"images    {folder}  ({len(job.seeds)} PNGs, samples.npz, settings.json)")
+    typer.echo(f"grid      {folder / 'grid.png'}\nfilm      {folder / 'film.gif'}")
+
+
+def _section(model: "Model", changes: dict[str, Any]) -> "Sampling":
+    """The recipe's [sampling] with what was asked; a sampler other than the recipe's comes with its own step count."""
+    from alphabar import config
+
+    settings = model.config.model_dump(mode="json")
+    if changes.get("sampler", model.config.sampling.sampler) != model.config.sampling.sampler:
+        usual = USUAL_STEPS.get(changes["sampler"])
+        changes = {"steps": usual and min(usual, model.config.diffusion.steps)} | changes
+    settings["sampling"] |= changes
+    return config.parse(settings).sampling
+
+
+def _settings(run: Path, model: "Model", section: "Sampling") -> dict[str, Any]:
+    import alphabar
+
+    return {
+        "alphabar": alphabar.__version__,
+        "run": str(run),
+        "step": model.step,
+        "weights": model.weights,
+        "sampler": section.sampler,
+        "steps": section.steps or model.config.diffusion.steps,
+        "spacing": section.spacing,
+        "eta": section.eta if section.sampler == "ddim" else None,
+        "x0_transform": model.config.diffusion.x0_transform,
+    }
+
+
+def _run_of(path: Path) -> Path:
+    """The run directory that `path` is, or that the checkpoint `path` lies in."""
+    return path.parent.parent if (path / "manifest.json").exists() else path
+
+
+def _draw(model: "Model", section: "Sampling", job: "Job", device: "torch.device") -> "tuple[torch.Tensor, Film]":
+    import torch
+    from rich.progress import track
+
+    from alphabar import build, gallery, generation, images
+
+    denoiser, sampler = build.respaced(model.denoiser, section), build.sampler(section)
+    steps = denoiser.schedule.T
+    batches = list(job.batches(section.batch_size))
+    film, finished = gallery.Film(steps), []
+    moves = ((batch, step) for batch in batches for step in generation.denoise(denoiser, sampler, batch, device))
+    for batch, step in track(moves, "sampling", total=len(batches) * steps, console=console()):
+        if batch is batches[0]:
+            film.watch(step)
+        if step.t == 0:
+            finished.append(images.to_uint8(step.x).cpu())
+    return torch.cat(finished), film

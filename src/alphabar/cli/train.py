@@ -1,0 +1,63 @@
+"""`alphabar train`: a recipe, a folder of images, a run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alphabar.cli.console import console
+
+if TYPE_CHECKING:
+    from alphabar.config import Config
+
+INTERRUPTED = 4
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A name from `alphabar recipes`, or a .toml file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, as training.batch_size=64.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Train on your own: a folder of images, or a file.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Where a published data set's files lie.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE if left out.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build all, take one step, write nothing.")] = False,
+) -> None:
+    """Train a model; the same command again goes on where it stopped.
+
+    The run directory is self-contained: `alphabar sample` needs nothing else.
+    """
+    config = _config(recipe, overrides or [], data, data_root)
+
+    from alphabar import build, training
+
+    chosen = build.device(device)
+    if dry_run:
+        for line in training.dry_run(config, chosen):
+            typer.echo(line)
+        return
+    path = run or Path("runs") / Path(recipe).stem
+    finished = training.train(config, path, chosen, console())
+    again = "" if finished else "interrupted and saved; the same command goes on from here\n"
+    typer.echo(f"{again}run         {path}\nsamples     {path / 'samples'}\nloss curve  {path / 'loss.png'}")
+    typer.echo(f"weights     {path / 'checkpoints'}\nnext        alphabar sample {path}")
+    if not finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _config(recipe: str, overrides: list[str], data: Path | None, data_root: Path | None) -> "Config":
+    from alphabar import config
+
+    if data is not None:
+        from alphabar.data import detect
+
+        overrides = [f"data.name={detect(data)}", f"data.path={_toml(data)}", *overrides]
+    if data_root is not None:
+        overrides = [f"data.root={_toml(data_root)}", *overrides]
+    return config.load(recipe, overrides)
+
+
+def _toml(path: Path) -> str:
+    """A path as a TOML string, so that '8' or 'true' stays a path."""
+    import json
+
+    return json.dumps(str(path))

@@ -1,0 +1,279 @@
+"""A run, described: typed sections, read from a recipe (TOML) and overridden one `section.key=value` at a time.
+
+Nothing here imports torch, so that a mistake is answered at once. The names offered by the `Literal`s are the keys of
+the registries; a test holds the two equal.
+"""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from alphabar.errors import AlphabarError
+from alphabar.registry import unknown
+
+
+def _none(value: object) -> object:
+    return None if value == "none" else value
+
+
+OptionalInt = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none)]
+OptionalFloat = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_none)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_none)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Level = Annotated[int, Field(ge=0, le=255)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _square(value: object) -> object:
+    value = _none(value)
+    if isinstance(value, str) and "x" in value:
+        return value.split("x")
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class Data(Section):
+    """The images: which, from where, at what size."""
+
+    name: Literal["digits", "mnist", "fashion_mnist", "cifar10", "idx", "folder", "npz"] = "digits"
+    path: OptionalPath = None
+    """A folder or file of one's own."""
+    root: OptionalPath = None
+    """Where the files of a published data set lie, if not in the cache."""
+    split: Literal["train", "test"] = "train"
+    image_size: Annotated[tuple[Positive, Positive] | None, BeforeValidator(_square)] = None
+    """(height, width), or one number for both; as the images are, if none."""
+    channels: Annotated[Literal[1, 3, 4] | None, BeforeValidator(_none)] = None
+    """1 grey, 3 RGB, 4 RGBA; if none, 1 when every image is grey, else 3."""
+    resize: Literal["none", "crop", "pad", "stretch"] = "none"
+    background: tuple[Level, Level, Level] = (0, 0, 0)
+    """RGB behind transparent pixels and around padded images."""
+    horizontal_flip: bool = False
+
+
+class Network(Section):
+    """The U-Net (fact sheet §2)."""
+
+    name: Literal["unet"] = "unet"
+    preset: Literal["ddpm", "iddpm"] = "ddpm"
+    channels: Positive = 128
+    channel_mult: tuple[Positive, ...] = (1, 2, 2, 2)
+    num_blocks: Positive = 2
+    attention_resolutions: tuple[Positive, ...] = (16,)
+    dropout: Rate = 0.0
+    class_conditional: bool = False
+    gradient_checkpointing: bool = False
+
+
+class Diffusion(Section):
+    """The chain and what the network says about it."""
+
+    steps: Positive = 1000
+    """T."""
+    schedule: Literal[
+        "linear", "linear_raw", "quadratic", "constant", "jsd", "warmup10", "warmup50", "sigmoid", "cosine"
+    ] = "linear"
+    parameterization: Literal["eps", "x0", "mu", "v"] = "eps"
+    variance: Literal["fixed_small", "fixed_large"] = "fixed_large"
+    x0_transform: Literal["none", "clip", "dynamic"] = "clip"
+    time_scale: Annotated[float, Field(gt=0)] = 1.0
+    objective: Literal["simple"] = "simple"
+    timestep_sampler: Literal["uniform"] = "uniform"
+
+
+class Optimizer(Section):
+    """Adam, and how its learning rate moves."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    betas: tuple[Rate, Rate] = (0.9, 0.999)
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled (AdamW) if positive."""
+    warmup_steps: Count = 0
+    decay: Literal["constant", "cosine", "linear"] = "constant"
+    clip_norm: OptionalFloat = 1.0
+    """The largest global gradient norm."""
+
+
+class Training(Section):
+    """How long, in what pieces, and what is kept. The first of steps, images, epochs and minutes to be reached ends it."""
+
+    steps: OptionalInt = None
+    images: OptionalInt = None
+    epochs: OptionalFloat = None
+    minutes: OptionalFloat = None
+    batch_size: Positive = 128
+    micro_batch_size: OptionalInt = None
+    """Images per forward pass, if the batch does not fit; gradients are averaged."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of the network's forward pass; everything else stays in float32."""
+    ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)
+    """The first is the one that samples are drawn from."""
+    log_every: Positive = 100
+    sample_every: Count = 5000
+    """0: only at the end."""
+    checkpoint_every: Positive = 5000
+    keep_checkpoints: Positive = 3
+
+    @model_validator(mode="after")
+    def _stops(self) -> "Training":
+        if not any((self.steps, self.images, self.epochs, self.minutes)):
+            raise ValueError("Training never ends: set training.steps, .images, .epochs or .minutes")
+        return self
+
+
+class Sampling(Section):
+    """How images are drawn, unless `alphabar sample` is told otherwise."""
+
+    sampler: Literal["ddpm", "ddim"] = "ddpm"
+    steps: OptionalInt = None
+    """All T if none."""
+    spacing: Literal["uniform", "trailing", "leading", "quadratic"] = "uniform"
+    eta: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """DDIM only."""
+    num: Positive = 64
+    batch_size: Positive = 64
+
+
+class Config(Section):
+    """All of a run."""
+
+    data: Data = Data()
+    network: Network = Network()
+    diffusion: Diffusion = Diffusion()
+    optimizer: Optimizer = Optimizer()
+    training: Training
+    sampling: Sampling = Sampling()
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Config":
+        steps, T = self.sampling.steps, self.diffusion.steps  # noqa: N806
+        if steps is not None and steps > T:
+            raise ValueError(f"The chain has {T} steps (diffusion.steps), so sampling.steps must lie in 1..{T}; got {steps}")
+        if self.optimizer.decay != "constant" and not any(
+            (self.training.steps, self.training.images, self.training.epochs)
+        ):
+            raise ValueError(
+                f"A learning rate with optimizer.decay '{self.optimizer.decay}' needs to know the length of the run: "
+                "set training.steps, .images or .epochs"
+            )
+        return self
+
+
+class ImageFacts(Section):
+    """What the data decided about the network: kept with the config in every checkpoint."""
+
+    shape: tuple[Positive, Positive, Positive]
+    """(C, H, W)."""
+    class_names: tuple[str, ...]
+    """Of the labels; empty without labels."""
+    fingerprint: str
+    """sha256 of the images and labels."""
+
+
+FREE_TO_CHANGE = {
+    "data.path", "data.root", "training.steps", "training.images", "training.epochs", "training.minutes",
+    "training.micro_batch_size", "training.log_every", "training.sample_every", "training.checkpoint_every",
+    "training.keep_checkpoints", "sampling",
+}  # fmt: skip
+"""Settings that a resumed run may give anew; any other would make it a different run."""
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that ship with the package, by name."""
+    folder = Path(str(resources.files("alphabar") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(recipe: str, overrides: Sequence[str] = ()) -> Config:
+    """The recipe of that name, or the TOML file at that path, with `section.key=value` overrides applied in order."""
+    return parse(merge(_read(recipe), overrides))
+
+
+def parse(settings: dict[str, Any]) -> Config:
+    """Settings by section -> Config; AlphabarError names the setting, its value and what would be right."""
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        raise AlphabarError("\n".join(_sentences(error))) from None
+
+
+def merge(settings: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """`settings` with each 'section.key=value' put in; the value is read as TOML, or as it stands if it is not TOML."""
+    merged = {name: dict(section) if isinstance(section, dict) else section for name, section in settings.items()}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        section, dot, name = key.partition(".")
+        if not (equals and dot and name):
+            raise AlphabarError(f"'{override}' is not an override; write section.key=value, as training.batch_size=64.")
+        if section not in Config.model_fields:
+            raise AlphabarError(unknown("section", section, Config.model_fields))
+        merged.setdefault(section, {})[name] = _value(text)
+    return merged
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """The settings in which `new` is another run than `old`, as 'key: old -> new'."""
+    before, after = _flat(old), _flat(new)
+    return [
+        f"{key}: {before[key]} -> {after[key]}"
+        for key in after
+        if before[key] != after[key] and not {key, key.split(".")[0]} & FREE_TO_CHANGE
+    ]
+
+
+def _flat(config: Config) -> dict[str, object]:
+    sections = config.model_dump(mode="json")
+    return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
+
+
+def _read(recipe: str) -> dict[str, Any]:
+    path = Path(recipe) if recipe.endswith(".toml") else recipes().get(recipe)
+    if path is None:
+        raise AlphabarError(unknown("recipe", recipe, recipes()) + " A path to a .toml file will do too.")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise AlphabarError(f"The recipe {path} is not valid TOML: {error}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AlphabarError(f"The recipe {path} cannot be read: {error}.") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [_sentence(item) for item in error.errors(include_url=False)]
+
+
+def _sentence(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("function-", "constrained-")))
+    if item["type"] == "extra_forbidden":
+        *section, name = (str(part) for part in item["loc"])
+        model = Config.model_fields[section[0]].annotation if section else Config
+        assert isinstance(model, type) and issubclass(model, Section)
+        return unknown(f"option in [{section[0]}]" if section else "section", name, model.model_fields)
+    if item["type"] == "literal_error" and isinstance(item["input"], str):
+        choices = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return unknown(where, item["input"], choices)
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error":
+        return message + "."
+    if item["type"] == "missing":
+        return f"{where} is missing from the recipe."
+    return f"{where} is {item['input']!r}; {message[0].lower() + message[1:]}."

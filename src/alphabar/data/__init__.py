@@ -1,0 +1,20 @@
+"""Data sets: every source is a function DataOptions -> ImageSet, listed by name in DATASETS."""
+
+from alphabar.data.image_set import Batch, ImageSet
+from alphabar.data.inspection import Report, inspect
+from alphabar.data.options import DataOptions
+from alphabar.data.sources import DATASETS, Source, detect, load
+from alphabar.data.stream import ShuffledStream
+
+__all__ = [
+    "DATASETS",
+    "Batch",
+    "DataOptions",
+    "ImageSet",
+    "Report",
+    "ShuffledStream",
+    "Source",
+    "detect",
+    "inspect",
+    "load",
+]

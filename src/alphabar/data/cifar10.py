@@ -1,0 +1,152 @@
+"""CIFAR-10: 50,000 + 10,000 RGB images of 32x32 in ten classes (Krizhevsky 2009), from its "python version"."""
+
+import hashlib
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from alphabar.data.download import download
+from alphabar.data.files import UnreadableError, cache_folder, exists, open_regular, places, shown
+from alphabar.data.fit import Pixels, fitted
+from alphabar.data.image_set import ImageSet
+from alphabar.data.memory import check_bytes
+from alphabar.data.options import DataOptions
+from alphabar.data.unpickle import unpickle
+from alphabar.errors import AlphabarError
+
+FOLDER = "cifar-10-batches-py"
+ARCHIVE = "cifar-10-python.tar.gz"
+URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+_META = "batches.meta"
+_ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+_MD5 = {  # as published with the data set
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+
+
+def cifar10(options: DataOptions) -> ImageSet:
+    """60,000 small photographs, 32x32, RGB (Krizhevsky).
+
+    From `path`, a folder or archive of such batches, or from the usual places, checksums verified.
+    """
+    source = options.path if options.path is not None else _published(options)
+    batches = _batches(source)
+    names = sorted(batches) if options.path is not None else _MD5
+    wanted = [name for name in names if name.startswith("data_batch_" if options.split == "train" else "test_batch")]
+    if options.path is None:
+        for name in wanted:
+            _verify(source, name, batches.get(name, b""))
+    if not wanted:
+        raise UnreadableError(source, f"it has no CIFAR-10 batch for split '{options.split}'")
+    parts = [_parsed(source, name, batches[name]) for name in wanted]
+    images, labels = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    return ImageSet(
+        name="cifar10",
+        images=fitted(images, options, shown(source)),
+        labels=torch.from_numpy(labels),
+        class_names=_class_names(source, batches) if options.path is not None else CLASSES,
+        source=shown(source),
+    )
+
+
+def holds_cifar10(path: Path) -> Path | None:
+    """The folder or archive of CIFAR-10 that `path` is, or that lies in it."""
+    if path.name.endswith((".tar.gz", ".tgz")):
+        return path
+    candidates = (path / "data_batch_1", path / FOLDER / "data_batch_1", path / ARCHIVE)
+    found = next((candidate for candidate in candidates if exists(candidate)), None)
+    return found if found is None or found.name == ARCHIVE else found.parent
+
+
+def _published(options: DataOptions) -> Path:
+    folders = places("cifar10", options)
+    found = next((source for source in map(holds_cifar10, folders) if source is not None), None)
+    if found is not None:
+        return found
+    target = cache_folder("cifar10") / ARCHIVE
+    try:
+        if not options.download:
+            raise AlphabarError(f"{ARCHIVE} is not here, and data.download=false.")
+        download([URL], target, _verify_archive)
+    except AlphabarError as error:
+        looked = ", ".join(shown(folder) for folder in folders)
+        raise AlphabarError(f"{error} Looked in {looked}; put {URL} into one of these.") from error
+    return target
+
+
+def _batches(source: Path) -> dict[str, bytes]:
+    """File name -> bytes of the batches in a folder or an archive; nothing is unpacked to the disk."""
+    source = holds_cifar10(source) or source
+    if source.is_dir():
+        paths = [path for path in sorted(source.iterdir()) if _is_batch(path.name)]
+        return {path.name: _contents(path) for path in paths}
+    with open_regular(source) as file:
+        try:
+            with tarfile.open(fileobj=file, mode="r:gz") as archive:
+                batches = {}
+                for member in archive:
+                    name = member.name.rpartition("/")[2]
+                    if member.isfile() and _is_batch(name) and (content := archive.extractfile(member)):
+                        check_bytes(shown(source), member.size)
+                        batches[name] = content.read()
+                return batches
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise UnreadableError(source, f"it is not a whole .tar.gz archive ({error})") from error
+
+
+def _is_batch(name: str) -> bool:
+    return name.startswith("data_batch_") or name in ("test_batch", _META)
+
+
+def _contents(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
+
+
+def _verify(source: Path, name: str, content: bytes) -> None:
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != _MD5[name]:
+        raise UnreadableError(source, f"its {name} has md5 {found[:12]}..., the published one {_MD5[name][:12]}...")
+
+
+def _verify_archive(path: Path) -> None:
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != _ARCHIVE_SHA256:
+            raise UnreadableError(path, "it does not have the published sha256")
+
+
+def _parsed(source: Path, name: str, content: bytes) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """uint8 (N, 32, 32, 3) and labels (N,) of one batch; rows are stored as 1024 reds, greens and blues."""
+    record = _record(source, name, content)
+    data, labels = record.get("data"), record.get("labels")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
+        raise UnreadableError(source, f"the 'data' of its {name} are not uint8 (N, 3072)")
+    if not isinstance(labels, list) or len(labels) != len(data) or not all(type(k) is int for k in labels):
+        raise UnreadableError(source, f"the 'labels' of its {name} are not a list of {len(data)} whole numbers")
+    return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), np.array(labels, np.int64)
+
+
+def _class_names(source: Path, batches: dict[str, bytes]) -> tuple[str, ...]:
+    names = _record(source, _META, batches[_META]).get("label_names") if _META in batches else None
+    if not isinstance(names, list):
+        return CLASSES
+    return tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names)
+
+
+def _record(source: Path, name: str, content: bytes) -> dict[str, Any]:
+    try:
+        return unpickle(content)
+    except AlphabarError as error:
+        raise UnreadableError(source, f"its {name} is refused: {error}") from error

@@ -1,0 +1,45 @@
+"""Fetching a published file into the user's cache: checked before it gets its name, so a half of it is never found."""
+
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from alphabar.data.progress import progress
+from alphabar.errors import AlphabarError
+from alphabar.images import atomic_file
+
+_TIMEOUT = 20.0  # seconds without a byte
+_CHUNK = 1 << 16
+
+
+def download(urls: Sequence[str], target: Path, check: Callable[[Path], object]) -> None:
+    """The first of `urls` that answers and passes `check` (which raises AlphabarError) becomes `target`.
+
+    Raises AlphabarError that says why each of them failed.
+    """
+    failures = []
+    for url in urls:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(target) as file:
+                for chunk in _chunks(url, target.name):
+                    file.write(chunk)
+                file.flush()
+                check(Path(file.name))
+            return
+        except (AlphabarError, OSError) as error:
+            failures.append(f"{urlsplit(url).hostname}: {error}".rstrip("."))
+    raise AlphabarError(f"{target.name} could not be downloaded ({'; '.join(failures)}).")
+
+
+def _chunks(url: str, label: str) -> Iterator[bytes]:
+    try:
+        request = Request(url, headers={"User-Agent": "alphabar"})
+        with urlopen(request, timeout=_TIMEOUT) as reply, progress(label, reply.length) as advance:
+            while chunk := reply.read(_CHUNK):
+                yield chunk
+                advance(len(chunk))
+    except (OSError, HTTPException) as error:
+        raise AlphabarError(str(getattr(error, "reason", error)) or type(error).__name__) from error

@@ -1,0 +1,84 @@
+"""From images as a source stores them, (N, H, W, C), to the channels and the size that were asked for, (N, C, H, W)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from alphabar.data.memory import check_memory
+from alphabar.data.options import DataOptions, sized
+from alphabar.errors import AlphabarError
+from alphabar.images import RESIZE_RULES, Colour, ResizeRule, Size, in_channels
+
+Pixels = npt.NDArray[np.uint8]
+
+_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # ITU-R 601 in 2^16ths, the very integers that Pillow uses
+_CHUNK = 4096  # images at a time where a wider type is needed on the way
+
+
+def fitted(images: Pixels, options: DataOptions, what: str) -> Tensor:
+    """uint8 (N, H, W, C) -> uint8 (N, C, H, W), contiguous; raises AlphabarError where `options` cannot be met."""
+    channels = options.channels or images.shape[3]
+    size = options.image_size or (images.shape[1], images.shape[2])
+    check_memory(what, len(images), size, channels)
+    images = with_channels(images, channels, options.background, what)
+    images = with_size(images, size, options.resize, options.background, what)
+    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return torch.from_numpy(planes if planes.flags.writeable else planes.copy())
+
+
+def with_channels(images: Pixels, channels: int, background: Colour, what: str) -> Pixels:
+    """Grey -> RGB repeats, RGB -> grey weighs, RGBA -> RGB shows `background`; other channel counts are refused."""
+    have = images.shape[3]
+    if have == channels:
+        return images
+    if {have, channels} - {1, 3, 4}:
+        raise AlphabarError(
+            f"{what} has {have} channels, and no rule makes {channels} of them; leave data.channels unset."
+        )
+    if have == 4:
+        return with_channels(_by_chunks(images, lambda part: _composited(part, background)), channels, background, what)
+    if channels == 1:
+        return _by_chunks(images, lambda part: ((part @ _LUMA + 0x8000) >> 16).astype(np.uint8)[..., None])
+    colour = np.repeat(images, 3, axis=3) if have == 1 else images
+    opaque = np.full((*images.shape[:3], 1), 255, np.uint8)
+    return colour if channels == 3 else np.concatenate([colour, opaque], axis=3)
+
+
+def with_size(images: Pixels, size: Size, rule: str, background: Colour, what: str) -> Pixels:
+    """Every image by the named rule; padding, which moves pixels and computes none, is one copy for the whole set."""
+    height, width = images.shape[1:3]
+    if (height, width) == size:
+        return images
+    if rule == "none":
+        ways = "pad (keeps the pixels, adds a border), crop or stretch"
+        raise AlphabarError(
+            f"{what} has images of {sized((height, width))}, not {sized(size)}: set data.resize to {ways}."
+        )
+    if rule == "pad" and height <= size[0] and width <= size[1]:
+        canvas = np.empty((len(images), *size, images.shape[3]), np.uint8)
+        canvas[:] = in_channels(background, images.shape[3])
+        top, left = (size[0] - height) // 2, (size[1] - width) // 2
+        canvas[:, top : top + height, left : left + width] = images
+        return canvas
+    return np.stack([_resized(image, size, RESIZE_RULES[rule], background) for image in images])
+
+
+def _resized(image: Pixels, size: Size, rule: ResizeRule, background: Colour) -> Pixels:
+    if image.shape[2] in (3, 4):
+        return np.asarray(rule(Image.fromarray(image), size, background))
+    planes = [rule(Image.fromarray(plane), size, background) for plane in image.transpose(2, 0, 1)]
+    return np.stack([np.asarray(plane) for plane in planes], axis=2)
+
+
+def _composited(images: Pixels, background: Colour) -> Pixels:
+    alpha = images[..., 3:].astype(np.uint32)
+    mixed = images[..., :3] * alpha + np.array(background, np.uint32) * (255 - alpha)
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def _by_chunks(images: Pixels, change: Callable[[Pixels], Pixels]) -> Pixels:
+    return np.concatenate([change(images[k : k + _CHUNK]) for k in range(0, len(images), _CHUNK)])

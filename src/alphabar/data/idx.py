@@ -1,0 +1,125 @@
+"""IDX, the format of MNIST and its family: two zero bytes, type, rank, the sizes as big-endian int32, the values."""
+
+import gzip
+import hashlib
+import math
+import re
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from alphabar.data.files import UnreadableError, only_train, open_regular, shown
+from alphabar.data.fit import Pixels, fitted
+from alphabar.data.image_set import ImageSet
+from alphabar.data.memory import check_bytes
+from alphabar.data.options import DataOptions
+from alphabar.errors import AlphabarError
+
+_UINT8 = b"\x00\x00\x08"
+_GZIP = b"\x1f\x8b"
+_IMAGES = re.compile(r"(?P<prefix>.*)images(?P<mark>[-.])idx3-ubyte(?P<gz>\.gz)?")
+_SPLITS = {"train": ("train",), "test": ("t10k", "test")}
+
+
+def read_idx(path: Path, rank: int, sha256: str | None = None) -> Pixels:
+    """The uint8 array of an IDX file, gzipped or not, of that rank; raises UnreadableError with the reason.
+
+    `sha256` is that of the unpacked bytes: packers differ in the headers that they write (Debian strips them).
+    """
+    with open_regular(path) as raw:
+        packed = raw.read(2) == _GZIP
+        raw.seek(0)
+        try:
+            return _parsed(gzip.GzipFile(fileobj=raw) if packed else raw, path, rank, sha256)
+        except (EOFError, zlib.error, OSError) as error:
+            raise UnreadableError(path, f"its data are damaged or end early ({error})") from error
+
+
+def _parsed(file: BinaryIO | gzip.GzipFile, path: Path, rank: int, sha256: str | None) -> Pixels:
+    header = file.read(4 + 4 * rank)
+    if header[:4] != _UINT8 + bytes([rank]) or len(header) < 4 + 4 * rank:
+        expected = (_UINT8 + bytes([rank])).hex(" ")
+        raise UnreadableError(path, f"it is no IDX file of bytes: it begins with {header[:4].hex(' ')}, not {expected}")
+    shape = tuple(np.frombuffer(header, ">u4", offset=4).tolist())
+    check_bytes(shown(path), math.prod(shape))  # a damaged header may promise anything
+    values = bytearray(file.read(math.prod(shape) + 1))
+    if len(values) != math.prod(shape):
+        found = "more" if len(values) > math.prod(shape) else f"only {len(values):,}"
+        raise UnreadableError(path, f"its header promises {math.prod(shape):,} values, and it has {found}")
+    if sha256 is not None:
+        digest = hashlib.sha256(header)
+        digest.update(values)
+        if digest.hexdigest() != sha256:
+            found = f"unpacked it has sha256 {digest.hexdigest()[:12]}..., the published file {sha256[:12]}..."
+            raise UnreadableError(path, f"it is not the published file: {found}")
+    return np.frombuffer(values, np.uint8).reshape(shape)
+
+
+def image_set_from_idx(
+    name: str,
+    images: Pixels,
+    labels: Pixels | None,
+    class_names: tuple[str, ...] | None,
+    source: str,
+    options: DataOptions,
+) -> ImageSet:
+    """An ImageSet of images (N, H, W) and labels (N,); without `class_names` the classes are called "0", "1", ..."""
+    if labels is not None and len(labels) != len(images):
+        raise AlphabarError(
+            f"{source} has {len(images):,} images but {len(labels):,} labels: the files do not belong together."
+        )
+    if labels is not None and class_names is None:
+        class_names = tuple(str(k) for k in range(int(labels.max()) + 1))
+    return ImageSet(
+        name=name,
+        images=fitted(images[..., None], options, source),
+        labels=None if labels is None else torch.from_numpy(labels.astype(np.int64)),
+        class_names=class_names or (),
+        source=source,
+    )
+
+
+def idx_files(folder: Path) -> dict[str, tuple[Path, Path | None]]:
+    """Prefix -> (image file, label file or None) of all "<prefix>images-idx3-ubyte[.gz]" in a folder."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise AlphabarError(f"The folder {shown(folder)} cannot be read: {error.strerror}.") from error
+    found = {}
+    for path in paths:
+        if match := _IMAGES.fullmatch(path.name):
+            stem = f"{match['prefix']}labels{match['mark']}idx1-ubyte"
+            labels = [folder / name for name in (stem, f"{stem}.gz") if (folder / name).is_file()]
+            found[match["prefix"]] = (path, labels[0] if labels else None)
+    return found
+
+
+def idx(options: DataOptions) -> ImageSet:
+    """Your own folder of IDX files, the format of MNIST.
+
+    The split is told by "train", or "t10k" or "test", in the names.
+    """
+    if options.path is None:
+        raise AlphabarError("data.name=idx needs a folder with files like train-images-idx3-ubyte.gz: set data.path.")
+    found = idx_files(options.path)
+    fitting = [prefix for prefix in found if any(mark in prefix for mark in _SPLITS[options.split])]
+    if not fitting and len(found) == 1:
+        only_train(shown(options.path), options)
+        fitting = list(found)
+    if len(fitting) != 1:
+        names = ", ".join(shown(Path(path.name)) for path, _ in found.values()) or "no *images-idx3-ubyte file at all"
+        raise AlphabarError(
+            f"{shown(options.path)} must hold exactly one image file for split '{options.split}'; it holds {names}."
+        )
+    images, labels = found[fitting[0]]
+    return image_set_from_idx(
+        options.path.name,
+        read_idx(images, rank=3),
+        None if labels is None else read_idx(labels, rank=1),
+        None,
+        shown(images),
+        options,
+    )

@@ -1,0 +1,130 @@
+"""What is in a path, before anyone trains on it: every file is decoded once, and what would go wrong is said first."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from alphabar.data.decode import Header, decode, read_header
+from alphabar.data.files import shown
+from alphabar.data.folder import Survey, listed, planned, split_root, surveyed
+from alphabar.data.listing import class_folders
+from alphabar.data.options import DataOptions, sized
+from alphabar.data.sources import DATASETS, detect
+from alphabar.errors import AlphabarError
+from alphabar.images import Size
+
+_MULTIPLE = 8  # a U-Net that halves the size three times needs this
+_MODEST = 64  # the largest side to suggest: the cost of training grows with its square
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `inspect` found. `problem` is why it could not be loaded with the options given, None if it could."""
+
+    kind: str  # a key of DATASETS
+    source: str
+    found: int
+    skipped: tuple[tuple[str, str], ...]  # (name, reason)
+    sizes: Mapping[Size, int]
+    modes: Mapping[str, int]
+    classes: Mapping[str, int]
+    notes: Mapping[str, int]
+    memory: int | None  # bytes once loaded; None where the problem is the size itself
+    problem: str | None
+    settings: Mapping[str, str]  # the data.* settings to train with
+
+    @property
+    def loaded(self) -> int:
+        """How many images are usable."""
+        return self.found - len(self.skipped)
+
+
+def inspect(path: Path, options: DataOptions) -> Report:
+    """Reads all of `path` as its kind demands; raises AlphabarError if there is nothing usable in it."""
+    options = replace(options, path=path)
+    kind = detect(path)
+    return _inspect_folder(options) if kind == "folder" else _inspect_arrays(kind, options)
+
+
+def suggested(sizes: Mapping[Size, int], channels: int, options: DataOptions) -> dict[str, str]:
+    """Settings under which images of these sizes can be trained on: kept if they can be, else padded or cropped."""
+    if options.image_size is not None and (options.resize != "none" or set(sizes) == {options.image_size}):
+        size, rule = options.image_size, options.resize
+    elif len(sizes) == 1 and max(max(size) for size in sizes) <= _MODEST:
+        (found,) = sizes
+        size = (-(-found[0] // _MULTIPLE) * _MULTIPLE, -(-found[1] // _MULTIPLE) * _MULTIPLE)
+        rule = "none" if size == found else "pad"
+    else:
+        middle = sorted(min(size) for size in Counter(sizes).elements())[sum(sizes.values()) // 2]
+        side = next((side for side in (64, 32, 16) if side <= middle), 8)
+        size, rule = (side, side), "crop"
+    shape = str(size[0]) if size[0] == size[1] else sized(size)
+    return {"data.image_size": shape, "data.resize": rule, "data.channels": str(channels)}
+
+
+def _inspect_folder(options: DataOptions) -> Report:
+    root = split_root(options)
+    listing = listed(root)
+
+    def look(path: Path) -> Header:
+        header = read_header(path, options.limit_pixels)
+        decode(path, 4, options.background, options.limit_pixels)  # only the pixels tell whether a file is whole
+        return header
+
+    survey = surveyed(root, listing, look)
+    headers = survey.headers.values()
+    sizes = Counter(header.size for header in headers)
+    problem, memory = _trial(survey, options)
+    channels = options.channels or (1 if all(header.grey for header in headers) else 3)
+    labelled = bool(class_folders(listing.images))
+    notes = Counter(note for header in headers for note in header.notes)
+    notes.update({f"other files left out ({suffix})": count for suffix, count in listing.others.items()})
+    return Report(
+        kind="folder",
+        source=shown(root),
+        found=len(headers) + len(survey.skipped),
+        skipped=tuple((shown(item.path), item.reason) for item in survey.skipped),
+        sizes=sizes,
+        modes=Counter(header.mode for header in headers),
+        classes=Counter(shown(Path(path.parts[0])) for path in survey.headers) if labelled else {},
+        notes=notes,
+        memory=memory,
+        problem=problem,
+        settings=suggested(sizes, channels, options),
+    )
+
+
+def _trial(survey: Survey, options: DataOptions) -> tuple[str | None, int | None]:
+    """(what would stop a training run, None), or (None, the bytes that it would keep in memory)."""
+    try:
+        (height, width), channels = planned(survey, options)
+    except AlphabarError as error:
+        return str(error), None
+    return None, len(survey.headers) * channels * height * width
+
+
+def _inspect_arrays(kind: str, options: DataOptions) -> Report:
+    stored = DATASETS[kind](replace(options, image_size=None, resize="none", channels=None))
+    channels, height, width = stored.shape
+    problem, memory = None, stored.images.numel()
+    if options.image_size is not None or options.channels is not None:
+        try:
+            channels, memory = (made := DATASETS[kind](options)).shape[0], made.images.numel()
+        except AlphabarError as error:
+            problem = str(error)
+    classes = {} if stored.labels is None else Counter(stored.class_names[k] for k in stored.labels.tolist())
+    sizes = {(height, width): len(stored)}
+    return Report(
+        kind=kind,
+        source=stored.source,
+        found=len(stored),
+        skipped=(),
+        sizes=sizes,
+        modes={f"{stored.shape[0]} channels": len(stored)},
+        classes=classes,
+        notes={},
+        memory=None if problem else memory,
+        problem=problem,
+        settings=suggested(sizes, channels, options),
+    )

@@ -1,0 +1,91 @@
+"""The mathematics of diffusion models: pure functions over float64 tables, indexed t = 1..T as in the papers."""
+
+from alphabar.diffusion.denoiser import Denoiser, Network, NetworkOutput, Prediction, p_transition
+from alphabar.diffusion.objective import OBJECTIVES, Objective, training_loss
+from alphabar.diffusion.parameterization import (
+    EPS,
+    MU,
+    PARAMETERIZATIONS,
+    X0,
+    Parameterization,
+    V,
+    eps_to_x0,
+    x0_to_eps,
+)
+from alphabar.diffusion.process import Gaussian, Time, q_marginal, q_posterior, q_sample, q_step
+from alphabar.diffusion.samplers import DDIM, SAMPLERS, Ancestral, Noise, Sampler, SeededNoise, Step, reverse_process
+from alphabar.diffusion.schedule import (
+    SCHEDULES,
+    NoiseSchedule,
+    constant,
+    cosine,
+    from_alpha_bar,
+    from_betas,
+    jsd,
+    linear,
+    linear_raw,
+    quadratic,
+    sigmoid,
+    warmup,
+)
+from alphabar.diffusion.spacing import SPACINGS, spaced
+from alphabar.diffusion.thresholding import X0_TRANSFORMS, DynamicThreshold, clip
+from alphabar.diffusion.timesteps import TIMESTEP_SAMPLERS, TimestepSampler, Uniform
+from alphabar.diffusion.variance import FIXED_LARGE, FIXED_SMALL, VARIANCES, ReverseVariance
+
+__all__ = [
+    "DDIM",
+    "EPS",
+    "FIXED_LARGE",
+    "FIXED_SMALL",
+    "MU",
+    "OBJECTIVES",
+    "PARAMETERIZATIONS",
+    "SAMPLERS",
+    "SCHEDULES",
+    "SPACINGS",
+    "TIMESTEP_SAMPLERS",
+    "VARIANCES",
+    "X0",
+    "X0_TRANSFORMS",
+    "Ancestral",
+    "Denoiser",
+    "DynamicThreshold",
+    "Gaussian",
+    "Network",
+    "NetworkOutput",
+    "Noise",
+    "NoiseSchedule",
+    "Objective",
+    "Parameterization",
+    "Prediction",
+    "ReverseVariance",
+    "Sampler",
+    "SeededNoise",
+    "Step",
+    "Time",
+    "TimestepSampler",
+    "Uniform",
+    "V",
+    "clip",
+    "constant",
+    "cosine",
+    "eps_to_x0",
+    "from_alpha_bar",
+    "from_betas",
+    "jsd",
+    "linear",
+    "linear_raw",
+    "p_transition",
+    "q_marginal",
+    "q_posterior",
+    "q_sample",
+    "q_step",
+    "quadratic",
+    "reverse_process",
+    "sigmoid",
+    "spaced",
+    "training_loss",
+    "warmup",
+    "x0_to_eps",
+]

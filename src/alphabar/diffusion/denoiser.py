@@ -1,0 +1,91 @@
+"""The denoiser: a network, and the three choices that give its output a meaning."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from torch import Tensor
+
+from alphabar.diffusion.parameterization import Parameterization, x0_to_eps
+from alphabar.diffusion.process import Gaussian, Time, q_posterior
+from alphabar.diffusion.schedule import NoiseSchedule
+from alphabar.diffusion.thresholding import X0Transform
+from alphabar.diffusion.variance import ReverseVariance
+
+Network = Callable[..., Tensor]
+"""(x_t (B, C, H, W), time (B,)[, y (B,)]) -> (B, C, H, W), or (B, 2C, H, W) if the variance is learned."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkOutput:
+    """One call of the network, split: what the parameterization reads, and what a learned variance reads (or None)."""
+
+    mean: Tensor
+    variance: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a denoiser knows at x_t: x̂_0, the ε̂ that goes with it, and log σ_t² of the reverse step."""
+
+    x0: Tensor
+    eps: Tensor
+    log_var: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """A network read through a schedule, a parameterization and a reverse variance.
+
+    Swap any part with `dataclasses.replace`: EMA weights, another schedule, another clipping.
+    time_scale: multiplies the step that the network is told (1000/T for improved-diffusion's rescaled time).
+    x0_transform: applied to x̂_0 when sampling; training and likelihoods look at the output itself.
+    """
+
+    network: Network
+    schedule: NoiseSchedule
+    parameterization: Parameterization
+    variance: ReverseVariance
+    time_scale: float = 1.0
+    x0_transform: X0Transform | None = None
+
+    def __post_init__(self) -> None:
+        if self.parameterization.name == "eps" and self.schedule.ends_in_pure_noise:
+            raise ValueError(
+                "This schedule ends at ᾱ_T = 0, where the parameterization 'eps' cannot be turned into an image; "
+                "choose 'x0' or 'v'."
+            )
+
+    def __call__(self, x_t: Tensor, t: Time) -> Prediction:
+        """The prediction at x_t (B, C, H, W), step t in 1..T of this denoiser's own (possibly respaced) chain."""
+        return self.interpret(self.output(x_t, t), x_t, t)
+
+    def output(self, x_t: Tensor, t: Time) -> NetworkOutput:
+        """The one place where the network is called."""
+        time = (self.schedule.timesteps[t] - 1) * self.time_scale  # networks count steps from 0
+        out = self.network(x_t, time.to(x_t.device).expand(len(x_t)))
+        if not self.variance.learned:
+            return NetworkOutput(out, None)
+        mean, variance = out.chunk(2, dim=1)
+        return NetworkOutput(mean, variance)
+
+    def interpret(self, output: NetworkOutput, x_t: Tensor, t: Time) -> Prediction:
+        """Output -> (x̂_0, ε̂, log σ²); ε̂ is always the one that belongs to the transformed x̂_0."""
+        x0 = self.parameterization.to_x0(self.schedule, output.mean, x_t, t)
+        if self.x0_transform is not None:
+            x0 = self.x0_transform(x0)
+        eps = x0_to_eps(self.schedule, x0, x_t, t)
+        return Prediction(x0, eps, self.variance.log_var(self.schedule, x_t, t, output.variance))
+
+    def given(self, y: Tensor) -> "Denoiser":
+        """The denoiser of p(x | y), y (B,) int64: labels are bound once, never passed along."""
+        return replace(self, network=partial(self.network, y=y))
+
+    def respaced(self, rows: Sequence[int]) -> "Denoiser":
+        """The denoiser of the chain that visits only `rows`."""
+        return replace(self, schedule=self.schedule.respace(rows))
+
+
+def p_transition(schedule: NoiseSchedule, prediction: Prediction, x_t: Tensor, t: Time) -> Gaussian:
+    """p_θ(x_{t−1} | x_t) = N(μ̃_t(x_t, x̂_0), σ_t² I), DDPM §3.2."""
+    return Gaussian(q_posterior(schedule, prediction.x0, x_t, t).mean, prediction.log_var)

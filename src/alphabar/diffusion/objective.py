@@ -1,0 +1,35 @@
+"""What training minimises."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.process import Time, q_sample
+
+OBJECTIVES = ("simple",)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss by name.
+
+    simple: ‖target − output‖², mean over the pixels; for eps this is L_simple, DDPM Eq. 14.
+    """
+
+    kind: str = "simple"
+
+    def __post_init__(self) -> None:
+        if self.kind not in OBJECTIVES:
+            raise ValueError(f"There is no objective '{self.kind}'; choose one of: {', '.join(OBJECTIVES)}.")
+
+
+def training_loss(denoiser: Denoiser, objective: Objective, x0: Tensor, t: Time, eps: Tensor) -> dict[str, Tensor]:
+    """The loss of each image, (B,), under "loss", and its parts under their own names, in float32 or better.
+
+    x0, eps: (B, C, H, W), never in half precision: bf16 has no σ_t left at small t; t: (B,) int64 in 1..T.
+    """
+    output = denoiser.output(q_sample(denoiser.schedule, x0, t, eps), t)
+    target = denoiser.parameterization.target(denoiser.schedule, x0, eps, t)
+    mse = (target - output.mean.to(target.dtype)).square().flatten(1).mean(1)
+    return {"loss": mse, "mse": mse}

@@ -1,0 +1,68 @@
+"""What the network outputs: the regression target it is trained on, and the way back from its output to x̂_0."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from alphabar.diffusion.process import Time, per_image, posterior_mean_coefficients, q_posterior, q_sample
+from alphabar.diffusion.schedule import NoiseSchedule
+
+
+@dataclass(frozen=True)
+class Parameterization:
+    """A linear reading of (x_0, ε) at step t.
+
+    target(schedule, x0, eps, t): what the network is to output for x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε.
+    to_x0(schedule, output, x_t, t): the x̂_0 that this output means; target's inverse.
+    """
+
+    name: str
+    target: Callable[[NoiseSchedule, Tensor, Tensor, Time], Tensor]
+    to_x0: Callable[[NoiseSchedule, Tensor, Tensor, Time], Tensor]
+
+
+def eps_to_x0(schedule: NoiseSchedule, eps: Tensor, x_t: Tensor, t: Time) -> Tensor:
+    """x̂_0 = (x_t − √(1 − ᾱ_t) ε̂) / √ᾱ_t, DDPM Eq. 4 solved for x_0; infinite where ᾱ_t = 0."""
+    alpha_bar = schedule.alpha_bar[t]
+    return (x_t - per_image((1 - alpha_bar).sqrt(), x_t) * eps) / per_image(alpha_bar.sqrt(), x_t)
+
+
+def x0_to_eps(schedule: NoiseSchedule, x0: Tensor, x_t: Tensor, t: Time) -> Tensor:
+    """ε̂ = (x_t − √ᾱ_t x̂_0) / √(1 − ᾱ_t), DDPM Eq. 4 solved for ε."""
+    alpha_bar = schedule.alpha_bar[t]
+    return (x_t - per_image(alpha_bar.sqrt(), x_t) * x0) / per_image((1 - alpha_bar).sqrt(), x_t)
+
+
+def _mu_target(schedule: NoiseSchedule, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
+    return q_posterior(schedule, x0, q_sample(schedule, x0, t, eps), t).mean
+
+
+def _mu_to_x0(schedule: NoiseSchedule, mu: Tensor, x_t: Tensor, t: Time) -> Tensor:
+    from_x0, from_x_t = posterior_mean_coefficients(schedule, t)
+    return (mu - per_image(from_x_t, x_t) * x_t) / per_image(from_x0, x_t)
+
+
+def _v_target(schedule: NoiseSchedule, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
+    alpha_bar = schedule.alpha_bar[t]
+    return per_image(alpha_bar.sqrt(), x0) * eps - per_image((1 - alpha_bar).sqrt(), x0) * x0
+
+
+def _v_to_x0(schedule: NoiseSchedule, v: Tensor, x_t: Tensor, t: Time) -> Tensor:
+    alpha_bar = schedule.alpha_bar[t]
+    return per_image(alpha_bar.sqrt(), x_t) * x_t - per_image((1 - alpha_bar).sqrt(), x_t) * v
+
+
+EPS = Parameterization("eps", lambda schedule, x0, eps, t: eps, eps_to_x0)
+"""ε, the noise (DDPM §3.2)."""
+
+X0 = Parameterization("x0", lambda schedule, x0, eps, t: x0, lambda schedule, x0, x_t, t: x0)
+"""x_0, the image."""
+
+MU = Parameterization("mu", _mu_target, _mu_to_x0)
+"""μ̃_t(x_t, x_0), the mean of the posterior (DDPM Eq. 8)."""
+
+V = Parameterization("v", _v_target, _v_to_x0)
+"""v = √ᾱ_t ε − √(1 − ᾱ_t) x_0 (Salimans & Ho 2022, App. D)."""
+
+PARAMETERIZATIONS: dict[str, Parameterization] = {p.name: p for p in (EPS, X0, MU, V)}

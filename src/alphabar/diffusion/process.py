@@ -1,0 +1,87 @@
+"""The forward process q, whose every conditional is a Gaussian (DDPM §2)."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from alphabar.diffusion.schedule import NoiseSchedule
+
+Time = int | Tensor
+"""One step for the whole batch, or (B,) int64; 1..T."""
+
+
+def per_image(coefficient: Tensor, like: Tensor) -> Tensor:
+    """A float64 coefficient, () or (B,), in the precision of the images (B, ...) that it multiplies.
+
+    This is the only place where a table meets an image.
+    """
+    if coefficient.ndim == 0:
+        return coefficient.to(like.dtype)
+    return coefficient.to(like.dtype).to(like.device).reshape(-1, *[1] * (like.ndim - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """N(mean, exp(log_var) I), elementwise independent; `log_var` broadcasts against `mean`."""
+
+    mean: Tensor
+    log_var: Tensor
+
+    def sample(self, eps: Tensor) -> Tensor:
+        """mean + σ ε for the given ε ~ N(0, I)."""
+        return self.mean + (0.5 * self.log_var).exp() * eps
+
+    def kl(self, other: "Gaussian") -> Tensor:
+        """KL(self ‖ other) of each element, in nats."""
+        gap = self.log_var - other.log_var
+        return 0.5 * (torch.expm1(gap) - gap + (self.mean - other.mean) ** 2 * (-other.log_var).exp())
+
+    def discretized_log_prob(self, x0: Tensor) -> Tensor:
+        """log ∫ over the pixel's bin [x − 1/255, x + 1/255], open at ±1 (DDPM Eq. 13), of each element, in nats.
+
+        `x0` lies on the uint8 grid in [−1, 1]. Exact, in log space: no clamp, so the tails keep their gradient.
+        """
+        inv_std = (-0.5 * self.log_var).exp()
+        low = torch.where(x0 < -0.999, -math.inf, (x0 - self.mean - 1 / 255) * inv_std)
+        high = torch.where(x0 > 0.999, math.inf, (x0 - self.mean + 1 / 255) * inv_std)
+        flip = low + high > 0  # Φ(b) − Φ(a) = Φ(−a) − Φ(−b): work in the tail where Φ does not round to 1
+        low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
+        log_high = torch.special.log_ndtr(high)
+        return log_high + torch.log(-torch.expm1(torch.special.log_ndtr(low) - log_high))
+
+
+def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: Time) -> Gaussian:
+    """q(x_t | x_{t−1}) = N(√α_t x_{t−1}, β_t I), DDPM Eq. 2."""
+    return Gaussian(per_image(schedule.alpha[t].sqrt(), x_prev) * x_prev, per_image(schedule.beta[t].log(), x_prev))
+
+
+def q_marginal(schedule: NoiseSchedule, x0: Tensor, t: Time) -> Gaussian:
+    """q(x_t | x_0) = N(√ᾱ_t x_0, (1 − ᾱ_t) I), DDPM Eq. 4."""
+    alpha_bar = schedule.alpha_bar[t]
+    return Gaussian(per_image(alpha_bar.sqrt(), x0) * x0, per_image((1 - alpha_bar).log(), x0))
+
+
+def q_sample(schedule: NoiseSchedule, x0: Tensor, t: Time, eps: Tensor) -> Tensor:
+    """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε, DDPM Eq. 4."""
+    alpha_bar = schedule.alpha_bar[t]
+    return per_image(alpha_bar.sqrt(), x0) * x0 + per_image((1 - alpha_bar).sqrt(), x0) * eps
+
+
+def q_posterior(schedule: NoiseSchedule, x0: Tensor, x_t: Tensor, t: Time) -> Gaussian:
+    """q(x_{t−1} | x_t, x_0) = N(μ̃_t(x_t, x_0), β̃_t I), DDPM Eq. 6–7; at t = 1 its mean is x_0.
+
+    log_var is the clipped log β̃_t, finite at t = 1.
+    """
+    from_x0, from_x_t = posterior_mean_coefficients(schedule, t)
+    mean = per_image(from_x0, x_t) * x0 + per_image(from_x_t, x_t) * x_t
+    return Gaussian(mean, per_image(schedule.log_beta_tilde[t], x_t))
+
+
+def posterior_mean_coefficients(schedule: NoiseSchedule, t: Time) -> tuple[Tensor, Tensor]:
+    """The weights of x_0 and of x_t in μ̃_t: √ᾱ_{t−1} β_t / (1 − ᾱ_t) and √α_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t), DDPM Eq. 7."""
+    alpha_bar, alpha_bar_prev = schedule.alpha_bar[t], schedule.alpha_bar[t - 1]
+    from_x0 = alpha_bar_prev.sqrt() * schedule.beta[t] / (1 - alpha_bar)
+    from_x_t = schedule.alpha[t].sqrt() * (1 - alpha_bar_prev) / (1 - alpha_bar)
+    return from_x0, from_x_t

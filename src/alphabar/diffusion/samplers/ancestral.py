@@ -1,0 +1,21 @@
+"""Ancestral sampling (DDPM, Algorithm 2)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from alphabar.diffusion.denoiser import Denoiser, p_transition
+from alphabar.diffusion.samplers.sampler import Noise, Step
+
+
+@dataclass(frozen=True)
+class Ancestral:
+    """x_{t−1} ~ p_θ(x_{t−1} | x_t); the last step returns the mean, which is x̂_0."""
+
+    memory: int = 0
+
+    def step(self, denoiser: Denoiser, x: Tensor, t: int, history: tuple[Step, ...], noise: Noise) -> Step:
+        """One draw of DDPM Eq. 1, with the variance that the denoiser carries."""
+        prediction = denoiser(x, t)
+        p = p_transition(denoiser.schedule, prediction, x, t)
+        return Step(t - 1, p.sample(noise(x)) if t > 1 else p.mean, prediction.x0)

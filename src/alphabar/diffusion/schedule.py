@@ -1,0 +1,173 @@
+"""The noise schedule: the table ᾱ_t, t = 0..T, of which every other coefficient of a DDPM is a function."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """ᾱ_t = ∏_{s≤t} (1 − β_s) for t = 0..T (DDPM §2), indexed as in the papers: row 0 is the data, ᾱ_0 = 1.
+
+    alpha_bar: (T+1,) float64, non-increasing from 1.
+    timesteps: (T+1,) int64, where each row stands in the chain that the network was trained on; 0..T unless respaced.
+    """
+
+    alpha_bar: Tensor
+    timesteps: Tensor
+
+    @property
+    def T(self) -> int:  # noqa: N802 - the paper's symbol
+        """The number of steps of the chain."""
+        return len(self.alpha_bar) - 1
+
+    @cached_property
+    def alpha(self) -> Tensor:
+        """α_t = ᾱ_t / ᾱ_{t−1} = 1 − β_t; α_0 = 1."""
+        return torch.cat([self.alpha_bar[:1], self.alpha_bar[1:] / self.alpha_bar[:-1]])
+
+    @cached_property
+    def beta(self) -> Tensor:
+        """β_t = 1 − α_t, the variance that step t adds; β_0 = 0."""
+        return 1 - self.alpha
+
+    @cached_property
+    def beta_tilde(self) -> Tensor:
+        """β̃_t = β_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t), the variance of q(x_{t−1} | x_t, x_0), DDPM Eq. 7; β̃_1 = 0."""
+        tilde = self.beta[1:] * (1 - self.alpha_bar[:-1]) / (1 - self.alpha_bar[1:])
+        return torch.cat([torch.zeros_like(tilde[:1]), tilde])
+
+    @cached_property
+    def log_beta_tilde(self) -> Tensor:
+        """log β̃_t with β̃_1 = 0 replaced by β̃_2 (by β_1 when T = 1), so that the decoder has a finite width."""
+        first = self.beta_tilde[2:3] if self.T > 1 else self.beta[1:2]
+        return torch.cat([first, first, self.beta_tilde[2:]]).log()
+
+    @cached_property
+    def half_log_snr(self) -> Tensor:
+        """λ_t = ½ log(ᾱ_t / (1 − ᾱ_t)); +∞ at t = 0, −∞ where ᾱ_t = 0."""
+        return 0.5 * (self.alpha_bar.log() - (1 - self.alpha_bar).log())
+
+    @cached_property
+    def ends_in_pure_noise(self) -> bool:
+        """Whether ᾱ_T = 0: x_T then holds nothing of x_0, and ε̂ cannot be turned into x̂_0."""
+        return float(self.alpha_bar[-1]) == 0.0
+
+    def respace(self, rows: Sequence[int]) -> "NoiseSchedule":
+        """The shorter chain that visits only `rows`, 1 ≤ rows[0] < rows[1] < ... ≤ T (IDDPM §4): indexing, no more."""
+        if not rows or rows[0] < 1 or rows[-1] > self.T or any(a >= b for a, b in zip(rows, rows[1:], strict=False)):
+            raise ValueError(f"Timesteps must increase strictly within 1..{self.T}; they are {_shorten(rows)}.")
+        index = torch.tensor([0, *rows], device=self.alpha_bar.device)
+        return NoiseSchedule(self.alpha_bar[index], self.timesteps[index])
+
+    def to(self, device: torch.device | str) -> "NoiseSchedule":
+        """The same tables on `device`, which must know float64 (keep them on the CPU for MPS)."""
+        return NoiseSchedule(self.alpha_bar.to(device), self.timesteps.to(device))
+
+
+def _shorten(rows: Sequence[int]) -> str:
+    return str(list(rows)) if len(rows) <= 8 else f"[{rows[0]}, {rows[1]}, ..., {rows[-1]}]"
+
+
+def from_betas(betas: Tensor | Sequence[float]) -> NoiseSchedule:
+    """The schedule with the given β_1..β_T, 0 < β ≤ 1."""
+    beta = torch.as_tensor(betas, dtype=torch.float64)
+    if beta.ndim != 1 or not len(beta):
+        raise ValueError(f"A schedule needs a list of at least one β; its shape is {tuple(beta.shape)}.")
+    if not bool(((beta > 0) & (beta <= 1)).all()):
+        raise ValueError(f"Every β must lie in (0, 1]; they go from {float(beta.min()):g} to {float(beta.max()):g}.")
+    if bool((beta[:-1] == 1).any()):
+        raise ValueError("Only the last β may be 1: nothing is left of the image after such a step.")
+    alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta).cumprod(0)])
+    return NoiseSchedule(alpha_bar, torch.arange(len(alpha_bar)))
+
+
+def from_alpha_bar(alpha_bar: Tensor | Sequence[float], max_beta: float = 1.0) -> NoiseSchedule:
+    """The schedule with the given ᾱ_0..ᾱ_T up to scale; every β_t = 1 − ᾱ_t/ᾱ_{t−1} is cut at `max_beta`."""
+    table = torch.as_tensor(alpha_bar, dtype=torch.float64)
+    if table.ndim != 1 or len(table) < 2:
+        raise ValueError(f"ᾱ must list T + 1 ≥ 2 values from t = 0 on; its shape is {tuple(table.shape)}.")
+    return from_betas((1 - table[1:] / table[:-1]).clamp(max=max_beta))
+
+
+def _linspace(start: float, end: float, steps: int) -> Tensor:
+    return torch.linspace(start, end, steps, dtype=torch.float64)
+
+
+def linear(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
+    """β linear from 1e-4 to 0.02 (DDPM §4), times 1000/T so that ᾱ_T does not depend on T (IDDPM)."""
+    scale = 1000 / T
+    if scale * beta_end >= 1:
+        raise ValueError(
+            f"The linear schedule scales β by 1000/T, which takes β_T = {scale * beta_end:g} out of (0, 1) at T = {T}; "
+            f"use T > {math.floor(1000 * beta_end)} or the schedule 'cosine'."
+        )
+    return from_betas(_linspace(scale * beta_start, scale * beta_end, T))
+
+
+def linear_raw(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
+    """β linear from 1e-4 to 0.02 whatever T is, as in Ho's code and in diffusers."""
+    return from_betas(_linspace(beta_start, beta_end, T))
+
+
+def quadratic(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
+    """√β linear (Ho's "quad", diffusers' "scaled_linear")."""
+    return from_betas(_linspace(beta_start**0.5, beta_end**0.5, T) ** 2)
+
+
+def constant(T: int, beta: float = 0.02) -> NoiseSchedule:
+    """The same β at every step (Ho's "const")."""
+    return from_betas(torch.full((T,), beta, dtype=torch.float64))
+
+
+def jsd(T: int) -> NoiseSchedule:
+    """β_t = 1/(T − t + 1), that is ᾱ_t = 1 − t/T (Sohl-Dickstein et al. 2015); ᾱ_T = 0."""
+    return from_betas(1 / _linspace(T, 1, T))
+
+
+def warmup(T: int, fraction: float, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
+    """β linear over the first `fraction` of the chain, then constant (Ho's "warmup10", "warmup50")."""
+    betas = torch.full((T,), beta_end, dtype=torch.float64)
+    ramp = int(T * fraction)
+    betas[:ramp] = _linspace(beta_start, beta_end, ramp)
+    return from_betas(betas)
+
+
+def warmup10(T: int) -> NoiseSchedule:
+    """`warmup` over the first tenth."""
+    return warmup(T, 0.1)
+
+
+def warmup50(T: int) -> NoiseSchedule:
+    """`warmup` over the first half."""
+    return warmup(T, 0.5)
+
+
+def sigmoid(T: int, start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> NoiseSchedule:
+    """ᾱ a falling logistic curve, cut at `start` and `end` and stretched to reach 1 and 0 (Jabri et al. 2022, Alg. 1)."""
+    u = (start + (end - start) * _linspace(0, 1, T + 1)) / tau
+    floor = torch.sigmoid(-u[-1])
+    return from_alpha_bar((torch.sigmoid(-u) - floor) / (torch.sigmoid(-u[0]) - floor), max_beta=0.999)
+
+
+def cosine(T: int, s: float = 0.008, max_beta: float = 0.999) -> NoiseSchedule:
+    """ᾱ_t = f(t)/f(0), f(t) = cos²((t/T + s)/(1 + s) · π/2), with β_t ≤ 0.999 (IDDPM Eq. 17)."""
+    u = _linspace(0, 1, T + 1)
+    return from_alpha_bar(torch.cos((u + s) / (1 + s) * (math.pi / 2)) ** 2, max_beta=max_beta)
+
+
+SCHEDULES: dict[str, Callable[[int], NoiseSchedule]] = {
+    "linear": linear,
+    "linear_raw": linear_raw,
+    "quadratic": quadratic,
+    "constant": constant,
+    "jsd": jsd,
+    "warmup10": warmup10,
+    "warmup50": warmup50,
+    "sigmoid": sigmoid,
+    "cosine": cosine,
+}

@@ -1,0 +1,30 @@
+"""What is done to x̂_0 before it is used: pixels live in [−1, 1], predictions may not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+X0Transform = Callable[[Tensor], Tensor]
+
+
+def clip(x0: Tensor) -> Tensor:
+    """x̂_0 clamped to [−1, 1], as in Ho's sampler."""
+    return x0.clamp(-1, 1)
+
+
+@dataclass(frozen=True)
+class DynamicThreshold:
+    """x̂_0 clamped to [−s, s] and divided by s, s ≥ 1 the `quantile` of |x̂_0| in each image (Imagen §2.3)."""
+
+    quantile: float = 0.995
+
+    def __call__(self, x0: Tensor) -> Tensor:
+        """Apply it to images (B, ...)."""
+        s = torch.quantile(x0.flatten(1).abs(), self.quantile, dim=1).clamp(min=1)
+        s = s.reshape(-1, *[1] * (x0.ndim - 1))
+        return x0.clamp(-s, s) / s
+
+
+X0_TRANSFORMS: dict[str, X0Transform | None] = {"none": None, "clip": clip, "dynamic": DynamicThreshold()}

@@ -1,0 +1,67 @@
+"""Seeds -> images. Image k depends on seed k alone: not on the batch, nor on which other seeds are asked for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from alphabar import images
+from alphabar.diffusion import Denoiser, Sampler, SeededNoise, Step, reverse_process
+from alphabar.errors import AlphabarError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be drawn: seeds, the class of each (or None), and the shape (C, H, W) of an image."""
+
+    seeds: tuple[int, ...]
+    labels: tuple[int, ...] | None
+    shape: tuple[int, int, int]
+
+    def batches(self, size: int) -> Iterator["Job"]:
+        """The job in pieces of at most `size` images."""
+        for i in range(0, len(self.seeds), size):
+            labels = None if self.labels is None else self.labels[i : i + size]
+            yield Job(self.seeds[i : i + size], labels, self.shape)
+
+
+def job(seeds: Sequence[int], shape: tuple[int, int, int], num_classes: int, label: int | None = None) -> Job:
+    """A job for these seeds; a class-conditional model draws class `label`, or class (seed mod num_classes) if None."""
+    if label is not None and not num_classes:
+        raise AlphabarError(f"Class {label} was asked for, but this model knows no classes; leave --class out.")
+    if label is not None and not 0 <= label < num_classes:
+        raise AlphabarError(f"There is no class {label}; this model's classes are 0..{num_classes - 1}.")
+    labels = tuple(seed % num_classes if label is None else label for seed in seeds) if num_classes else None
+    return Job(tuple(seeds), labels, shape)
+
+
+def denoise(denoiser: Denoiser, sampler: Sampler, batch: Job, device: torch.device | str = "cpu") -> Iterator[Step]:
+    """The reverse process of one batch, from x_T ~ N(0, I) to x_0, step by step."""
+    noise = SeededNoise(batch.seeds)
+    x = noise(torch.empty((len(batch.seeds), *batch.shape), device=device)).contiguous(memory_format=torch.channels_last)
+    if batch.labels is not None:
+        denoiser = denoiser.given(torch.tensor(batch.labels, device=device))
+    yield from reverse_process(sampler, denoiser, x, noise=noise)
+
+
+def draw(denoiser: Denoiser, sampler: Sampler, whole: Job, batch_size: int, device: torch.device | str = "cpu") -> Tensor:
+    """The finished images of a job, (N, C, H, W) uint8 on the CPU."""
+    finished = []
+    for batch in whole.batches(batch_size):
+        *_, last = denoise(denoiser, sampler, batch, device)
+        finished.append(images.to_uint8(last.x).cpu())
+    return torch.cat(finished)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """'0-63,100' -> [0, ..., 63, 100]."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not last)) or int(last or first) < int(first):
+            raise AlphabarError(f"'{text}' is not a list of seeds; write numbers and ranges, as 0-63,100.")
+        if int(last or first) >= 2**32:
+            raise AlphabarError(f"The seed {last or first} is too large; seeds are below 2^32 = {2**32}.")
+        seeds.extend(range(int(first), int(last or first) + 1))
+    return seeds

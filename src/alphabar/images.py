@@ -1,0 +1,167 @@
+"""Images: the only file that knows how bytes 0..255 and signed floats -1..1 correspond, and how pictures are written.
+
+A tensor of images is uint8 (N, C, H, W) outside the model and float32 in [-1, 1] inside it. Sizes are (H, W).
+"""
+
+import math
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image, PngImagePlugin
+from torch import Tensor
+
+from alphabar.errors import AlphabarError
+
+Size = tuple[int, int]
+Colour = tuple[int, int, int]
+ResizeRule = Callable[..., Image.Image]  # (image, (H, W), background = black) -> image of exactly that size
+
+BLACK: Colour = (0, 0, 0)
+_GAP = 128  # neither the black of MNIST nor the white of a scanned page
+_FILTER = Image.Resampling.BICUBIC  # Pillow widens the kernel when it shrinks: antialiased
+_GIF_RATE = 50  # frames per second; browsers slow anything faster down to 10
+
+
+def to_signed(images: Tensor) -> Tensor:
+    """uint8 0..255 -> float32 in [-1, 1], u / 127.5 - 1: the data scaling of DDPM §3.3."""
+    return images.to(torch.float32) / 127.5 - 1
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """The inverse of `to_signed`, clamped to 0..255 and rounded: truncation would darken images by half a level."""
+    return ((x.to(torch.float32) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+# ---- sizes ------------------------------------------------------------------------------------------------------
+
+
+def in_channels(colour: Colour, channels: int) -> tuple[int, ...]:
+    """An RGB colour in an image of that many channels: its luma, itself, itself fully transparent, or black."""
+    red, green, blue = colour
+    if channels <= 2:
+        return (round(0.299 * red + 0.587 * green + 0.114 * blue), 0)[:channels]
+    return (*colour, *(0,) * (channels - 3))
+
+
+def crop(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
+    """Scaled until it just covers `size`, then cut about its centre; one resampling, straight from the source box."""
+    height, width = size
+    scale = max(height / image.height, width / image.width)
+    box_width, box_height = min(width / scale, image.width), min(height / scale, image.height)
+    left, top = (image.width - box_width) / 2, (image.height - box_height) / 2
+    return image.resize((width, height), _FILTER, (left, top, left + box_width, top + box_height))
+
+
+def pad(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
+    """Shrunk only if it does not fit, never enlarged, and centred on `background`: a smaller image keeps its pixels."""
+    height, width = size
+    scale = min(1.0, height / image.height, width / image.width)
+    if scale < 1:
+        image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), _FILTER)
+    fill = in_channels(background, len(image.getbands()))
+    canvas = Image.new(image.mode, (width, height), fill if len(fill) > 1 else fill[0])
+    canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
+    return canvas
+
+
+def stretch(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
+    """Squashed to `size` whatever its proportions: only for those who ask for it by name."""
+    return image.resize((size[1], size[0]), _FILTER)
+
+
+RESIZE_RULES: dict[str, ResizeRule] = {"crop": crop, "pad": pad, "stretch": stretch}
+
+
+# ---- pictures for people ----------------------------------------------------------------------------------------
+
+
+def enlargement(height: int, target: int = 128) -> int:
+    """The largest whole factor that keeps `height` within `target` pixels, at least 1: 8 -> 16, 32 -> 4, 256 -> 1."""
+    return max(1, target // height)
+
+
+def grid(images: Tensor, columns: int | None = None, enlarge: int = 1, gap: int = 2) -> Tensor:
+    """uint8 (N, C, H, W) -> one uint8 (C, H', W') sheet, row by row, near-square unless `columns` says otherwise.
+
+    Each pixel becomes an `enlarge` x `enlarge` square, so small images stay crisp; `gap` grey pixels part the tiles.
+    """
+    count, channels = images.shape[:2]
+    if count == 0:
+        raise AlphabarError("A grid needs at least one image; got 0.")
+    columns = min(count, columns or math.ceil(math.sqrt(count)))
+    rows = math.ceil(count / columns)
+    tiles = images.repeat_interleave(enlarge, dim=2).repeat_interleave(enlarge, dim=3)
+    height, width = tiles.shape[2:]
+    sheet = tiles.new_full((channels, rows * (height + gap) - gap, columns * (width + gap) - gap), _GAP)
+    for k, tile in enumerate(tiles):
+        top, left = k // columns * (height + gap), k % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = tile
+    return sheet
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """uint8 (C, H, W) -> grey, RGB or RGBA for C = 1, 3, 4; for any other C the channels side by side, in grey."""
+    channels, height, width = image.shape
+    if channels in (3, 4):
+        return Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
+    return Image.fromarray(image.permute(1, 0, 2).reshape(height, channels * width).cpu().numpy())
+
+
+# ---- files ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that appears under `path` when the block ends well, and not at all otherwise.
+
+    A storage error becomes an AlphabarError; whatever was at `path` before is then still there.
+    """
+    beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with beside.open("xb") as file:
+            yield file
+        beside.replace(path)
+    except OSError as error:
+        raise AlphabarError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None) -> None:
+    """Writes uint8 (C, H, W); `text` goes into the file's text chunks (say, the settings that made the image)."""
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        chunks.add_text(key, value.encode("utf-8", "backslashreplace").decode())  # file names may hold lone surrogates
+    with atomic_file(path) as file:
+        to_pil(image).save(file, format="PNG", pnginfo=chunks)
+
+
+def save_gif(path: Path, frames: Sequence[Tensor], seconds: float = 4.0, hold: float = 1.5) -> None:
+    """Writes uint8 (C, H, W) frames as a loop of `seconds`, with the last frame held for `hold` seconds more.
+
+    Where there are more frames than a browser shows in that time, evenly spaced ones are kept, the last among them.
+    """
+    if not frames:
+        raise AlphabarError("An animation needs at least one frame; got 0.")
+    shown = min(len(frames), max(1, int(seconds * _GIF_RATE)))
+    kept = [frames[(k + 1) * len(frames) // shown - 1] for k in range(shown)]
+    pictures = [to_pil(frame) for frame in kept]
+    pictures = [p if p.mode == "L" else p.convert("RGB").quantize(256, dither=Image.Dither.NONE) for p in pictures]
+    times = [max(20, round(100 * seconds / shown) * 10)] * shown  # milliseconds, in GIF's hundredths of a second
+    times[-1] += round(hold * 1000)
+    with atomic_file(path) as file:
+        pictures[0].save(file, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0)
+
+
+def save_npz(path: Path, images: Tensor, labels: Tensor | None = None) -> None:
+    """Writes uint8 (N, C, H, W) as `arr_0` (N, H, W, C), labels (N,) as `arr_1`: the layout of OpenAI's evaluators."""
+    arrays = [images.permute(0, 2, 3, 1).contiguous().cpu().numpy()]
+    if labels is not None:
+        arrays.append(labels.cpu().numpy())
+    with atomic_file(path) as file:
+        np.savez(file, *arrays)

@@ -1,0 +1,40 @@
+"""What the network is told besides the image: the time step, and the class if there are classes."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alphabar.networks.style import Style
+
+
+def sinusoid(time: Tensor, dim: int, style: Style) -> Tensor:
+    """sin and cos of t · 10000^(−j / (half − shift)), j < half = dim // 2: (B,) -> (B, dim) float32; a last odd column is 0.
+
+    The 1000 steps of DDPM need the 8 mantissa bits that bfloat16 lacks, so this is float32 whatever the network is.
+    """
+    half = dim // 2
+    j = torch.arange(half, device=time.device, dtype=torch.float32)
+    frequency = torch.exp(-math.log(10_000) / max(half - style.frequency_shift, 1) * j)
+    angle = time.to(torch.float32)[:, None] * frequency
+    waves = [angle.sin(), angle.cos()] if style.sinusoid == "sin_cos" else [angle.cos(), angle.sin()]
+    return F.pad(torch.cat(waves, dim=1), (0, dim % 2))
+
+
+class Embedding(nn.Module):
+    """e(t, y) = MLP(sinusoid(t)) + table[y]: (B,) step and (B,) class -> (B, 4 · channels)."""
+
+    def __init__(self, channels: int, num_classes: int | None, style: Style) -> None:
+        super().__init__()
+        self.channels = channels
+        self.style = style
+        self.linear1 = nn.Linear(channels, 4 * channels)
+        self.linear2 = nn.Linear(4 * channels, 4 * channels)
+        self.classes = None if num_classes is None else nn.Embedding(num_classes, 4 * channels)
+
+    def forward(self, time: Tensor, y: Tensor | None = None) -> Tensor:
+        """`time` in 0-based steps, fractional or not; `y` exactly if there are classes (checked by the network)."""
+        wave = sinusoid(time, self.channels, self.style).to(self.linear1.weight.dtype)
+        e: Tensor = self.linear2(F.silu(self.linear1(wave)))
+        return e if self.classes is None else e + self.classes(y)

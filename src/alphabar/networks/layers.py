@@ -1,0 +1,93 @@
+"""The parts that a U-Net repeats: normalization, residual block, resampling, and how their weights start."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from alphabar.networks.attention import Attention
+from alphabar.networks.pixels import group_norm, per_pixel
+from alphabar.networks.style import Style
+
+
+class Block(nn.Module):
+    """x -> shortcut(x) + conv2(dropout(silu(norm2(conv1(silu(norm1(x))) ← e)))), then attention if `attends`.
+
+    `←` is the embedding's entrance (`Style.conditioning`). The shortcut is a 1×1 convolution where the channel counts
+    differ. With `gradient_checkpointing` the backward pass recomputes the block instead of keeping its activations.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        attends: bool,
+        embedding_channels: int,
+        dropout: float,
+        gradient_checkpointing: bool,
+        style: Style,
+    ) -> None:
+        super().__init__()
+        self.gradient_checkpointing = gradient_checkpointing
+        self.conditioning = style.conditioning
+        self.norm1 = group_norm(in_channels, style)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.embedding = nn.Linear(embedding_channels, out_channels * (2 if style.conditioning == "scale_shift" else 1))
+        self.norm2 = group_norm(out_channels, style)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.shortcut = None if in_channels == out_channels else nn.Linear(in_channels, out_channels)
+        self.attention = Attention(out_channels, style) if attends else None
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """(B, C, H, W) and the activated embedding (B, E) -> (B, C', H, W)."""
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            h: Tensor = checkpoint(self.compute, x, e, use_reentrant=False)
+            return h
+        return self.compute(x, e)
+
+    def compute(self, x: Tensor, e: Tensor) -> Tensor:
+        """The block itself."""
+        h: Tensor = self.conv1(F.silu(self.norm1(x), inplace=True))
+        condition = self.embedding(e)[:, :, None, None]
+        if self.conditioning == "add":
+            h = self.norm2(h.add_(condition))
+        else:
+            scale, shift = condition.chunk(2, dim=1)
+            h = torch.addcmul(shift, self.norm2(h), 1 + scale)
+        h = self.conv2(self.dropout(F.silu(h, inplace=True)))
+        h = h.add_(x if self.shortcut is None else per_pixel(self.shortcut, x))
+        return h if self.attention is None else self.attention(h)
+
+
+class Downsample(nn.Module):
+    """3×3 convolution of stride 2: (B, C, H, W) -> (B, C, H/2, W/2); both sides even."""
+
+    def __init__(self, channels: int, style: Style) -> None:
+        super().__init__()
+        self.pad = (0, 1, 0, 1) if style.downsample_padding == "same" else None
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=0 if self.pad else 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Half the size."""
+        h: Tensor = self.conv(F.pad(x, self.pad) if self.pad else x)
+        return h
+
+
+class Upsample(nn.Module):
+    """Nearest neighbour ×2, then a 3×3 convolution: (B, C, H, W) -> (B, C, 2H, 2W).
+
+    Both are linear, so they are computed as one transposed convolution of stride 2 whose 4×4 kernel is the 3×3 kernel
+    convolved with the 2×2 box. Each output then takes 4 products per channel instead of 9, on one read of the small image.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Twice the size."""
+        weight = self.conv.weight.transpose(0, 1).flip(2, 3).contiguous(memory_format=torch.channels_last)
+        kernel = F.avg_pool2d(weight, 2, stride=1, padding=1, divisor_override=1)  # sums of 2×2 neighbours
+        return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)

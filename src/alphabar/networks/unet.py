@@ -1,0 +1,166 @@
+"""The U-Net of DDPM (Ho et al. 2020, App. B) and of Improved DDPM (Nichol & Dhariwal 2021), in one module."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alphabar.networks.checks import (
+    check_attention,
+    check_channel_mult,
+    check_counts,
+    check_dropout,
+    check_image_size,
+    check_input,
+)
+from alphabar.networks.embedding import Embedding
+from alphabar.networks.init import initialize, zero
+from alphabar.networks.layers import Block, Downsample, Upsample
+from alphabar.networks.pixels import group_norm
+from alphabar.networks.style import DDPM, Style
+
+
+class Down(nn.Module):
+    """The way down through one resolution."""
+
+    def __init__(self, blocks: Sequence[Block], downsample: Downsample | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.downsample = downsample
+
+    def forward(self, h: Tensor, e: Tensor) -> list[Tensor]:
+        """Every feature map on the way, the last of which goes on down."""
+        features = []
+        for block in self.blocks:
+            h = block(h, e)
+            features.append(h)
+        return features if self.downsample is None else [*features, self.downsample(h)]
+
+
+class Up(nn.Module):
+    """The way up through one resolution."""
+
+    def __init__(self, blocks: Sequence[Block], upsample: Upsample | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.upsample = upsample
+
+    def forward(self, h: Tensor, skips: list[Tensor], e: Tensor) -> Tensor:
+        """Takes one feature map of the way down off the end of `skips` for each block."""
+        for block in self.blocks:
+            h = torch.cat([h, skips.pop()], dim=1)
+            h = block(h, e)
+        return h if self.upsample is None else self.upsample(h)
+
+
+class UNet(nn.Module):
+    """ε(x, t, y): (B, C, H, W), (B,) and (B,) -> (B, out_channels, H, W).
+
+    image_size              (H, W), not necessarily square; each level halves it, so both must be multiples of 2^(levels − 1)
+    out_channels            C, or 2C if the reverse variance is learned
+    channels, channel_mult  width of the network, and its multiple at each level
+    num_blocks              residual blocks per level on the way down (one more on the way up)
+    attention_resolutions   a level attends if its shorter side is among these; the middle always attends
+    num_classes             None = unconditional
+    gradient_checkpointing  recompute each block in the backward pass: less memory, about a third more time
+    style                   which paper's U-Net, see `Style` and `PRESETS`
+
+    The last layer of each block, of each attention and of the network start at exactly 0 (Ho's code: variance scale 1e-10),
+    so that a fresh network outputs 0. For speed, convert to `memory_format=torch.channels_last`.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: tuple[int, int],
+        in_channels: int,
+        out_channels: int,
+        channels: int = 128,
+        channel_mult: Sequence[int] = (1, 2, 2, 2),
+        num_blocks: int = 2,
+        attention_resolutions: Sequence[int] = (16,),
+        dropout: float = 0.0,
+        num_classes: int | None = None,
+        gradient_checkpointing: bool = False,
+        style: Style = DDPM,
+    ) -> None:
+        super().__init__()
+        check_counts(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            channels=channels,
+            num_blocks=num_blocks,
+            num_classes=1 if num_classes is None else num_classes,
+        )
+        check_dropout(dropout)
+        check_channel_mult(channel_mult)
+        check_image_size(image_size, len(channel_mult))
+        sides = [min(image_size) >> level for level in range(len(channel_mult))]
+        check_attention(attention_resolutions, sides)
+        self.image_shape = (in_channels, *image_size)
+        self.num_classes = num_classes
+        widths = [channels * mult for mult in channel_mult]
+        block = partial(
+            Block,
+            embedding_channels=4 * channels,
+            dropout=dropout,
+            gradient_checkpointing=gradient_checkpointing,
+            style=style,
+        )
+        self.embedding = Embedding(channels, num_classes, style)
+        self.conv_in = nn.Conv2d(in_channels, channels, 3, padding=1)
+        attends = [side in attention_resolutions for side in sides]
+        self.down, skips = _way_down(block, channels, widths, num_blocks, attends, style)
+        self.mid = nn.ModuleList(block(widths[-1], widths[-1], attends=first) for first in (True, False))
+        self.up = _way_up(block, skips, widths, num_blocks, attends)
+        self.norm_out = group_norm(widths[0], style)
+        self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        initialize(self, style)
+        zero(self.conv_out)
+
+    def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None) -> Tensor:
+        """`time` is the 0-based step, integer or fractional; `y` the class (int64) exactly if there are classes."""
+        check_input(x, time, y, self.image_shape, self.num_classes)
+        e = F.silu(self.embedding(time, y))
+        skips = [self.conv_in(x)]
+        for level in self.down:
+            skips += level(skips[-1], e)
+        h = skips[-1]
+        for block in self.mid:
+            h = block(h, e)
+        for level in self.up:
+            h = level(h, skips, e)
+        out: Tensor = self.conv_out(F.silu(self.norm_out(h), inplace=True))
+        return out
+
+
+def _way_down(
+    block: Callable[..., Block], channels: int, widths: Sequence[int], num_blocks: int, attends: Sequence[bool], style: Style
+) -> tuple[nn.ModuleList, list[int]]:
+    """The levels from fine to coarse, and the widths of all feature maps on the way, `channels` (of conv_in) first."""
+    levels, skips = nn.ModuleList(), [channels]
+    for level, width in enumerate(widths):
+        blocks = []
+        for _ in range(num_blocks):
+            blocks.append(block(skips[-1], width, attends=attends[level]))
+            skips.append(width)
+        last = level == len(widths) - 1
+        levels.append(Down(blocks, None if last else Downsample(width, style)))
+        skips += [] if last else [width]
+    return levels, skips
+
+
+def _way_up(
+    block: Callable[..., Block], skips: list[int], widths: Sequence[int], num_blocks: int, attends: Sequence[bool]
+) -> nn.ModuleList:
+    """The levels from coarse to fine; each block takes the last of `skips` beside what comes from below."""
+    levels, below = nn.ModuleList(), widths[-1]
+    for level, width in reversed(list(enumerate(widths))):
+        blocks = []
+        for _ in range(num_blocks + 1):
+            blocks.append(block(below + skips.pop(), width, attends=attends[level]))
+            below = width
+        levels.append(Up(blocks, Upsample(width) if level > 0 else None))
+    return levels

@@ -1,0 +1,24 @@
+"""Look-up by name in the plain dicts that hold our components: SCHEDULES, SAMPLERS, DATASETS ..."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+from alphabar.errors import AlphabarError
+
+T = TypeVar("T")
+
+
+def unknown(what: str, name: str, choices: Iterable[str]) -> str:
+    """The sentence for a name that is not among `choices`; it names the nearest one, or all of them."""
+    names = sorted(choices)
+    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? All: " if near else "choose one of: "
+    return f"There is no {what} '{name}'; {hint}{', '.join(names)}."
+
+
+def look_up(registry: Mapping[str, T], name: str, what: str) -> T:
+    """`registry[name]`; raises AlphabarError with the nearest name if there is none."""
+    if name not in registry:
+        raise AlphabarError(unknown(what, name, registry))
+    return registry[name]

@@ -1,0 +1,167 @@
+"""A run directory: everything that a training run leaves behind, described well enough to go on from or to sample.
+
+    config.json        the resolved settings
+    environment.jsonl  a line per start: command, versions, git commit, machine
+    metrics.jsonl      a line per `training.log_every` steps
+    checkpoints/       step-XXXXXXXX/ (see checkpoint.py)
+    samples/           a grid of the same seeds every `training.sample_every` steps
+    loss.png           the loss over training
+"""
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import alphabar
+from alphabar import build, checkpoint
+from alphabar import config as c
+from alphabar.diffusion import Denoiser
+from alphabar.errors import AlphabarError
+
+
+@dataclass(frozen=True)
+class Run:
+    """The paths of a run directory."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved settings."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of sample grids drawn while training."""
+        return self.path / "samples"
+
+
+@contextmanager
+def opened(path: Path, config: c.Config) -> Iterator[tuple[Run, checkpoint.Checkpoint | None]]:
+    """The run directory at `path`, locked, with the checkpoint to go on from, if any.
+
+    AlphabarError if it cannot be written, is in use, is something else, or holds a run with other settings.
+    """
+    run = Run(path)
+    try:
+        if path.exists() and not run.config.exists() and any(path.iterdir()):
+            raise AlphabarError(f"{path} holds other things than a run; name a new or empty folder with --run.")
+        for folder in (run.checkpoints, run.samples):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w")
+    except OSError as error:
+        raise AlphabarError(f"The run directory {path} cannot be written ({error.strerror}); choose one with --run.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlphabarError(f"Another process is training in {path}; wait for it, or choose another --run.") from None
+        found = checkpoint.latest(run.checkpoints)
+        if found is not None and (changed := c.differences(c.parse(found.state["config"]), config)):
+            raise AlphabarError(
+                f"The run in {path} was made with other settings ({'; '.join(changed)}); "
+                "give them back to resume it, or choose another --run."
+            )
+        run.config.write_text(config.model_dump_json(indent=1))
+        with (path / "environment.jsonl").open("a") as file:
+            file.write(json.dumps(_environment()) + "\n")
+        yield run, found
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": sys.argv,
+        "alphabar": alphabar.__version__,
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of alphabar's own source, with '+' if it was edited since; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model, ready to sample: nothing about it has to be said again."""
+
+    denoiser: Denoiser
+    config: c.Config
+    facts: c.ImageFacts
+    step: int
+    weights: str
+
+
+def load_model(path: Path, weights: str = "ema", device: torch.device | str = "cpu", step: int | None = None) -> Model:
+    """The model of a run directory or of one of its checkpoints.
+
+    weights: 'ema' (the first rate), 'raw', or 'ema-RATE'; step: which checkpoint, the newest if None.
+    """
+    found = _find(path, step)
+    config, facts = c.parse(found.state["config"]), c.ImageFacts.model_validate(found.state["image_facts"])
+    name = {"raw": "network", "ema": f"ema-{config.training.ema_rates[0]}"}.get(weights, weights)
+    choices = [n for n in found.names() if n.startswith("ema-")]
+    if name != "network" and name not in choices:
+        raise AlphabarError(f"{found.path} has no weights '{weights}'; choose one of: ema, raw, {', '.join(choices)}.")
+    network = build.network(config, facts)
+    _load_weights(network, found, name)
+    network.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return Model(build.denoiser(config, network), config, facts, found.state["step"], "raw" if weights == "raw" else name)
+
+
+def _find(path: Path, step: int | None) -> checkpoint.Checkpoint:
+    if (path / checkpoint.MANIFEST).exists():
+        return checkpoint.read(path)
+    if not path.is_dir():
+        raise AlphabarError(f"There is no run at {path}; `alphabar train` makes one and says where.")
+    folder = Run(path).checkpoints
+    if step is None:
+        found = checkpoint.latest(folder)
+        if found is None:
+            raise AlphabarError(f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps.")
+        return found
+    there = {int(p.name.removeprefix("step-")): p for p in checkpoint.steps(folder)}
+    if step not in there:
+        raise AlphabarError(f"{path} holds no checkpoint of step {step}; there are: {', '.join(map(str, there)) or 'none'}.")
+    return checkpoint.read(there[step])
+
+
+def _load_weights(network: nn.Module, found: checkpoint.Checkpoint, name: str) -> None:
+    try:
+        network.load_state_dict(found.tensors(name))
+    except RuntimeError as error:
+        raise AlphabarError(f"The weights '{name}' in {found.path} do not fit its own config: {error}.") from None

@@ -1,0 +1,28 @@
+"""Exponential moving averages of the weights."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+
+class EMA:
+    """Averages θ̄ ← r θ̄ + (1 − r) θ, one copy of the network per rate r, ready to sample from.
+
+    Early on the rate is min(r, (1 + n)/(10 + n)) at update n, so that a young average does not drag the random initial
+    weights along.
+    """
+
+    def __init__(self, network: nn.Module, rates: Iterable[float]) -> None:
+        self.networks = {rate: deepcopy(network).eval().requires_grad_(False) for rate in rates}
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take the present weights of `network` into every average."""
+        self.updates += 1
+        ramp = (1 + self.updates) / (10 + self.updates)
+        weights = list(network.parameters())
+        for rate, average in self.networks.items():
+            torch._foreach_lerp_(list(average.parameters()), weights, 1 - min(rate, ramp))

@@ -1,0 +1,102 @@
+"""What a run says while it works: a line of metrics.jsonl, TensorBoard if it is installed, a bar or lines for people."""
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from alphabar.training.state import TrainState
+
+
+class Log:
+    """The voice of one session of a run; use as a context manager."""
+
+    def __init__(self, folder: Path, metrics: Path, state: TrainState, end: int | None, set_size: int, console: Console) -> None:
+        self._metrics, self._set_size, self._console = metrics, set_size, console
+        _forget_after(metrics, state.step)
+        self._board = _tensorboard(folder / "tensorboard", state.step)
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[news]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=end, completed=state.step, news="")
+        self.restart_clock(state)
+
+    def __enter__(self) -> "Log":
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None) -> None:
+        self._bar.stop()
+        if self._board is not None:
+            self._board.close()
+
+    def restart_clock(self, state: TrainState) -> None:
+        """Measure images/s from here: whatever was done since the last step was not training."""
+        self._mark, self._marked_images = time.perf_counter(), state.images
+
+    def tick(self, state: TrainState) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=state.step)
+
+    def write(self, state: TrainState, **more: float) -> None:
+        """Read the meter, and say and keep what it shows."""
+        rate = (state.images - self._marked_images) / max(time.perf_counter() - self._mark, 1e-9)
+        row: dict[str, Any] = {
+            "step": state.step,
+            "images": state.images,
+            "epoch": round(state.images / self._set_size, 4),
+            **state.meter.read(),
+            **more,
+            "images_per_second": round(rate, 2),
+            "seconds": round(state.seconds, 2),
+        }
+        with self._metrics.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        if self._board is not None:
+            for name, value in row.items():
+                if value is not None and name != "step":
+                    self._board.add_scalar(name, value, state.step)
+        news = f"loss {row['loss']:.4f}  {rate:,.0f} images/s" if row["loss"] is not None else ""
+        self._bar.update(self._task, news=news)
+        if not self._console.is_terminal:
+            self._console.print(f"step {state.step}  {news}  {state.seconds:,.0f} s", highlight=False)
+        self.restart_clock(state)
+
+    def say(self, sentence: str) -> None:
+        """A line above the bar."""
+        self._console.print(sentence, highlight=False, soft_wrap=True)
+
+
+def _forget_after(metrics: Path, step: int) -> None:
+    """Drop the lines of steps that a killed run took after its last checkpoint, and a line torn by the kill."""
+    if not metrics.exists():
+        return
+    kept = [line for line in metrics.read_text().splitlines() if _step(line) <= step]
+    metrics.write_text("".join(line + "\n" for line in kept))
+
+
+def _step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]

@@ -1,0 +1,97 @@
+"""The training loop, from top to bottom."""
+
+import math
+import time
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from alphabar import build, checkpoint, data, generation, images, plots
+from alphabar import run as runs
+from alphabar.config import Config
+from alphabar.errors import AlphabarError
+from alphabar.training.interrupt import Interrupt
+from alphabar.training.length import is_over, total_steps
+from alphabar.training.log import Log
+from alphabar.training.state import TrainState
+from alphabar.training.step import train_step, training_denoiser
+
+
+def train(config: Config, path: Path, device: torch.device, console: Console) -> bool:
+    """Train what `config` describes in the run directory `path`, going on from its newest checkpoint if it has one.
+
+    Returns whether the run reached its end (False: it was interrupted, and saved). All that can be wrong with the
+    input is found before the first byte is written.
+    """
+    image_set = build.image_set(config)
+    state = TrainState(config, build.image_facts(image_set), device)
+    denoiser = training_denoiser(config, state, device)
+    stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
+    end = total_steps(config.training, len(image_set))
+    every = config.training
+
+    with runs.opened(path, config) as (run, saved):
+        if saved is not None:
+            state.restore(saved)
+        saved_step = state.step if saved else None
+        _greet(console, run, state, end, len(image_set), image_set.source, device)
+        before, start = state.seconds, time.perf_counter()
+        with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt() as interrupt:
+            while not is_over(every, end, state.step, state.seconds) and not interrupt.requested:
+                norm = train_step(state, denoiser, stream.batch(state.images, every.batch_size), end)
+                state.seconds = before + time.perf_counter() - start
+                log.tick(state)
+                last = is_over(every, end, state.step, state.seconds)
+                if state.step % every.log_every == 0 or last:
+                    _stop_if_not_finite(state, norm, saved_step)
+                    log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
+                if state.step % every.checkpoint_every == 0 or last or interrupt.requested:
+                    _stop_if_not_finite(state, norm, saved_step)
+                    checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
+                    checkpoint.prune(run.checkpoints, every.keep_checkpoints)
+                    saved_step = state.step
+                    log.restart_clock(state)
+                if last or (every.sample_every and state.step % every.sample_every == 0):
+                    log.say(f"samples of step {state.step}: {preview(run, state, device)}")
+                    log.restart_clock(state)
+        over = is_over(every, end, state.step, state.seconds)
+        plots.loss_curve(run.metrics, run.path / "loss.png")
+        return over
+
+
+def preview(run: runs.Run, state: TrainState, device: torch.device) -> Path:
+    """A grid of the same seeds each time, drawn with the first EMA; returns where it is."""
+    section, facts = state.config.sampling, state.facts
+    average = next(iter(state.ema.networks.values()))
+    denoiser = build.respaced(build.denoiser(state.config, average), section)
+    classes = len(facts.class_names) if state.config.network.class_conditional else 0
+    job = generation.job(range(section.num), facts.shape, classes)
+    drawn = generation.draw(denoiser, build.sampler(section), job, section.batch_size, device)
+    path = run.samples / f"step-{state.step:08d}.png"
+    images.save_png(path, images.grid(drawn, enlarge=images.enlargement(facts.shape[1], 96)))
+    return path
+
+
+def _stop_if_not_finite(state: TrainState, norm: Tensor, saved_step: int | None) -> None:
+    """A run that has diverged ends here, before it can overwrite what is still good."""
+    fine = state.meter.is_finite() and (math.isfinite(float(norm)) or state.scaler.is_enabled())
+    if not fine:
+        kept = f"the checkpoint of step {saved_step} is kept" if saved_step else "no checkpoint was written yet"
+        raise AlphabarError(
+            f"Training diverged: the loss or its gradient is not finite by step {state.step} ({kept}); "
+            "try a smaller optimizer.learning_rate, a longer optimizer.warmup_steps, or training.precision=fp32."
+        )
+
+
+def _greet(
+    console: Console, run: runs.Run, state: TrainState, end: int | None, size: int, source: str, device: torch.device
+) -> None:
+    parameters = sum(p.numel() for p in state.network.parameters())
+    shape = "x".join(map(str, state.facts.shape))
+    console.print(f"{size:,} images {shape} from {source}", highlight=False, soft_wrap=True)
+    console.print(f"{parameters:,} parameters on {device}; run directory {run.path}", highlight=False, soft_wrap=True)
+    if state.step:
+        length = f" of {end:,}" if end else ""
+        console.print(f"resumed at step {state.step:,}{length}", highlight=False)

@@ -1,0 +1,20 @@
+"""The learning rate of each step."""
+
+import math
+
+from alphabar.config import Optimizer
+
+
+def learning_rate(optimizer: Optimizer, step: int, total_steps: int | None) -> float:
+    """Of the update that takes the run from `step` to step + 1: a linear warm-up from 0, times the decay to 0 at the end.
+
+    total_steps: the length of the run; needed by the decays only.
+    """
+    rate = optimizer.learning_rate
+    if step < optimizer.warmup_steps:
+        rate *= (step + 1) / optimizer.warmup_steps
+    if optimizer.decay == "constant":
+        return rate
+    assert total_steps is not None, "config.load refuses a decay without a length"
+    progress = min(step / total_steps, 1.0)
+    return rate * (0.5 * (1 + math.cos(math.pi * progress)) if optimizer.decay == "cosine" else 1 - progress)

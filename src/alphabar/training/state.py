@@ -1,0 +1,111 @@
+"""All that changes while training, and its way into a checkpoint and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from alphabar import build
+from alphabar.checkpoint import Checkpoint
+from alphabar.config import Config, ImageFacts
+from alphabar.diffusion import TimestepSampler
+from alphabar.errors import AlphabarError
+from alphabar.training.ema import EMA
+from alphabar.training.meter import LossMeter
+
+
+class TrainState:
+    """Network, optimizer, averages, loss scale, timestep sampler, running loss and the counters of a run."""
+
+    def __init__(self, config: Config, facts: ImageFacts, device: torch.device) -> None:
+        torch.manual_seed(config.training.seed)
+        self.config, self.facts = config, facts
+        network = build.network(config, facts)
+        self.network: nn.Module = network.to(device=device, memory_format=torch.channels_last).train()
+        self.optimizer = _adam(config, self.network)
+        self.ema = EMA(self.network, config.training.ema_rates)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
+        self.timestep_sampler: TimestepSampler = build.timestep_sampler(config)
+        self.meter = LossMeter(config.diffusion.steps, device)
+        self.step = 0
+        self.images = 0
+        self.seconds = 0.0
+
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """By checkpoint file."""
+        files: dict[str, Mapping[str, Tensor]] = {
+            "network": self.network.state_dict(),
+            "optimizer": _flatten(self.optimizer),
+            "meter": self.meter.state_dict(),
+            "timestep_sampler": self.timestep_sampler.state_dict(),
+        }
+        files |= {f"ema-{rate}": network.state_dict() for rate, network in self.ema.networks.items()}
+        return {name: tensors for name, tensors in files.items() if tensors}
+
+    def numbers(self) -> dict[str, Any]:
+        """What goes into the checkpoint's state.json."""
+        return {
+            "step": self.step,
+            "images": self.images,
+            "seconds": round(self.seconds, 3),
+            "ema_updates": self.ema.updates,
+            "loss_scale": self.scaler.state_dict(),
+            "config": self.config.model_dump(mode="json"),
+            "image_facts": self.facts.model_dump(mode="json"),
+        }
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Become the state that `saved` holds; AlphabarError if it belongs to other images or another network."""
+        if (facts := ImageFacts.model_validate(saved.state["image_facts"])) != self.facts:
+            raise AlphabarError(
+                f"{saved.path} was trained on other images ({_describe(facts)}) than these ({_describe(self.facts)}); "
+                "give the same images back, or choose another --run."
+            )
+        try:
+            self.network.load_state_dict(saved.tensors("network"))
+            for rate, network in self.ema.networks.items():
+                network.load_state_dict(saved.tensors(f"ema-{rate}"))
+            _unflatten(self.optimizer, saved.tensors("optimizer"))
+        except (RuntimeError, KeyError) as error:
+            raise AlphabarError(f"The checkpoint {saved.path} does not fit its own config: {error}.") from None
+        self.meter.load_state_dict(saved.tensors("meter"))
+        if "timestep_sampler" in saved.names():
+            self.timestep_sampler.load_state_dict(saved.tensors("timestep_sampler"))
+        self.ema.updates = saved.state["ema_updates"]
+        self.scaler.load_state_dict(saved.state["loss_scale"])
+        self.step, self.images, self.seconds = (saved.state[key] for key in ("step", "images", "seconds"))
+
+
+def _describe(facts: ImageFacts) -> str:
+    shape = "x".join(map(str, facts.shape))
+    return f"{shape}, {len(facts.class_names)} classes, sha256 {facts.fingerprint[:12]}"
+
+
+def _adam(config: Config, network: nn.Module) -> torch.optim.Optimizer:
+    section = config.optimizer
+    kind = torch.optim.AdamW if section.weight_decay else torch.optim.Adam
+    return kind(
+        network.parameters(),
+        lr=section.learning_rate,
+        betas=section.betas,
+        eps=section.eps,
+        weight_decay=section.weight_decay,
+        fused=True,
+    )
+
+
+def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's moments as '<parameter number>.<name>'."""
+    moments: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return {f"{number}.{name}": tensor for number, group in moments.items() for name, tensor in group.items()}
+
+
+def _unflatten(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for key, tensor in tensors.items():
+        number, name = key.split(".")
+        parameter = parameters[int(number)]
+        # A moment takes the layout of its weights (channels_last), which a file does not know.
+        home = torch.empty_like(parameter) if tensor.shape == parameter.shape else torch.empty_like(tensor, device=parameter.device)
+        optimizer.state[parameter][name] = home.detach().copy_(tensor)
