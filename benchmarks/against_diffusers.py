@@ -1,4 +1,4 @@
-"""Our U-Net against diffusers' UNet2DModel, side by side: speed and memory of a training step and of a sampling forward.
+"""Our U-Net against diffusers' UNet2DModel: speed and memory of a training step and of a sampling forward.
 
 Both networks have the same layers and the same number of parameters, and each side trains as its users do:
 
@@ -7,8 +7,8 @@ Both networks have the same layers and the same number of parameters, and each s
 
 One thread; in every round each side runs once, in alternating order. A ratio is the median over the rounds of
 diffusers' time ÷ our time, [lowest - highest], of process CPU time and of wall time; above 1 we are faster.
-Memory is measured in a fresh process per side and workload: the peak resident set over 4 steps (ru_maxrss), less the
-resident set once the network is built, so it holds gradients, optimizer, EMA and activations, and no imports or weights.
+Memory is measured in a fresh process per side and workload: the peak resident set over 4 steps (ru_maxrss), less what
+was resident once the network was built. So it holds gradients, optimizer, EMA and activations; no imports, no weights.
 
     PYTHONPATH=src python benchmarks/against_diffusers.py --rounds 9
 """
@@ -20,9 +20,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -229,11 +230,8 @@ def report_peak(side: str, workload: str) -> None:
     """What a child process prints: MiB by which its peak exceeds what it held with the network built."""
     work = WORKLOADS[workload]
     network = SIDES[side].network(work)
-    import alphabar.diffusion  # noqa: F401  both sides' imports come before the baseline
-    import alphabar.training.ema
-    import diffusers.training_utils  # noqa: F401
-    from diffusers import DDPMScheduler  # noqa: F401
-
+    for module in ("alphabar.diffusion", "alphabar.training.ema", "diffusers", "diffusers.training_utils"):
+        import_module(module)
     baseline = resident_mib()
     step = SIDES[side].step(network, work)
     for _ in range(4):
@@ -257,12 +255,26 @@ def main() -> None:
         report_peak(*arguments.peak)
         return
     table = Table(title=f"alphabar against diffusers, 1 thread, {arguments.rounds} rounds, 32×32 images")
-    for column in ("workload", "parameters", "batch", "images/s: ours", "theirs", "CPU time ratio", "wall ratio", "MiB: ours", "theirs", "ratio"):
+    for column in (
+        "workload",
+        "parameters",
+        "batch",
+        "images/s: ours",
+        "theirs",
+        "CPU time ratio",
+        "wall ratio",
+        "MiB: ours",
+        "theirs",
+        "ratio",
+    ):
         table.add_column(column, justify="left" if column == "workload" else "right")
-    for name in [arguments.only] if arguments.only else WORKLOADS:
+    names = [arguments.only] if arguments.only else list(WORKLOADS)
+    # Memory first, while this process is small: a child inherits the ru_maxrss of its parent.
+    peaks = {name: (peak_mib("alphabar", name), peak_mib("diffusers", name)) for name in names}
+    for name in names:
         work = WORKLOADS[name]
         seconds, parameters = race(work, arguments.rounds)
-        ours, theirs = peak_mib("alphabar", name), peak_mib("diffusers", name)
+        ours, theirs = peaks[name]
         table.add_row(
             name,
             f"{parameters:,}",

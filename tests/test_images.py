@@ -197,3 +197,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(AlphabarError, match=r"Cannot write .*missing"):
         save_png(tmp_path / "missing" / "a.png", noise(1, 2, 2))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(AlphabarError, match=r"Cannot write .*file"):
+        save_png(tmp_path / "file" / "a.png", noise(1, 2, 2))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(AlphabarError, match=r"Cannot write .*folder"):
+        save_png(tmp_path / "folder", noise(1, 2, 2))
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]  # noqa: PTH208

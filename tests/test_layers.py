@@ -25,10 +25,7 @@ ROWS: dict[str, int] = {
 }
 """design.md, section 2. Modules of one row do not import each other."""
 
-INSIDE_DIFFUSION = (
-    "schedule spacing process parameterization variance thresholding denoiser guidance likelihood objective timesteps "
-    "samplers editing"
-).split()
+INSIDE_DIFFUSION = ["schedule", "spacing", "process", "parameterization", "variance", "thresholding", "denoiser", "guidance", "likelihood", "objective", "timesteps", "samplers", "editing"]
 
 HARMLESS = {"__version__", "__file__", "__name__", "__path__"}
 """What may be read from `alphabar` itself anywhere: it pulls in no module."""

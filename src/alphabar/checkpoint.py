@@ -49,7 +49,9 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
     try:
         temporary.mkdir(parents=True)
         for name, group in tensors.items():
-            save_file({key: t.detach().cpu().contiguous() for key, t in group.items()}, temporary / f"{name}.safetensors")
+            save_file(
+                {key: t.detach().cpu().contiguous() for key, t in group.items()}, temporary / f"{name}.safetensors"
+            )
         (temporary / STATE).write_text(json.dumps(state, indent=1))
         files = sorted(temporary.iterdir())
         for path in files:
@@ -61,7 +63,9 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         _sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise AlphabarError(f"The checkpoint {final} could not be written: {error}; earlier ones are untouched.") from None
+        raise AlphabarError(
+            f"The checkpoint {final} could not be written: {error}; earlier ones are untouched."
+        ) from None
     return final
 
 

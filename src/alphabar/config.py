@@ -106,7 +106,7 @@ class Optimizer(Section):
 
 
 class Training(Section):
-    """How long, in what pieces, and what is kept. The first of steps, images, epochs and minutes to be reached ends it."""
+    """How long, in what pieces, and what is kept; whichever of steps, images, epochs, minutes comes first ends it."""
 
     steps: OptionalInt = None
     images: OptionalInt = None
@@ -158,9 +158,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> "Config":
-        steps, T = self.sampling.steps, self.diffusion.steps  # noqa: N806
+        steps, T = self.sampling.steps, self.diffusion.steps
         if steps is not None and steps > T:
-            raise ValueError(f"The chain has {T} steps (diffusion.steps), so sampling.steps must lie in 1..{T}; got {steps}")
+            raise ValueError(
+                f"The chain has {T} steps (diffusion.steps), so sampling.steps must lie in 1..{T}; got {steps}"
+            )
         if self.optimizer.decay != "constant" and not any(
             (self.training.steps, self.training.images, self.training.epochs)
         ):
@@ -271,7 +273,7 @@ def _sentence(item: Any) -> str:
     if item["type"] == "literal_error" and isinstance(item["input"], str):
         choices = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return unknown(where, item["input"], choices)
-    message = item["msg"].removeprefix("Value error, ")
+    message: str = item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error":
         return message + "."
     if item["type"] == "missing":

@@ -35,12 +35,13 @@ class Film:
 
 
 def _frame(step: Step) -> Tensor:
-    enlarge = images.enlargement(step.x.shape[2], 64)
-    halves = [images.grid(images.to_uint8(x[:FILM_IMAGES]).cpu(), enlarge=enlarge) for x in (step.x, step.x0)]
-    return images.grid(torch.stack(halves), columns=2, gap=8)
+    halves = [images.sheet(images.to_uint8(x[:FILM_IMAGES]).cpu()) for x in (step.x, step.x0)]
+    return images.grid(torch.stack(halves), columns=2, gap=16)
 
 
-def save(folder: Path, drawn: Tensor, film: Film, job: Job, settings: Mapping[str, Any], class_names: Sequence[str]) -> None:
+def save(
+    folder: Path, drawn: Tensor, film: Film, job: Job, settings: Mapping[str, Any], class_names: Sequence[str]
+) -> None:
     """Write seed-XXXXXX.png of each image, grid.png, samples.npz, film.gif and settings.json.
 
     drawn: (N, C, H, W) uint8, in the order of job.seeds. The settings stand in every PNG's text too.
@@ -48,14 +49,15 @@ def save(folder: Path, drawn: Tensor, film: Film, job: Job, settings: Mapping[st
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AlphabarError(f"The folder {folder} cannot be made ({error.strerror}); choose another with --out.") from None
+        raise AlphabarError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another with --out."
+        ) from None
     labels = job.labels or [None] * len(job.seeds)
     for image, seed, label in zip(drawn, job.seeds, labels, strict=True):
         one = dict(settings) | {"seed": seed} | ({} if label is None else {"class": label, "name": class_names[label]})
         images.save_png(folder / f"seed-{seed:06d}.png", image, {"alphabar": json.dumps(one)})
     whole = dict(settings) | {"seeds": list(job.seeds)} | ({} if job.labels is None else {"classes": list(job.labels)})
-    sheet = images.grid(drawn, enlarge=images.enlargement(job.shape[1], 96))
-    images.save_png(folder / "grid.png", sheet, {"alphabar": json.dumps(whole)})
+    images.save_png(folder / "grid.png", images.sheet(drawn), {"alphabar": json.dumps(whole)})
     images.save_npz(folder / "samples.npz", drawn, None if job.labels is None else torch.tensor(job.labels))
     film.save(folder / "film.gif")
     with images.atomic_file(folder / "settings.json") as file:

@@ -39,13 +39,17 @@ def job(seeds: Sequence[int], shape: tuple[int, int, int], num_classes: int, lab
 def denoise(denoiser: Denoiser, sampler: Sampler, batch: Job, device: torch.device | str = "cpu") -> Iterator[Step]:
     """The reverse process of one batch, from x_T ~ N(0, I) to x_0, step by step."""
     noise = SeededNoise(batch.seeds)
-    x = noise(torch.empty((len(batch.seeds), *batch.shape), device=device)).contiguous(memory_format=torch.channels_last)
+    x = noise(torch.empty((len(batch.seeds), *batch.shape), device=device)).contiguous(
+        memory_format=torch.channels_last
+    )
     if batch.labels is not None:
         denoiser = denoiser.given(torch.tensor(batch.labels, device=device))
     yield from reverse_process(sampler, denoiser, x, noise=noise)
 
 
-def draw(denoiser: Denoiser, sampler: Sampler, whole: Job, batch_size: int, device: torch.device | str = "cpu") -> Tensor:
+def draw(
+    denoiser: Denoiser, sampler: Sampler, whole: Job, batch_size: int, device: torch.device | str = "cpu"
+) -> Tensor:
     """The finished images of a job, (N, C, H, W) uint8 on the CPU."""
     finished = []
     for batch in whole.batches(batch_size):

@@ -5,10 +5,10 @@ A tensor of images is uint8 (N, C, H, W) outside the model and float32 in [-1, 1
 
 import math
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import torch
@@ -19,12 +19,19 @@ from alphabar.errors import AlphabarError
 
 Size = tuple[int, int]
 Colour = tuple[int, int, int]
-ResizeRule = Callable[..., Image.Image]  # (image, (H, W), background = black) -> image of exactly that size
 
 BLACK: Colour = (0, 0, 0)
 _GAP = 128  # neither the black of MNIST nor the white of a scanned page
 _FILTER = Image.Resampling.BICUBIC  # Pillow widens the kernel when it shrinks: antialiased
 _GIF_RATE = 50  # frames per second; browsers slow anything faster down to 10
+
+
+class ResizeRule(Protocol):
+    """A way to give images another size."""
+
+    def __call__(self, image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
+        """`image`, of mode L, RGB or RGBA, in the same mode and exactly (H, W) in size."""
+        ...
 
 
 def to_signed(images: Tensor) -> Tensor:
@@ -104,6 +111,12 @@ def grid(images: Tensor, columns: int | None = None, enlarge: int = 1, gap: int 
     return sheet
 
 
+def sheet(images: Tensor, tile: int = 64) -> Tensor:
+    """A `grid` to look at: small images enlarged towards `tile` pixels, and parted by one of their own pixels."""
+    enlarge = enlargement(images.shape[2], tile)
+    return grid(images, enlarge=enlarge, gap=max(2, enlarge))
+
+
 def to_pil(image: Tensor) -> Image.Image:
     """uint8 (C, H, W) -> grey, RGB or RGBA for C = 1, 3, 4; for any other C the channels side by side, in grey."""
     channels, height, width = image.shape
@@ -124,12 +137,15 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with beside.open("xb") as file:
-            yield file
-        beside.replace(path)
+            try:
+                yield file
+                file.close()
+                beside.replace(path)
+            except BaseException:
+                beside.unlink()
+                raise
     except OSError as error:
         raise AlphabarError(f"Cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None) -> None:

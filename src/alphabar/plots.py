@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from alphabar.images import atomic_file
 
@@ -21,12 +22,12 @@ def loss_curve(metrics: Path, path: Path) -> None:
         axes.plot(*zip(*points, strict=True), label=label, **style)
     axes.set(xlabel="images seen", ylabel="loss", yscale="log")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     with atomic_file(path) as file:
         figure.savefig(file, format="png", dpi=120)
 
 
-_CURVES: tuple[tuple[str, str, dict[str, object]], ...] = (
+_CURVES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("loss_q1", "t in the first quarter (least noise)", {"color": "#440154", "linewidth": 1}),
     ("loss_q2", "second", {"color": "#31688e", "linewidth": 1}),
     ("loss_q3", "third", {"color": "#35b779", "linewidth": 1}),

@@ -1,11 +1,11 @@
 """A run directory: everything that a training run leaves behind, described well enough to go on from or to sample.
 
-    config.json        the resolved settings
-    environment.jsonl  a line per start: command, versions, git commit, machine
-    metrics.jsonl      a line per `training.log_every` steps
-    checkpoints/       step-XXXXXXXX/ (see checkpoint.py)
-    samples/           a grid of the same seeds every `training.sample_every` steps
-    loss.png           the loss over training
+config.json        the resolved settings
+environment.jsonl  a line per start: command, versions, git commit, machine
+metrics.jsonl      a line per `training.log_every` steps
+checkpoints/       step-XXXXXXXX/ (see checkpoint.py)
+samples/           a grid of the same seeds every `training.sample_every` steps
+loss.png           the loss over training
 """
 
 import fcntl
@@ -72,12 +72,16 @@ def opened(path: Path, config: c.Config) -> Iterator[tuple[Run, checkpoint.Check
             folder.mkdir(parents=True, exist_ok=True)
         lock = (path / ".lock").open("w")
     except OSError as error:
-        raise AlphabarError(f"The run directory {path} cannot be written ({error.strerror}); choose one with --run.") from None
+        raise AlphabarError(
+            f"The run directory {path} cannot be written ({error.strerror}); choose one with --run."
+        ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise AlphabarError(f"Another process is training in {path}; wait for it, or choose another --run.") from None
+            raise AlphabarError(
+                f"Another process is training in {path}; wait for it, or choose another --run."
+            ) from None
         found = checkpoint.latest(run.checkpoints)
         if found is not None and (changed := c.differences(c.parse(found.state["config"]), config)):
             raise AlphabarError(
@@ -107,7 +111,16 @@ def _environment() -> dict[str, Any]:
 
 def _git_commit() -> str | None:
     """The commit of alphabar's own source, with '+' if it was edited since; None outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty=+",
+        "--exclude=*",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -139,8 +152,10 @@ def load_model(path: Path, weights: str = "ema", device: torch.device | str = "c
         raise AlphabarError(f"{found.path} has no weights '{weights}'; choose one of: ema, raw, {', '.join(choices)}.")
     network = build.network(config, facts)
     _load_weights(network, found, name)
-    network.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return Model(build.denoiser(config, network), config, facts, found.state["step"], "raw" if weights == "raw" else name)
+    build.place(network, device).eval().requires_grad_(False)
+    return Model(
+        build.denoiser(config, network), config, facts, found.state["step"], "raw" if weights == "raw" else name
+    )
 
 
 def _find(path: Path, step: int | None) -> checkpoint.Checkpoint:
@@ -152,11 +167,15 @@ def _find(path: Path, step: int | None) -> checkpoint.Checkpoint:
     if step is None:
         found = checkpoint.latest(folder)
         if found is None:
-            raise AlphabarError(f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps.")
+            raise AlphabarError(
+                f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps."
+            )
         return found
     there = {int(p.name.removeprefix("step-")): p for p in checkpoint.steps(folder)}
     if step not in there:
-        raise AlphabarError(f"{path} holds no checkpoint of step {step}; there are: {', '.join(map(str, there)) or 'none'}.")
+        raise AlphabarError(
+            f"{path} holds no checkpoint of step {step}; there are: {', '.join(map(str, there)) or 'none'}."
+        )
     return checkpoint.read(there[step])
 
 

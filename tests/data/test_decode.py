@@ -30,7 +30,8 @@ def error(found: np.ndarray, expected: Image.Image) -> float:
 
 
 def reason(path: Path, limit: int = LIMIT) -> str:
-    with pytest.raises(UnreadableError) as caught:
+    with pytest.raises(UnreadableError) as caught, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         read_header(path, limit)
         decode(path, 3, BLACK, limit)
     assert "\n" not in str(caught.value)
@@ -185,9 +186,7 @@ def png_that_claims(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("side", [9000, 13000, 40000])
 def test_a_decompression_bomb_is_refused_from_its_header(side: int, tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(png_that_claims(side, side))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert "64 megapixels" in reason(tmp_path / "bomb.png")
+    assert "64 megapixels" in reason(tmp_path / "bomb.png")
 
 
 def test_the_limit_of_pixels_is_the_callers(picture: Image.Image, tmp_path: Path) -> None:

@@ -198,6 +198,24 @@ def test_inspect_suggests_the_least_change(shape: tuple[int, ...], settings: str
     assert found == {"data.image_size": size, "data.resize": rule, "data.channels": channels}
 
 
+@pytest.mark.parametrize(
+    "changes", [{"channels": 7}, {"image_size": (10**6, 10**6), "resize": "crop"}, {"image_size": (9, 9)}]
+)
+def test_what_inspect_suggests_can_be_done_even_if_what_was_asked_cannot(
+    changes: dict[str, object], photos: Writer
+) -> None:
+    report = inspect(photos(3, (28, 28)), replace(DataOptions(), **changes))
+    assert report.problem
+    assert report.settings == {"data.image_size": "32", "data.resize": "pad", "data.channels": "1"}
+
+
+def test_inspect_repeats_what_was_asked_if_it_can_be_done(photos: Writer) -> None:
+    report = inspect(photos(3, (28, 28)), DataOptions(image_size=(16, 24), resize="crop", channels=3))
+    assert report.problem is None
+    assert report.memory == 3 * 3 * 16 * 24
+    assert report.settings == {"data.image_size": "16x24", "data.resize": "crop", "data.channels": "3"}
+
+
 def test_the_command_prints_what_was_found_and_a_line_to_copy(photos: Writer) -> None:
     folder = photos(30, (28, 28), name="my photos")
     (folder / "[bold]bad.png").write_bytes(b"")

@@ -29,7 +29,9 @@ def sample(
     eta: Annotated[float | None, typer.Option(help="DDIM's noise: 0 none, 1 as much as DDPM.")] = None,
     label: Annotated[int | None, typer.Option("--class", help="The class to draw, if the model knows classes.")] = None,
     weights: Annotated[str, typer.Option(help="ema, raw, or ema-RATE.")] = "ema",
-    step: Annotated[int | None, typer.Option(help="The checkpoint of this training step; the newest if left out.")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="The checkpoint of this training step; the newest if left out.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images at a time.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to; a folder in the run if left out.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
@@ -49,7 +51,9 @@ def sample(
     wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
     job = generation.job(wanted, model.facts.shape, classes, label)
     settings = _settings(run, model, section)
-    folder = out or _run_of(run) / "generated" / "-".join(str(settings[key]) for key in ("sampler", "steps", "weights", "step"))
+    folder = out or _run_of(run) / "generated" / "-".join(
+        str(settings[key]) for key in ("sampler", "steps", "weights", "step")
+    )
     drawn, film = _draw(model, section, job, chosen)
     gallery.save(folder, drawn, film, job, settings, model.facts.class_names)
     typer.echo(f"images    {folder}  ({len(job.seeds)} PNGs, samples.npz, settings.json)")

@@ -59,7 +59,7 @@ def with_size(images: Pixels, size: Size, rule: str, background: Colour, what: s
             f"{what} has images of {sized((height, width))}, not {sized(size)}: set data.resize to {ways}."
         )
     if rule == "pad" and height <= size[0] and width <= size[1]:
-        canvas = np.empty((len(images), *size, images.shape[3]), np.uint8)
+        canvas = np.empty((len(images), images.shape[3], *size), np.uint8).transpose(0, 2, 3, 1)  # laid out as a tensor
         canvas[:] = in_channels(background, images.shape[3])
         top, left = (size[0] - height) // 2, (size[1] - width) // 2
         canvas[:, top : top + height, left : left + width] = images

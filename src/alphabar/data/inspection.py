@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alphabar.data.decode import Header, decode, read_header
+from alphabar.data.decode import MODES, Header, decode, read_header
 from alphabar.data.files import shown
-from alphabar.data.folder import Survey, listed, planned, split_root, surveyed
+from alphabar.data.folder import listed, planned, split_root
 from alphabar.data.listing import class_folders
 from alphabar.data.options import DataOptions, sized
 from alphabar.data.sources import DATASETS, detect
+from alphabar.data.survey import Survey, surveyed
 from alphabar.errors import AlphabarError
 from alphabar.images import Size
 
@@ -47,20 +48,25 @@ def inspect(path: Path, options: DataOptions) -> Report:
     return _inspect_folder(options) if kind == "folder" else _inspect_arrays(kind, options)
 
 
-def suggested(sizes: Mapping[Size, int], channels: int, options: DataOptions) -> dict[str, str]:
-    """Settings under which images of these sizes can be trained on: kept if they can be, else padded or cropped."""
-    if options.image_size is not None and (options.resize != "none" or set(sizes) == {options.image_size}):
-        size, rule = options.image_size, options.resize
-    elif len(sizes) == 1 and max(max(size) for size in sizes) <= _MODEST:
-        (found,) = sizes
-        size = (-(-found[0] // _MULTIPLE) * _MULTIPLE, -(-found[1] // _MULTIPLE) * _MULTIPLE)
-        rule = "none" if size == found else "pad"
-    else:
-        middle = sorted(min(size) for size in Counter(sizes).elements())[sum(sizes.values()) // 2]
-        side = next((side for side in (64, 32, 16) if side <= middle), 8)
-        size, rule = (side, side), "crop"
+def suggested(sizes: Mapping[Size, int]) -> tuple[Size, str]:
+    """A size and a resize rule for such images: left alone if a U-Net can take them, else padded or cropped."""
+    if len(sizes) == 1 and max(max(size) for size in sizes) <= _MODEST:
+        ((height, width),) = sizes
+        whole = (-(-height // _MULTIPLE) * _MULTIPLE, -(-width // _MULTIPLE) * _MULTIPLE)
+        return whole, "none" if whole == (height, width) else "pad"
+    shorter = sorted(min(size) for size in Counter(sizes).elements())
+    median = shorter[len(shorter) // 2]
+    side = next((side for side in (64, 32, 16) if side <= median), 8)
+    return (side, side), "crop"
+
+
+def _settings(sizes: Mapping[Size, int], channels: int, options: DataOptions, problem: str | None) -> dict[str, str]:
+    """What was asked for, if that can be done; else what we suggest."""
+    asked = options.image_size if problem is None else None
+    size, rule = suggested(sizes) if asked is None else (asked, options.resize)
     shape = str(size[0]) if size[0] == size[1] else sized(size)
-    return {"data.image_size": shape, "data.resize": rule, "data.channels": str(channels)}
+    settings = {"data.image_size": shape, "data.resize": rule}
+    return {**settings, "data.channels": str(channels)} if channels in MODES else settings
 
 
 def _inspect_folder(options: DataOptions) -> Report:
@@ -76,7 +82,8 @@ def _inspect_folder(options: DataOptions) -> Report:
     headers = survey.headers.values()
     sizes = Counter(header.size for header in headers)
     problem, memory = _trial(survey, options)
-    channels = options.channels or (1 if all(header.grey for header in headers) else 3)
+    natural = 1 if all(header.grey for header in headers) else 3
+    channels = options.channels if options.channels in MODES else natural
     labelled = bool(class_folders(listing.images))
     notes = Counter(note for header in headers for note in header.notes)
     notes.update({f"other files left out ({suffix})": count for suffix, count in listing.others.items()})
@@ -91,7 +98,7 @@ def _inspect_folder(options: DataOptions) -> Report:
         notes=notes,
         memory=memory,
         problem=problem,
-        settings=suggested(sizes, channels, options),
+        settings=_settings(sizes, channels, options, problem),
     )
 
 
@@ -121,10 +128,10 @@ def _inspect_arrays(kind: str, options: DataOptions) -> Report:
         found=len(stored),
         skipped=(),
         sizes=sizes,
-        modes={f"{stored.shape[0]} channels": len(stored)},
+        modes={MODES.get(stored.shape[0], f"{stored.shape[0]} channels"): len(stored)},
         classes=classes,
         notes={},
         memory=None if problem else memory,
         problem=problem,
-        settings=suggested(sizes, channels, options),
+        settings=_settings(sizes, channels, options, problem),
     )

@@ -49,7 +49,8 @@ class Gaussian:
         flip = low + high > 0  # Φ(b) − Φ(a) = Φ(−a) − Φ(−b): work in the tail where Φ does not round to 1
         low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
         log_high = torch.special.log_ndtr(high)
-        return log_high + torch.log(-torch.expm1(torch.special.log_ndtr(low) - log_high))
+        log_prob: Tensor = log_high + torch.log(-torch.expm1(torch.special.log_ndtr(low) - log_high))
+        return log_prob
 
 
 def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: Time) -> Gaussian:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ class NoiseSchedule:
     timesteps: Tensor
 
     @property
-    def T(self) -> int:  # noqa: N802 - the paper's symbol
+    def T(self) -> int:
         """The number of steps of the chain."""
         return len(self.alpha_bar) - 1
 
@@ -59,7 +60,7 @@ class NoiseSchedule:
 
     def respace(self, rows: Sequence[int]) -> "NoiseSchedule":
         """The shorter chain that visits only `rows`, 1 ≤ rows[0] < rows[1] < ... ≤ T (IDDPM §4): indexing, no more."""
-        if not rows or rows[0] < 1 or rows[-1] > self.T or any(a >= b for a, b in zip(rows, rows[1:], strict=False)):
+        if not rows or rows[0] < 1 or rows[-1] > self.T or any(a >= b for a, b in pairwise(rows)):
             raise ValueError(f"Timesteps must increase strictly within 1..{self.T}; they are {_shorten(rows)}.")
         index = torch.tensor([0, *rows], device=self.alpha_bar.device)
         return NoiseSchedule(self.alpha_bar[index], self.timesteps[index])
@@ -148,7 +149,7 @@ def warmup50(T: int) -> NoiseSchedule:
 
 
 def sigmoid(T: int, start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> NoiseSchedule:
-    """ᾱ a falling logistic curve, cut at `start` and `end` and stretched to reach 1 and 0 (Jabri et al. 2022, Alg. 1)."""
+    """ᾱ a logistic curve, cut at `start` and `end` and stretched to go from 1 to 0 (Jabri et al. 2022, Alg. 1)."""
     u = (start + (end - start) * _linspace(0, 1, T + 1)) / tau
     floor = torch.sigmoid(-u[-1])
     return from_alpha_bar((torch.sigmoid(-u) - floor) / (torch.sigmoid(-u[0]) - floor), max_beta=0.999)

@@ -23,7 +23,7 @@ def trailing(schedule: NoiseSchedule, steps: int) -> list[int]:
 
 
 def leading(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """1, 1 + ⌊T/K⌋, ...: DDIM's own grid, which leaves out the noisiest steps; for comparison with published numbers."""
+    """1, 1 + ⌊T/K⌋, ...: DDIM's own grid; it leaves out the noisiest steps, but published numbers use it."""
     return [1 + k * (schedule.T // steps) for k in range(steps)]
 
 

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alphabar.errors import AlphabarError
-from alphabar.networks.pixels import group_norm, per_pixel
+from alphabar.networks.checks import check_heads
+from alphabar.networks.pixels import group_norm
 from alphabar.networks.style import Style
 
 
@@ -16,15 +16,20 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, style: Style) -> None:
         super().__init__()
-        self.head_channels = channels // style.heads if style.head_channels is None else style.head_channels
+        check_heads(channels, style.heads, style.head_channels)
+        self.head_channels = style.head_channels or channels // style.heads
         self.norm = group_norm(channels, style)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Every pixel attends to every pixel of its image."""
-        qkv = per_pixel(self.qkv, self.norm(x)).flatten(2).transpose(1, 2)  # (B, H·W, 3C)
-        q, k, v = qkv.unflatten(2, (3, -1, self.head_channels)).permute(2, 0, 3, 1, 4)  # (B, heads, H·W, d) each
-        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        h = h.transpose(1, 2).unflatten(2, x.shape[2:])
-        return x + per_pixel(self.out, h)
+        batch, channels, height, width = x.shape
+        pixels = (
+            self.norm(x).flatten(2).transpose(1, 2)
+        )  # in channels_last memory this is a view, and so are the others
+        qkv = self.qkv(pixels).reshape(batch, height * width, 3, -1, self.head_channels)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, H·W, d) each
+        h: Tensor = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, height * width, channels)
+        h = self.out(h)
+        return x + h.transpose(1, 2).reshape(x.shape)

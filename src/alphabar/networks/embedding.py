@@ -10,9 +10,9 @@ from alphabar.networks.style import Style
 
 
 def sinusoid(time: Tensor, dim: int, style: Style) -> Tensor:
-    """sin and cos of t · 10000^(−j / (half − shift)), j < half = dim // 2: (B,) -> (B, dim) float32; a last odd column is 0.
+    """sin and cos of t · 10000^(−j / (half − shift)) for j < half = dim // 2: (B,) -> (B, dim), an odd last column 0.
 
-    The 1000 steps of DDPM need the 8 mantissa bits that bfloat16 lacks, so this is float32 whatever the network is.
+    In float32 whatever the network is: bfloat16 cannot tell step 999 from step 1000.
     """
     half = dim // 2
     j = torch.arange(half, device=time.device, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""The parts that a U-Net repeats: normalization, residual block, resampling, and how their weights start."""
+"""The parts that a U-Net repeats: the residual block, and the layers that halve and double the size."""
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,13 @@ from alphabar.networks.style import Style
 
 
 class Block(nn.Module):
-    """x -> shortcut(x) + conv2(dropout(silu(norm2(conv1(silu(norm1(x))) ← e)))), then attention if `attends`.
+    """h = conv1(silu(norm1(x))); x -> shortcut(x) + conv2(dropout(silu(norm2(h + linear(e))))), then attention if any.
 
-    `←` is the embedding's entrance (`Style.conditioning`). The shortcut is a 1×1 convolution where the channel counts
-    differ. With `gradient_checkpointing` the backward pass recomputes the block instead of keeping its activations.
+    With conditioning "scale_shift", norm2(h) · (1 + scale) + shift replaces norm2(h + linear(e)), both from linear(e).
+    The shortcut is a 1×1 convolution where the numbers of channels differ. With `gradient_checkpointing` the backward
+    pass computes the block again instead of keeping its activations.
+
+    In-place operations overwrite only outputs of convolutions and normalizations, which no backward pass reads again.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class Block(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.embedding = nn.Linear(embedding_channels, out_channels * (2 if style.conditioning == "scale_shift" else 1))
         self.norm2 = group_norm(out_channels, style)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = None if in_channels == out_channels else nn.Linear(in_channels, out_channels)
         self.attention = Attention(out_channels, style) if attends else None
@@ -61,6 +64,21 @@ class Block(nn.Module):
         return h if self.attention is None else self.attention(h)
 
 
+class Dropout(nn.Module):
+    """Sets each element to 0 with probability p while training, and divides the others by 1 − p.
+
+    On a CPU `nn.Dropout` keeps its noise and its input, both as floats; this keeps a mask of booleans.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return torch.native_dropout(x, self.p, True)[0] if self.training and self.p > 0 else x
+
+
 class Downsample(nn.Module):
     """3×3 convolution of stride 2: (B, C, H, W) -> (B, C, H/2, W/2); both sides even."""
 
@@ -78,8 +96,8 @@ class Downsample(nn.Module):
 class Upsample(nn.Module):
     """Nearest neighbour ×2, then a 3×3 convolution: (B, C, H, W) -> (B, C, 2H, 2W).
 
-    Both are linear, so they are computed as one transposed convolution of stride 2 whose 4×4 kernel is the 3×3 kernel
-    convolved with the 2×2 box. Each output then takes 4 products per channel instead of 9, on one read of the small image.
+    Both are linear, so they are one transposed convolution of stride 2, whose 4×4 kernel is the 3×3 kernel convolved
+    with a 2×2 box of ones: the same numbers for 4 products per output and channel instead of 9, and no large copy of x.
     """
 
     def __init__(self, channels: int) -> None:
@@ -88,6 +106,7 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Twice the size."""
+        # Reordered while it is 3×3: at 4×4 that costs more than a convolution of few pixels.
         weight = self.conv.weight.transpose(0, 1).flip(2, 3).contiguous(memory_format=torch.channels_last)
-        kernel = F.avg_pool2d(weight, 2, stride=1, padding=1, divisor_override=1)  # sums of 2×2 neighbours
+        kernel = F.avg_pool2d(weight, 2, stride=1, padding=1, divisor_override=1)
         return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)

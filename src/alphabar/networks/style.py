@@ -10,7 +10,7 @@ class Style:
 
     sinusoid            order of the two halves of the time embedding
     frequency_shift     frequencies are 10000^(−j / (half − frequency_shift)), j = 0 .. half − 1
-    downsample_padding  of the 3×3 stride-2 convolution: "same" pads below and right (TensorFlow), "symmetric" all around
+    downsample_padding  of the stride-2 convolution: "same" pads below and right (TensorFlow), "symmetric" all around
     conditioning        how a block takes the embedding: "add" after conv1, or "scale_shift" of its second norm
     norm_eps            ε of every group normalization
     heads               attention heads, the same number at every level

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alphabar.networks.checks import (
+    check_at_least,
     check_attention,
     check_channel_mult,
-    check_counts,
     check_dropout,
     check_image_size,
     check_input,
@@ -58,7 +58,7 @@ class Up(nn.Module):
 class UNet(nn.Module):
     """ε(x, t, y): (B, C, H, W), (B,) and (B,) -> (B, out_channels, H, W).
 
-    image_size              (H, W), not necessarily square; each level halves it, so both must be multiples of 2^(levels − 1)
+    image_size              (H, W), square or not; multiples of 2^(levels − 1), as each level but the first halves it
     out_channels            C, or 2C if the reverse variance is learned
     channels, channel_mult  width of the network, and its multiple at each level
     num_blocks              residual blocks per level on the way down (one more on the way up)
@@ -67,8 +67,8 @@ class UNet(nn.Module):
     gradient_checkpointing  recompute each block in the backward pass: less memory, about a third more time
     style                   which paper's U-Net, see `Style` and `PRESETS`
 
-    The last layer of each block, of each attention and of the network start at exactly 0 (Ho's code: variance scale 1e-10),
-    so that a fresh network outputs 0. For speed, convert to `memory_format=torch.channels_last`.
+    The last layer of each block, of each attention and of the network starts at exactly 0 (Ho's code: a variance scale
+    of 1e-10), so a fresh network outputs 0. It is fastest after `.to(memory_format=torch.channels_last)`.
     """
 
     def __init__(
@@ -87,13 +87,9 @@ class UNet(nn.Module):
         style: Style = DDPM,
     ) -> None:
         super().__init__()
-        check_counts(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            channels=channels,
-            num_blocks=num_blocks,
-            num_classes=1 if num_classes is None else num_classes,
-        )
+        check_at_least(1, in_channels=in_channels, out_channels=out_channels, num_blocks=num_blocks)
+        check_at_least(1, num_classes=1 if num_classes is None else num_classes)
+        check_at_least(2, channels=channels)  # one for sin, one for cos
         check_dropout(dropout)
         check_channel_mult(channel_mult)
         check_image_size(image_size, len(channel_mult))
@@ -101,7 +97,7 @@ class UNet(nn.Module):
         check_attention(attention_resolutions, sides)
         self.image_shape = (in_channels, *image_size)
         self.num_classes = num_classes
-        widths = [channels * mult for mult in channel_mult]
+        widths = [channels, *(channels * mult for mult in channel_mult)]
         block = partial(
             Block,
             embedding_channels=4 * channels,
@@ -112,11 +108,11 @@ class UNet(nn.Module):
         self.embedding = Embedding(channels, num_classes, style)
         self.conv_in = nn.Conv2d(in_channels, channels, 3, padding=1)
         attends = [side in attention_resolutions for side in sides]
-        self.down, skips = _way_down(block, channels, widths, num_blocks, attends, style)
+        self.down, skips = _way_down(block, widths, num_blocks, attends, style)
         self.mid = nn.ModuleList(block(widths[-1], widths[-1], attends=first) for first in (True, False))
-        self.up = _way_up(block, skips, widths, num_blocks, attends)
-        self.norm_out = group_norm(widths[0], style)
-        self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        self.up = _way_up(block, widths, num_blocks, attends, skips)
+        self.norm_out = group_norm(widths[1], style)
+        self.conv_out = nn.Conv2d(widths[1], out_channels, 3, padding=1)
         initialize(self, style)
         zero(self.conv_out)
 
@@ -137,27 +133,27 @@ class UNet(nn.Module):
 
 
 def _way_down(
-    block: Callable[..., Block], channels: int, widths: Sequence[int], num_blocks: int, attends: Sequence[bool], style: Style
+    block: Callable[..., Block], widths: Sequence[int], num_blocks: int, attends: Sequence[bool], style: Style
 ) -> tuple[nn.ModuleList, list[int]]:
-    """The levels from fine to coarse, and the widths of all feature maps on the way, `channels` (of conv_in) first."""
-    levels, skips = nn.ModuleList(), [channels]
-    for level, width in enumerate(widths):
+    """The levels from fine to coarse, and the channels of each feature map; `widths`: conv_in's, then the levels'."""
+    levels, skips = nn.ModuleList(), [widths[0]]
+    for level, width in enumerate(widths[1:]):
         blocks = []
         for _ in range(num_blocks):
             blocks.append(block(skips[-1], width, attends=attends[level]))
             skips.append(width)
-        last = level == len(widths) - 1
-        levels.append(Down(blocks, None if last else Downsample(width, style)))
-        skips += [] if last else [width]
+        coarsest = level == len(attends) - 1
+        levels.append(Down(blocks, None if coarsest else Downsample(width, style)))
+        skips += [] if coarsest else [width]
     return levels, skips
 
 
 def _way_up(
-    block: Callable[..., Block], skips: list[int], widths: Sequence[int], num_blocks: int, attends: Sequence[bool]
+    block: Callable[..., Block], widths: Sequence[int], num_blocks: int, attends: Sequence[bool], skips: list[int]
 ) -> nn.ModuleList:
     """The levels from coarse to fine; each block takes the last of `skips` beside what comes from below."""
     levels, below = nn.ModuleList(), widths[-1]
-    for level, width in reversed(list(enumerate(widths))):
+    for level, width in reversed(list(enumerate(widths[1:]))):
         blocks = []
         for _ in range(num_blocks + 1):
             blocks.append(block(below + skips.pop(), width, attends=attends[level]))

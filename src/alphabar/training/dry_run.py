@@ -42,10 +42,11 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     start = time.perf_counter()
     next(generation.denoise(sampling, build.sampler(config.sampling), job, device)).x.sum().item()
     seconds = time.perf_counter() - start
-    yield f"sample step  {num} images in {seconds:.2f} s; {sampling.schedule.T} steps make {num} images in {_span(seconds * sampling.schedule.T)}"
-    yield f"memory       {_peak_memory(device):,.0f} MiB at the peak ({'GPU' if device.type == 'cuda' else 'whole process'})"
-    if end:
-        yield "nothing was written; leave --dry-run out to train"
+    steps = sampling.schedule.T
+    yield f"sample step  {num} images in {seconds:.2f} s, so {_span(seconds * steps)} for all {steps} steps"
+    where = "of the GPU" if device.type == "cuda" else "of the whole process"
+    yield f"memory       {_peak_memory(device):,.0f} MiB at the peak {where}"
+    yield "nothing was written; leave --dry-run out to train"
 
 
 def _peak_memory(device: torch.device) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA:
@@ -23,6 +23,7 @@ class EMA:
         """Take the present weights of `network` into every average."""
         self.updates += 1
         ramp = (1 + self.updates) / (10 + self.updates)
-        weights = list(network.parameters())
+        weights: list[Tensor] = list(network.parameters())
         for rate, average in self.networks.items():
-            torch._foreach_lerp_(list(average.parameters()), weights, 1 - min(rate, ramp))
+            averages: list[Tensor] = list(average.parameters())
+            torch._foreach_lerp_(averages, weights, 1 - min(rate, ramp))

@@ -1,4 +1,4 @@
-"""What a run says while it works: a line of metrics.jsonl, TensorBoard if it is installed, a bar or lines for people."""
+"""What a run says while it works: metrics.jsonl, TensorBoard if it is installed, and a bar or lines for people."""
 
 import json
 import time
@@ -15,7 +15,9 @@ from alphabar.training.state import TrainState
 class Log:
     """The voice of one session of a run; use as a context manager."""
 
-    def __init__(self, folder: Path, metrics: Path, state: TrainState, end: int | None, set_size: int, console: Console) -> None:
+    def __init__(
+        self, folder: Path, metrics: Path, state: TrainState, end: int | None, set_size: int, console: Console
+    ) -> None:
         self._metrics, self._set_size, self._console = metrics, set_size, console
         _forget_after(metrics, state.step)
         self._board = _tensorboard(folder / "tensorboard", state.step)
@@ -37,7 +39,9 @@ class Log:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
+    ) -> None:
         self._bar.stop()
         if self._board is not None:
             self._board.close()
@@ -99,4 +103,4 @@ def _tensorboard(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=step + 1)

@@ -39,26 +39,26 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
         _greet(console, run, state, end, len(image_set), image_set.source, device)
         before, start = state.seconds, time.perf_counter()
         with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt() as interrupt:
-            while not is_over(every, end, state.step, state.seconds) and not interrupt.requested:
+            last, leaving = is_over(every, end, state.step, state.seconds), False
+            while not (last or leaving):
                 norm = train_step(state, denoiser, stream.batch(state.images, every.batch_size), end)
                 state.seconds = before + time.perf_counter() - start
                 log.tick(state)
-                last = is_over(every, end, state.step, state.seconds)
+                last, leaving = is_over(every, end, state.step, state.seconds), interrupt.requested
                 if state.step % every.log_every == 0 or last:
                     _stop_if_not_finite(state, norm, saved_step)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
-                if state.step % every.checkpoint_every == 0 or last or interrupt.requested:
+                if last or (every.sample_every and state.step % every.sample_every == 0):
+                    log.say(f"samples of step {state.step}: {preview(run, state, device)}")
+                    log.restart_clock(state)
+                if state.step % every.checkpoint_every == 0 or last or leaving:
                     _stop_if_not_finite(state, norm, saved_step)
                     checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
                     checkpoint.prune(run.checkpoints, every.keep_checkpoints)
                     saved_step = state.step
                     log.restart_clock(state)
-                if last or (every.sample_every and state.step % every.sample_every == 0):
-                    log.say(f"samples of step {state.step}: {preview(run, state, device)}")
-                    log.restart_clock(state)
-        over = is_over(every, end, state.step, state.seconds)
         plots.loss_curve(run.metrics, run.path / "loss.png")
-        return over
+        return last
 
 
 def preview(run: runs.Run, state: TrainState, device: torch.device) -> Path:
@@ -70,7 +70,7 @@ def preview(run: runs.Run, state: TrainState, device: torch.device) -> Path:
     job = generation.job(range(section.num), facts.shape, classes)
     drawn = generation.draw(denoiser, build.sampler(section), job, section.batch_size, device)
     path = run.samples / f"step-{state.step:08d}.png"
-    images.save_png(path, images.grid(drawn, enlarge=images.enlargement(facts.shape[1], 96)))
+    images.save_png(path, images.sheet(drawn))
     return path
 
 

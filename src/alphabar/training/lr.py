@@ -6,7 +6,7 @@ from alphabar.config import Optimizer
 
 
 def learning_rate(optimizer: Optimizer, step: int, total_steps: int | None) -> float:
-    """Of the update that takes the run from `step` to step + 1: a linear warm-up from 0, times the decay to 0 at the end.
+    """Of the update from `step` to step + 1: a linear warm-up, times a decay that reaches 0 at the end.
 
     total_steps: the length of the run; needed by the decays only.
     """

@@ -7,7 +7,7 @@ from torch import Tensor
 class LossMeter:
     """The mean loss since it was last read, in all and for each quartile of t."""
 
-    def __init__(self, T: int, device: torch.device) -> None:  # noqa: N803 - the paper's symbol
+    def __init__(self, T: int, device: torch.device) -> None:
         self._T = T
         self._sums = torch.zeros(4, device=device)
         self._counts = torch.zeros(4, device=device)

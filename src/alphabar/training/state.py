@@ -21,8 +21,7 @@ class TrainState:
     def __init__(self, config: Config, facts: ImageFacts, device: torch.device) -> None:
         torch.manual_seed(config.training.seed)
         self.config, self.facts = config, facts
-        network = build.network(config, facts)
-        self.network: nn.Module = network.to(device=device, memory_format=torch.channels_last).train()
+        self.network = build.place(build.network(config, facts), device).train()
         self.optimizer = _adam(config, self.network)
         self.ema = EMA(self.network, config.training.ema_rates)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
@@ -107,5 +106,5 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) 
         number, name = key.split(".")
         parameter = parameters[int(number)]
         # A moment takes the layout of its weights (channels_last), which a file does not know.
-        home = torch.empty_like(parameter) if tensor.shape == parameter.shape else torch.empty_like(tensor, device=parameter.device)
+        home = torch.empty_like(parameter) if tensor.shape == parameter.shape else tensor.to(parameter.device)
         optimizer.state[parameter][name] = home.detach().copy_(tensor)

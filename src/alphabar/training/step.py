@@ -22,18 +22,20 @@ def training_denoiser(config: Config, state: TrainState, device: torch.device) -
 
 
 def train_step(state: TrainState, denoiser: Denoiser, batch: Batch, total_steps: int | None) -> Tensor:
-    """Take `batch` into the weights and averages of `state`; returns the gradient's norm before clipping, on the device."""
+    """Take `batch` into the weights and averages of `state`; returns the norm of the unclipped gradient."""
     config, device = state.config, next(state.network.parameters()).device
     torch.manual_seed(_seed(config.training.seed, state.step))  # stateless: a resumed run repeats exactly
     x0 = images.to_signed(batch.images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
-    y = batch.labels.to(device, non_blocking=True) if config.network.class_conditional and batch.labels is not None else None
+    labels = batch.labels if config.network.class_conditional else None
+    y = None if labels is None else labels.to(device, non_blocking=True)
     t, weight = state.timestep_sampler.sample(len(x0), denoiser.schedule.alpha_bar.device)
     weight = weight.to(device)
     eps = torch.randn_like(x0)
 
     objective = build.objective(config)
-    for piece in torch.arange(len(x0)).split(config.training.micro_batch_size or len(x0)):
-        rows = slice(int(piece[0]), int(piece[-1]) + 1)
+    piece = config.training.micro_batch_size or len(x0)
+    for first in range(0, len(x0), piece):
+        rows = slice(first, first + piece)
         conditioned = denoiser if y is None else denoiser.given(y[rows])
         loss = training_loss(conditioned, objective, x0[rows], t[rows], eps[rows])["loss"]
         state.scaler.scale((loss * weight[rows]).sum() / len(x0)).backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,115 @@
+"""Settings are read strictly, and their names are the registries' names."""
+
+from typing import Any, get_args
+
+import pytest
+
+from alphabar import config as c
+from alphabar import data, diffusion, images, networks
+from alphabar.errors import AlphabarError
+from alphabar.networks.precision import PRECISIONS
+
+REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
+    (c.Data, "name"): data.DATASETS,
+    (c.Data, "resize"): {"none", *images.RESIZE_RULES},
+    (c.Network, "name"): networks.NETWORKS,
+    (c.Network, "preset"): networks.PRESETS,
+    (c.Diffusion, "schedule"): diffusion.SCHEDULES,
+    (c.Diffusion, "parameterization"): diffusion.PARAMETERIZATIONS,
+    (c.Diffusion, "variance"): diffusion.VARIANCES,
+    (c.Diffusion, "x0_transform"): diffusion.X0_TRANSFORMS,
+    (c.Diffusion, "objective"): diffusion.OBJECTIVES,
+    (c.Diffusion, "timestep_sampler"): diffusion.TIMESTEP_SAMPLERS,
+    (c.Training, "precision"): PRECISIONS,
+    (c.Sampling, "sampler"): diffusion.SAMPLERS,
+    (c.Sampling, "spacing"): diffusion.SPACINGS,
+}
+
+
+@pytest.mark.parametrize(("section", "field"), REGISTRIES)
+def test_a_setting_offers_exactly_the_names_of_its_registry(section: type[c.Section], field: str) -> None:
+    assert set(get_args(section.model_fields[field].annotation)) == set(REGISTRIES[section, field])
+
+
+@pytest.mark.parametrize("recipe", c.recipes())
+def test_every_recipe_is_valid_and_says_on_its_first_line_what_it_is(recipe: str) -> None:
+    c.load(recipe)
+    first = c.recipes()[recipe].read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# ") and len(first) > 20
+
+
+@pytest.mark.parametrize("recipe", c.recipes())
+def test_the_resolved_config_reads_back_as_itself(recipe: str) -> None:
+    config = c.load(recipe)
+    assert c.parse(config.model_dump(mode="json")) == config
+
+
+def test_overrides_are_toml_or_else_text_and_the_last_one_wins() -> None:
+    config = c.load(
+        "ddpm_digits",
+        [
+            "training.seed=1",
+            "training.seed=2",
+            "data.path=some/where",
+            "network.channel_mult=[1, 3]",
+            "data.image_size=16x8",
+        ],
+    )
+    assert config.training.seed == 2
+    assert str(config.data.path) == "some/where"
+    assert config.network.channel_mult == (1, 3)
+    assert config.data.image_size == (16, 8)
+    assert c.load("ddpm_digits", ["data.image_size=16"]).data.image_size == (16, 16)
+
+
+def test_none_unsets_an_optional_setting() -> None:
+    assert c.load("ddpm_digits", ["optimizer.clip_norm=none"]).optimizer.clip_norm is None
+
+
+def test_a_recipe_may_be_a_file_of_ones_own(tmp_path) -> None:
+    (tmp_path / "mine.toml").write_text("[training]\nsteps = 3\n")
+    assert c.load(str(tmp_path / "mine.toml")).training.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("training.batchsize=3", ["batchsize", "did you mean 'batch_size'"]),
+        ("trainin.steps=3", ["trainin", "did you mean 'training'"]),
+        ("diffusion.schedule=cosin", ["cosin", "did you mean 'cosine'"]),
+        ("data.name=digit", ["digit", "did you mean 'digits'"]),
+        ("training.batch_size=0", ["training.batch_size", "0", "greater than or equal to 1"]),
+        ("optimizer.learning_rate=fast", ["optimizer.learning_rate", "fast", "number"]),
+        ("optimizer.learning_rate=nan", ["optimizer.learning_rate", "finite"]),
+        ("training.ema_rates=[1.0]", ["training.ema_rates", "less than 1"]),
+        ("sampling.steps=1001", ["1001", "1..1000"]),
+        ("training.steps=none", ["never ends", "training.steps"]),
+        ("batch_size=3", ["batch_size=3", "section.key=value"]),
+        ("data.channels=2", ["data.channels", "2", "1, 3 or 4"]),
+    ],
+)
+def test_a_wrong_setting_is_a_sentence_with_its_value_and_what_would_be_right(override: str, words: list[str]) -> None:
+    with pytest.raises(AlphabarError) as caught:
+        c.load("ddpm_digits", [override])
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_decay_needs_a_length() -> None:
+    with pytest.raises(AlphabarError, match="needs to know the length"):
+        c.load("ddpm_digits", ["training.steps=none", "training.minutes=1", "optimizer.decay=linear"])
+
+
+@pytest.mark.parametrize("text", ["not toml", "[training]\nsteps = 3\nsteps = 4\n", "training = 3\n", "steps = 3\n"])
+def test_a_broken_recipe_is_a_sentence(tmp_path, text: str) -> None:
+    (tmp_path / "broken.toml").write_text(text)
+    with pytest.raises(AlphabarError):
+        c.load(str(tmp_path / "broken.toml"))
+
+
+def test_differences_name_what_would_make_it_another_run_and_nothing_else() -> None:
+    base = c.load("ddpm_digits")
+    other = c.load(
+        "ddpm_digits", ["training.steps=9", "training.log_every=1", "sampling.num=2", "diffusion.schedule=linear"]
+    )
+    assert c.differences(base, other) == ["diffusion.schedule: cosine -> linear"]

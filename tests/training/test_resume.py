@@ -1,0 +1,180 @@
+"""A run that was killed and started again ends, bit for bit, where an uninterrupted one does."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from alphabar import checkpoint, run
+from alphabar.config import Config
+from alphabar.errors import AlphabarError
+from alphabar.training import loop
+
+CPU = torch.device("cpu")
+EVERYTHING = (
+    "network.dropout=0.2",
+    "network.class_conditional=true",
+    "data.horizontal_flip=true",
+    "training.micro_batch_size=5",
+    "training.ema_rates=[0.9, 0.99]",
+    "training.sample_every=3",
+    "training.steps=9",
+    "training.log_every=2",
+    "training.checkpoint_every=2",
+)
+
+
+def killed(train: Callable[[], object]) -> bool:
+    """Whether `train`, in a process of its own, ended by SIGKILL."""
+    child = os.fork()
+    if child == 0:
+        try:
+            train()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def die_at_call(monkeypatch: pytest.MonkeyPatch, module: object, name: str, call: int) -> None:
+    real, calls = getattr(module, name), iter(range(1, 10**6))
+
+    def fatal(*args: object, **kwargs: object) -> object:
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, fatal)
+
+
+def everything(path: Path) -> dict[str, object]:
+    """All that a run leaves behind, less its clock."""
+    clock = ("seconds", "images_per_second")
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    found = checkpoint.latest(path / "checkpoints")
+    assert found is not None
+    files = {f"{name}/{key}": t.numpy().tobytes() for name in found.names() for key, t in found.tensors(name).items()}
+    return {
+        "metrics": [{key: value for key, value in row.items() if key not in clock} for row in rows],
+        "state": {key: value for key, value in found.state.items() if key not in clock},
+        "samples": {png.name: png.read_bytes() for png in sorted((path / "samples").iterdir())},
+        "checkpoints": [p.name for p in checkpoint.steps(path / "checkpoints")],
+        **files,
+    }
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], dict[str, object]]:
+    results: dict[str, dict[str, object]] = {}
+
+    def of(config: Config) -> dict[str, object]:
+        key = config.model_dump_json()
+        if key not in results:
+            path = tmp_path_factory.mktemp("whole") / "run"
+            assert loop.train(config, path, CPU, Console(quiet=True))
+            results[key] = everything(path)
+        return results[key]
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [
+        (loop, "train_step", 3),
+        (loop, "train_step", 6),
+        (loop, "train_step", 9),
+        (checkpoint, "_sync", 2),
+        (checkpoint, "_sync", 17),
+        (checkpoint, "_discard", 1),
+        (loop, "preview", 2),
+    ],
+    ids=lambda value: value if isinstance(value, str | int) else value.__name__.split(".")[-1],
+)
+def test_kill_and_resume_is_exact(tiny, quiet, tmp_path, monkeypatch, uninterrupted, module, name, call) -> None:
+    config = tiny(*EVERYTHING)
+    with monkeypatch.context() as patch:
+        die_at_call(patch, module, name, call)
+        assert killed(lambda: loop.train(config, tmp_path / "run", CPU, quiet))
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    assert everything(tmp_path / "run") == uninterrupted(config)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_resume_is_exact_in_half_precision(tiny, quiet, tmp_path, monkeypatch, uninterrupted, precision) -> None:
+    config = tiny(f"training.precision={precision}")
+    with monkeypatch.context() as patch:
+        die_at_call(patch, loop, "train_step", 4)
+        assert killed(lambda: loop.train(config, tmp_path / "run", CPU, quiet))
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    assert everything(tmp_path / "run") == uninterrupted(config)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_signal_saves_and_the_run_goes_on_from_there(
+    tiny, quiet, tmp_path, monkeypatch, uninterrupted, number
+) -> None:
+    config, real = tiny(), loop.train_step
+
+    def interrupted(state, *rest: object) -> torch.Tensor:
+        if state.step == 2:
+            os.kill(os.getpid(), number)
+        return real(state, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", interrupted)
+        assert not loop.train(config, tmp_path / "run", CPU, quiet)
+    found = checkpoint.latest(tmp_path / "run" / "checkpoints")
+    assert found is not None and found.state["step"] == 3
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    whole, resumed = uninterrupted(config), everything(tmp_path / "run")
+    assert {k: v for k, v in resumed.items() if k != "checkpoints"} == {
+        k: v for k, v in whole.items() if k != "checkpoints"
+    }
+
+
+def test_a_finished_run_that_is_started_again_changes_nothing(tiny, quiet, tmp_path, uninterrupted) -> None:
+    for _ in range(2):
+        assert loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    assert everything(tmp_path / "run") == uninterrupted(tiny())
+
+
+def test_more_steps_may_be_asked_of_a_finished_run(tiny, quiet, tmp_path) -> None:
+    loop.train(tiny("optimizer.decay=constant"), tmp_path / "run", CPU, quiet)
+    loop.train(tiny("optimizer.decay=constant", "training.steps=8"), tmp_path / "run", CPU, quiet)
+    assert run.load_model(tmp_path / "run").step == 8
+
+
+@pytest.mark.parametrize(
+    "change", ["diffusion.schedule=linear", "network.channels=16", "training.batch_size=4", "training.seed=1"]
+)
+def test_other_settings_are_refused_by_name(tiny, quiet, tmp_path, change) -> None:
+    loop.train(tiny("diffusion.steps=30"), tmp_path / "run", CPU, quiet)
+    with pytest.raises(AlphabarError, match=rf"other settings \({change.split('=')[0]}: .* -> .*\)"):
+        loop.train(tiny("diffusion.steps=30", change), tmp_path / "run", CPU, quiet)
+
+
+def test_other_images_are_refused(tiny, quiet, tmp_path, monkeypatch) -> None:
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    real = loop.build.image_facts
+    monkeypatch.setattr(loop.build, "image_facts", lambda s: real(s).model_copy(update={"fingerprint": "0" * 64}))
+    with pytest.raises(AlphabarError, match="was trained on other images"):
+        loop.train(tiny(), tmp_path / "run", CPU, quiet)
+
+
+def test_two_processes_never_share_a_run(tiny, quiet, tmp_path) -> None:
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    with run.opened(tmp_path / "run", tiny()), pytest.raises(AlphabarError, match="Another process is training in"):
+        loop.train(tiny(), tmp_path / "run", CPU, quiet)
+
+
+def test_a_folder_of_other_things_is_not_taken_for_a_run(tiny, quiet, tmp_path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(AlphabarError, match="holds other things than a run"):
+        loop.train(tiny(), tmp_path, CPU, quiet)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
