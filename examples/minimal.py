@@ -9,7 +9,9 @@ from alphabar import data, images, networks
 from alphabar import diffusion as d
 
 x = images.to_signed(data.load("digits", data.DataOptions()).images)  # (1797, 1, 8, 8) in [-1, 1]
-network = networks.UNet(image_size=(8, 8), in_channels=1, out_channels=1, channels=32, channel_mult=(1, 2))
+network = networks.UNet(
+    image_size=(8, 8), in_channels=1, out_channels=1, channels=32, channel_mult=(1, 2), attention_resolutions=(4,)
+)
 denoiser = d.Denoiser(network, d.cosine(1000), d.EPS, d.FIXED_SMALL, x0_transform=d.clip)
 adam = torch.optim.Adam(network.parameters(), lr=1e-3)
 

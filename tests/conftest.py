@@ -33,7 +33,7 @@ TINY = [
 """Overrides that shrink any recipe to a second's work on 8x8 images."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Callable[..., c.Config]:
     """A config of the digits recipe that trains in a second, with further overrides."""
     return lambda *overrides: c.load("ddpm_digits", [*TINY, *overrides])

@@ -39,6 +39,16 @@ def _frame(step: Step) -> Tensor:
     return images.grid(torch.stack(halves), columns=2, gap=16)
 
 
+def make(folder: Path) -> None:
+    """The folder, empty or not; AlphabarError if it cannot be. To be called before the work that is to go into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AlphabarError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another with --out."
+        ) from None
+
+
 def save(
     folder: Path, drawn: Tensor, film: Film, job: Job, settings: Mapping[str, Any], class_names: Sequence[str]
 ) -> None:
@@ -46,12 +56,6 @@ def save(
 
     drawn: (N, C, H, W) uint8, in the order of job.seeds. The settings stand in every PNG's text too.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AlphabarError(
-            f"The folder {folder} cannot be made ({error.strerror}); choose another with --out."
-        ) from None
     labels = job.labels or [None] * len(job.seeds)
     for image, seed, label in zip(drawn, job.seeds, labels, strict=True):
         one = dict(settings) | {"seed": seed} | ({} if label is None else {"class": label, "name": class_names[label]})

@@ -239,6 +239,14 @@ def test_fresh_network_outputs_exactly_zero(style: Any) -> None:
     assert network(images(2, 3, 16, 16), steps(2)).abs().max() == 0
 
 
+@pytest.mark.parametrize("style", PRESETS.values(), ids=PRESETS)
+def test_fresh_block_passes_its_input_unchanged(style: Any) -> None:
+    block = UNet(**{**TINY, "style": style}).mid[0]
+    x = images(2, 64, 8, 8)
+    assert block.attention is not None
+    assert torch.equal(block(x, images(2, 128)), x)
+
+
 def test_ddpm_initialization_is_uniform_with_the_average_fan() -> None:
     network = UNet(**{**TINY, "channels": 64})
     attention = network.mid[0].attention

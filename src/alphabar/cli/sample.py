@@ -51,9 +51,8 @@ def sample(
     wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
     job = generation.job(wanted, model.facts.shape, classes, label)
     settings = _settings(run, model, section)
-    folder = out or _run_of(run) / "generated" / "-".join(
-        str(settings[key]) for key in ("sampler", "steps", "weights", "step")
-    )
+    folder = out or _run_of(run) / "generated" / _name(settings, label)
+    gallery.make(folder)
     drawn, film = _draw(model, section, job, chosen)
     gallery.save(folder, drawn, film, job, settings, model.facts.class_names)
     typer.echo(f"images    {folder}  ({len(job.seeds)} PNGs, samples.npz, settings.json)")
@@ -86,6 +85,14 @@ def _settings(run: Path, model: "Model", section: "Sampling") -> dict[str, Any]:
         "eta": section.eta if section.sampler == "ddim" else None,
         "x0_transform": model.config.diffusion.x0_transform,
     }
+
+
+def _name(settings: dict[str, Any], label: int | None) -> str:
+    """A folder name in which no two ways of drawing meet."""
+    parts = [settings["sampler"], settings["steps"], settings["spacing"]]
+    parts += [f"eta-{settings['eta']:g}"] if settings["eta"] else []
+    parts += [] if label is None else [f"class-{label}"]
+    return "-".join(map(str, [*parts, settings["weights"], f"step-{settings['step']}"]))
 
 
 def _run_of(path: Path) -> Path:

@@ -25,9 +25,9 @@ def train_step(state: TrainState, denoiser: Denoiser, batch: Batch, total_steps:
     """Take `batch` into the weights and averages of `state`; returns the norm of the unclipped gradient."""
     config, device = state.config, next(state.network.parameters()).device
     torch.manual_seed(_seed(config.training.seed, state.step))  # stateless: a resumed run repeats exactly
-    x0 = images.to_signed(batch.images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+    x0 = images.to_signed(_upload(batch.images, device)).contiguous(memory_format=torch.channels_last)
     labels = batch.labels if config.network.class_conditional else None
-    y = None if labels is None else labels.to(device, non_blocking=True)
+    y = None if labels is None else _upload(labels, device)
     t, weight = state.timestep_sampler.sample(len(x0), denoiser.schedule.alpha_bar.device)
     weight = weight.to(device)
     eps = torch.randn_like(x0)
@@ -53,6 +53,11 @@ def train_step(state: TrainState, denoiser: Denoiser, batch: Batch, total_steps:
     state.step += 1
     state.images += len(x0)
     return norm
+
+
+def _upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`, without waiting for what the device is doing."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _seed(seed: int, step: int) -> int:

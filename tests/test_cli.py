@@ -1,0 +1,169 @@
+"""The command line: quick to start, one sentence for each mistake, and a whole run from images to pictures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from alphabar import cli
+from alphabar.training import loop
+from conftest import TINY
+
+CLI = [sys.executable, "-m", "alphabar"]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *args: object) -> int:
+    """The exit status of the command, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["alphabar", *map(str, args)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory) -> Path:
+    from rich.console import Console
+
+    path = tmp_path_factory.mktemp("cli") / "run"
+    loop.train(tiny("network.class_conditional=true"), path, torch.device("cpu"), Console(quiet=True))
+    return path
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["train", "ddpm_digits", "training.batchsize=3"], ["recipes"]]
+)
+def test_starting_does_not_import_torch_nor_take_long(args: list[str]) -> None:
+    code = (
+        "import sys, time; sys.argv = ['alphabar', *sys.argv[1:]]; from alphabar import cli\n"
+        "try: cli.main()\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+        "print('CPU seconds', time.process_time())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    assert float(done.stdout.split("CPU seconds")[-1]) < 0.6
+
+
+IMAGES = ("empty", "text", "mixed", "missing")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("folders")
+    for name in IMAGES[:3]:
+        (root / name).mkdir()
+    (root / "text" / "notes.txt").write_text("no image")
+    for side in (8, 12):
+        Image.fromarray(np.zeros((side, side), np.uint8)).save(root / "mixed" / f"{side}.png")
+    (root / "file").write_text("")
+    return root
+
+
+TRAIN = ["train", "ddpm_digits", *TINY, "--run", "{tmp}/run"]
+MISTAKES: dict[str, tuple[list[str], list[str]]] = {
+    "unknown recipe": (["train", "ddpm_digit"], ["'ddpm_digit'", "did you mean 'ddpm_digits'"]),
+    "unknown option": ([*TRAIN, "training.batchsize=1"], ["'batchsize'", "did you mean 'batch_size'"]),
+    "unknown schedule": ([*TRAIN, "diffusion.schedule=linaer"], ["'linaer'", "did you mean 'linear'"]),
+    "unknown sampler": (["sample", "{run}", "--sampler", "dim"], ["'dim'", "did you mean 'ddim'"]),
+    "unknown device": ([*TRAIN, "--device", "cuda:77"], ["'cuda:77'", "cpu"]),
+    "empty folder": ([*TRAIN, "--data", "{folders}/empty"], ["{folders}/empty"]),
+    "missing folder": ([*TRAIN, "--data", "{folders}/missing"], ["{folders}/missing"]),
+    "folder of text files": ([*TRAIN, "--data", "{folders}/text"], ["{folders}/text", "image"]),
+    "mixed sizes": ([*TRAIN, "--data", "{folders}/mixed"], ["8x8", "12x12", "data.resize"]),
+    "no classes": ([*TRAIN, "--data", "{folders}/mixed", "data.image_size=8", "data.resize=crop",
+                    "network.class_conditional=true"], ["class_conditional", "sub-folder"]),
+    "a class too many": (["sample", "{run}", "--class", "10"], ["10", "0..9"]),
+    "missing run": (["sample", "{tmp}/nothing"], ["{tmp}/nothing"]),
+    "no checkpoint": (["sample", "{folders}"], ["no checkpoint"]),
+    "steps > T": (["sample", "{run}", "--steps", "21"], ["21", "1..20"]),
+    "eta": (["sample", "{run}", "--sampler", "ddim", "--eta", "2"], ["eta", "2"]),
+    "num and seeds": (["sample", "{run}", "--num", "3", "--seeds", "1"], ["--num", "--seeds"]),
+    "seeds": (["sample", "{run}", "--seeds", "a"], ["'a'", "0-63,100"]),
+    "run directory not writable": ([*TRAIN, "--run", "{folders}/file/run"], ["{folders}/file/run", "--run"]),
+    "out not writable": (["sample", "{run}", "--out", "{folders}/file/out"], ["{folders}/file/out", "--out"]),
+    "run directory of something else": ([*TRAIN, "--run", "{folders}"], ["other things"]),
+    "T too small": ([*TRAIN, "diffusion.schedule=linear"], ["T = 20", "T > 20"]),
+    "batch size 0": ([*TRAIN, "training.batch_size=0"], ["training.batch_size", "0"]),
+    "size the levels cannot halve": ([*TRAIN, "data.image_size=10", "data.resize=pad", "network.channel_mult=[1,2,2]"],
+                                     ["10", "8", "12"]),
+    "another config": (["train", "ddpm_digits", *TINY, "network.class_conditional=true", "diffusion.schedule=sigmoid",
+                        "--run", "{run}"], ["diffusion.schedule: cosine -> sigmoid", "--run"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence_and_status_2(mistake, trained, folders, tmp_path, monkeypatch, capsys) -> None:
+    places = {"run": trained, "folders": folders, "tmp": tmp_path}
+    args, words = MISTAKES[mistake]
+    assert call(monkeypatch, *(arg.format(**places) for arg in args)) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert said.startswith("alphabar: ") and said.count("\n") == 1
+    for word in words:
+        assert word.format(**places) in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_corrupt_checkpoint_is_one_sentence_and_status_2(tiny, quiet, tmp_path, monkeypatch, capsys) -> None:
+    loop.train(tiny(), tmp_path / "run", torch.device("cpu"), quiet)
+    weights = tmp_path / "run" / "checkpoints" / "step-00000006" / "ema-0.995.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    for args in (["sample", tmp_path / "run"], ["train", "ddpm_digits", *TINY, "--run", tmp_path / "run"]):
+        assert call(monkeypatch, *args) == 2
+        assert "step-00000006 is corrupt" in capsys.readouterr().err
+
+
+def test_from_a_folder_of_photos_to_pictures(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "photos").mkdir()
+    noise = np.random.default_rng(0)
+    for i in range(12):
+        picture = noise.integers(0, 256, (20 + i, 16, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / "photos" / f"{i}.{'JPG' if i % 2 else 'png'}")
+    photos = ["--data", tmp_path / "photos", "data.image_size=16x8", "data.resize=crop"]
+    args = ["train", "ddpm_digits", *TINY, *photos, "--run", tmp_path / "run"]
+    assert call(monkeypatch, *args, "--dry-run") == 0
+    assert "12 of shape 3x16x8" in capsys.readouterr().out and not (tmp_path / "run").exists()
+    assert call(monkeypatch, *args) == 0
+    assert str(tmp_path / "run") in capsys.readouterr().out
+    assert call(monkeypatch, "sample", tmp_path / "run", "--seeds", "2,5", "--out", tmp_path / "out") == 0
+    assert {"seed-000002.png", "seed-000005.png", "grid.png", "film.gif", "samples.npz", "settings.json"} == {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+    with Image.open(tmp_path / "out" / "seed-000002.png") as png:
+        assert png.size == (8, 16) and png.mode == "RGB"
+
+
+def test_another_sampler_comes_with_its_own_number_of_steps(trained, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "sample", trained, "--num", "1", "--sampler", "ddpm") == 0
+    assert "ddpm-20-uniform-ema-0.995-step-6" in capsys.readouterr().out
+
+
+def test_every_recipe_rehearses(tmp_path, monkeypatch, capsys) -> None:
+    """ddpm_cifar10 on a file of CIFAR-10's format, with the published 35.7 M parameters."""
+    import pickle
+
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    pixels = np.random.default_rng(0)
+    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+        batch = {b"data": pixels.integers(0, 256, (4, 3072), dtype=np.uint8), b"labels": [0, 1, 2, 9]}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    small = ["training.batch_size=2", "sampling.num=1"]
+    assert (
+        call(monkeypatch, "train", "ddpm_cifar10", "--data", folder, *small, "--dry-run", "--run", tmp_path / "run")
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "35,746,307" in said and "20 of shape 3x32x32, 10 classes" in said and "images/s" in said and "MiB" in said
+    assert call(monkeypatch, "train", "ddpm_digits", *small, "--dry-run", "--run", tmp_path / "run") == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_example_on_one_page_draws_digits(tmp_path) -> None:
+    example = Path(__file__).parents[1] / "examples" / "minimal.py"
+    subprocess.run([sys.executable, str(example), "3"], cwd=tmp_path, check=True)
+    with Image.open(tmp_path / "digits.png") as png:
+        assert png.mode == "L" and png.size[0] > 500

@@ -1,0 +1,125 @@
+"""Image k depends on seed k alone, and is told and kept truthfully."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from alphabar import build, gallery, generation, run
+from alphabar.diffusion import SAMPLERS
+from alphabar.errors import AlphabarError
+from alphabar.training import loop
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("trained") / "run"
+    loop.train(tiny("network.class_conditional=true", "training.steps=30"), path, CPU, Console(quiet=True))
+    return path
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_images_do_not_depend_on_the_batch_nor_on_their_neighbours(trained, name: str) -> None:
+    model = run.load_model(trained)
+    section = model.config.sampling.model_copy(update={"sampler": name, "steps": 10, "eta": 1.0})
+    denoiser, sampler = build.respaced(model.denoiser, section), build.sampler(section)
+    seeds = [0, 1, 2, 3, 4, 5, 6, 99]
+    reference = generation.draw(denoiser, sampler, generation.job(seeds, model.facts.shape, 10), 8)
+    for size in (1, 3, 5):
+        again = generation.draw(denoiser, sampler, generation.job(seeds, model.facts.shape, 10), size)
+        assert (again.int() - reference.int()).abs().max() <= 1  # kernels differ in the last bit of a float
+        assert (again != reference).float().mean() < 1e-3
+    alone = generation.draw(denoiser, sampler, generation.job([99], model.facts.shape, 10), 1)
+    assert (alone[0].int() - reference[-1].int()).abs().max() <= 1
+    assert (reference[0] != reference[1]).any()
+
+
+def test_classes_go_round_with_the_seed_or_are_the_one_asked_for() -> None:
+    assert generation.job([0, 9, 10, 23], (1, 8, 8), 10).labels == (0, 9, 0, 3)
+    assert generation.job([0, 9], (1, 8, 8), 10, label=7).labels == (7, 7)
+    assert generation.job([0, 9], (1, 8, 8), 0).labels is None
+
+
+def test_a_conditional_model_draws_what_it_is_told(trained) -> None:
+    model = run.load_model(trained)
+    drawn = [
+        generation.draw(model.denoiser, build.sampler(model.config.sampling), generation.job([5], (1, 8, 8), 10, k), 1)
+        for k in (0, 1)
+    ]
+    assert not torch.equal(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("classes", "label", "words"),
+    [(0, 3, "knows no classes"), (10, 10, r"classes are 0\.\.9"), (10, -1, "no class -1")],
+)
+def test_a_class_that_is_not_there_is_refused(classes: int, label: int, words: str) -> None:
+    with pytest.raises(AlphabarError, match=words):
+        generation.job([0], (1, 8, 8), classes, label)
+
+
+def test_seeds_are_numbers_and_ranges() -> None:
+    assert generation.parse_seeds("0-3, 100,7-7") == [0, 1, 2, 3, 100, 7]
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-1", "-4", "1,,2", "1.5", "4294967296", "1-2-3"])
+def test_other_texts_are_not_seeds(text: str) -> None:
+    with pytest.raises(AlphabarError, match="seed"):
+        generation.parse_seeds(text)
+
+
+def test_weights_are_chosen_by_name(trained) -> None:
+    ema, raw, named = (run.load_model(trained, w).denoiser.network.state_dict() for w in ("ema", "raw", "ema-0.995"))
+    assert all(torch.equal(ema[key], named[key]) for key in ema)
+    assert not all(torch.equal(ema[key], raw[key]) for key in ema)
+    with pytest.raises(AlphabarError, match=r"no weights 'ema-0\.5'; choose one of: ema, raw, ema-0\.995"):
+        run.load_model(trained, "ema-0.5")
+
+
+def test_a_checkpoint_alone_is_enough_and_any_kept_step_can_be_had(trained) -> None:
+    assert run.load_model(trained / "checkpoints" / "step-00000028").step == 28
+    assert run.load_model(trained, step=26).step == 26
+    with pytest.raises(AlphabarError, match="no checkpoint of step 3; there are: 26, 28, 30"):
+        run.load_model(trained, step=3)
+
+
+def test_the_gallery_says_how_it_was_made(trained, tmp_path) -> None:
+    model = run.load_model(trained)
+    job = generation.job([3, 14], model.facts.shape, 10)
+    film = gallery.Film(steps=20)
+    for step in generation.denoise(model.denoiser, build.sampler(model.config.sampling), job):
+        film.watch(step)
+    drawn = generation.draw(model.denoiser, build.sampler(model.config.sampling), job, 2)
+    gallery.make(tmp_path / "out")
+    gallery.save(tmp_path / "out", drawn, film, job, {"sampler": "ddpm"}, model.facts.class_names)
+
+    with Image.open(tmp_path / "out" / "seed-000014.png") as png:
+        assert json.loads(png.text["alphabar"]) == {"sampler": "ddpm", "seed": 14, "class": 4, "name": "4"}
+        assert np.array_equal(np.asarray(png), drawn[1, 0].numpy())
+    told = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert told == {"sampler": "ddpm", "seeds": [3, 14], "classes": [3, 4]}
+    with np.load(tmp_path / "out" / "samples.npz") as arrays:
+        assert arrays["arr_0"].shape == (2, 8, 8, 1) and arrays["arr_0"].dtype == np.uint8
+        assert arrays["arr_1"].tolist() == [3, 4]
+    with Image.open(tmp_path / "out" / "film.gif") as gif:
+        assert gif.n_frames == len(film.frames) == 20
+        width, height = gif.size
+    assert width > 2 * height - 16  # x_t beside x̂_0
+    assert (tmp_path / "out" / "grid.png").exists()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 60, 61, 1000])
+def test_a_film_has_a_bounded_number_of_frames_and_always_the_last(steps: int) -> None:
+    from alphabar.diffusion import Step
+
+    film, x = gallery.Film(steps), torch.zeros(1, 1, 2, 2)
+    for t in range(steps - 1, -1, -1):
+        film.watch(Step(t, x + (1 if t == 0 else 0), x))
+    assert min(steps, 30) <= len(film.frames) <= 60
+    assert film.frames[-1].max() == 255

@@ -1,0 +1,143 @@
+"""One update does what the formulas say, however it is cut into pieces."""
+
+import math
+
+import pytest
+import torch
+
+from alphabar import build, data
+from alphabar.errors import AlphabarError
+from alphabar.training import EMA, loop
+from alphabar.training.length import is_over, total_steps
+from alphabar.training.lr import learning_rate
+from alphabar.training.meter import LossMeter
+from alphabar.training.state import TrainState
+from alphabar.training.step import train_step, training_denoiser
+
+CPU = torch.device("cpu")
+
+
+def run_steps(config, count: int) -> tuple[TrainState, list[float]]:
+    image_set = build.image_set(config)
+    state = TrainState(config, build.image_facts(image_set), CPU)
+    denoiser = training_denoiser(config, state, CPU)
+    stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
+    batches = (stream.batch(state.images, config.training.batch_size) for _ in range(count))
+    return state, [float(train_step(state, denoiser, batch, count)) for batch in batches]
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 4, 8])
+def test_the_gradient_of_the_whole_batch_is_the_mean_over_its_micro_batches(tiny, pieces: int) -> None:
+    """Peers sum them: then clipping and logged norms depend on how the batch is cut."""
+    whole, whole_norms = run_steps(tiny(), 3)
+    cut, cut_norms = run_steps(tiny(f"training.micro_batch_size={pieces}"), 3)
+    assert cut_norms == pytest.approx(whole_norms, rel=1e-4)
+    for a, b in zip(whole.network.parameters(), cut.network.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-5)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny) -> None:
+    first, again, other = (run_steps(tiny(f"training.seed={seed}"), 2)[0].network.state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_no_step_clips_a_gradient_that_is_within_bounds_and_none_exceeds_them(tiny, monkeypatch) -> None:
+    norms = []
+    real = torch.optim.Adam.step
+
+    def spy(self, *args, **kwargs):
+        norms.append(torch.cat([p.grad.flatten() for g in self.param_groups for p in g["params"]]).norm().item())
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    _, raw = run_steps(tiny("optimizer.clip_norm=0.05"), 3)
+    assert min(raw) > 0.05 and norms == pytest.approx([0.05] * 3, rel=1e-3)
+    norms.clear()
+    _, raw = run_steps(tiny("optimizer.clip_norm=none"), 3)
+    assert norms == pytest.approx(raw, rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_stays_inside_the_network(tiny, precision: str) -> None:
+    state, norms = run_steps(tiny(f"training.precision={precision}"), 3)
+    _, reference = run_steps(tiny(), 3)
+    assert {p.dtype for p in state.network.parameters()} == {torch.float32}
+    assert norms == pytest.approx(reference, rel=0.1)
+
+
+def test_ema_is_the_recursion_with_its_ramp() -> None:
+    network = torch.nn.Linear(2, 1)
+    ema, expected = EMA(network, (0.5, 0.999)), {rate: network.weight.detach().clone() for rate in (0.5, 0.999)}
+    for n in range(1, 30):
+        torch.nn.init.normal_(network.weight)
+        ema.update(network)
+        for rate in expected:
+            r = min(rate, (1 + n) / (10 + n))
+            expected[rate] = r * expected[rate] + (1 - r) * network.weight.detach()
+    for rate, average in ema.networks.items():
+        torch.testing.assert_close(average.weight, expected[rate])
+        assert not average.training and not average.weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [
+        ("constant", {0: 0.25, 3: 1.0, 50: 1.0, 99: 1.0}),
+        ("linear", {0: 0.25, 50: 0.5, 99: 0.01}),
+        ("cosine", {0: 0.25, 50: 0.5, 75: 0.5 * (1 + math.cos(0.75 * math.pi))}),
+    ],
+)
+def test_learning_rate_warms_up_and_decays(tiny, decay: str, expected: dict[int, float]) -> None:
+    section = tiny(f"optimizer.decay={decay}", "optimizer.learning_rate=1.0", "optimizer.warmup_steps=4").optimizer
+    for step, value in expected.items():
+        assert learning_rate(section, step, 100) == pytest.approx(value)
+    assert all(learning_rate(section, step, 100) > 0 for step in range(100))
+
+
+@pytest.mark.parametrize(
+    ("settings", "end"),
+    [
+        (["training.steps=7"], 7),
+        (["training.steps=none", "training.images=17"], 3),
+        (["training.steps=none", "training.epochs=0.5"], 7),
+        (["training.steps=5", "training.images=800", "training.epochs=9"], 5),
+        (["training.steps=none", "training.minutes=1", "optimizer.decay=constant"], None),
+    ],
+)
+def test_whichever_comes_first_ends_the_run(tiny, settings: list[str], end: int | None) -> None:
+    assert total_steps(tiny(*settings).training, set_size=100) == end
+
+
+def test_minutes_end_a_run_that_has_no_other_end(tiny, quiet, tmp_path) -> None:
+    config = tiny("training.steps=none", "training.minutes=0.01", "optimizer.decay=constant", "training.log_every=50")
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    assert is_over(config.training, None, 10**9, 0.61) and not is_over(config.training, None, 10**9, 0.59)
+
+
+def test_the_meter_tells_the_quartiles_of_t_apart() -> None:
+    meter = LossMeter(100, CPU)
+    assert meter.read()["loss"] is None
+    meter.update(torch.tensor([1, 25, 26, 51, 76, 100]), torch.tensor([1.0, 3.0, 5.0, 7.0, 9.0, 11.0]))
+    assert meter.read() == {"loss": 6.0, "loss_q1": 2.0, "loss_q2": 5.0, "loss_q3": 7.0, "loss_q4": 10.0}
+    assert meter.read()["loss_q1"] is None
+
+
+def test_a_run_that_diverges_stops_before_it_can_spoil_a_checkpoint(tiny, quiet, tmp_path, monkeypatch) -> None:
+    real = loop.train_step
+
+    def explode(state, *rest):
+        if state.step == 4:
+            next(state.network.parameters()).data.fill_(float("nan"))
+        return real(state, *rest)
+
+    monkeypatch.setattr(loop, "train_step", explode)
+    with pytest.raises(AlphabarError, match=r"not finite by step 6 \(the checkpoint of step 4 is kept\)"):
+        loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    assert sorted(p.name for p in (tmp_path / "run/checkpoints").iterdir()) == ["step-00000002", "step-00000004"]
+
+
+def test_training_learns(tiny, quiet, tmp_path) -> None:
+    """80 steps of a small network take the loss from 1, that of predicting nothing, to less than half of it."""
+    state, _ = run_steps(tiny("network.channels=16", "training.batch_size=32", "optimizer.learning_rate=5e-3"), 80)
+    assert state.meter.read()["loss_q4"] < 0.5
