@@ -1,5 +1,6 @@
 """The command line: one file per command. It starts without importing torch."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -39,6 +40,8 @@ def _top(
 
 def main() -> None:
     """Run the command line; a mistake of the user's is one sentence on stderr and exit status 2."""
+    # Threads that wait should yield: spinning ones make a step several times slower when the cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
     except AlphabarError as error:

@@ -92,6 +92,8 @@ def _greet(
     shape = "x".join(map(str, state.facts.shape))
     console.print(f"{size:,} images {shape} from {source}", highlight=False, soft_wrap=True)
     console.print(f"{parameters:,} parameters on {device}; run directory {run.path}", highlight=False, soft_wrap=True)
-    if state.step:
+    if is_over(state.config.training, end, state.step, state.seconds):
+        console.print(f"already finished at step {state.step:,}; raise training.steps to go on", highlight=False)
+    elif state.step:
         length = f" of {end:,}" if end else ""
         console.print(f"resumed at step {state.step:,}{length}", highlight=False)
