@@ -11,7 +11,7 @@ from PIL import Image
 
 from alphabar import cli
 from alphabar.training import loop
-from conftest import TINY
+from tiny_settings import TINY
 
 CLI = [sys.executable, "-m", "alphabar"]
 

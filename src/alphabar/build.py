@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -88,11 +87,6 @@ def denoiser(config: c.Config, network: diffusion.Network) -> diffusion.Denoiser
             time_scale=section.time_scale,
             x0_transform=look_up(diffusion.X0_TRANSFORMS, section.x0_transform, "x0 transform"),
         )
-
-
-def on_device(denoiser: diffusion.Denoiser, device: torch.device) -> diffusion.Denoiser:
-    """The denoiser with its tables on `device`, for steps t that live there."""
-    return replace(denoiser, schedule=denoiser.schedule.to(device))
 
 
 def objective(config: c.Config) -> diffusion.Objective:

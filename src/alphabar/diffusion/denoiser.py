@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from alphabar.diffusion.parameterization import Parameterization, x0_to_eps
@@ -40,6 +41,7 @@ class Denoiser:
     Swap any part with `dataclasses.replace`: EMA weights, another schedule, another clipping.
     time_scale: multiplies the step that the network is told (1000/T for improved-diffusion's rescaled time).
     x0_transform: applied to x̂_0 when sampling; training and likelihoods look at the output itself.
+    full_schedule: of the chain that the network was trained on, if `schedule` is a respacing of it.
     """
 
     network: Network
@@ -48,6 +50,7 @@ class Denoiser:
     variance: ReverseVariance
     time_scale: float = 1.0
     x0_transform: X0Transform | None = None
+    full_schedule: NoiseSchedule | None = None
 
     def __post_init__(self) -> None:
         if self.parameterization.name == "eps" and self.schedule.ends_in_pure_noise:
@@ -61,17 +64,24 @@ class Denoiser:
         return self.interpret(self.output(x_t, t), x_t, t)
 
     def output(self, x_t: Tensor, t: Time) -> NetworkOutput:
-        """The one place where the network is called."""
+        """The one place where the network is called; what it says is read in the precision of x_t."""
         time = (self.schedule.timesteps[t] - 1) * self.time_scale  # networks count steps from 0
-        out = self.network(x_t, time.to(x_t.device).expand(len(x_t)))
-        if not self.variance.learned:
-            return NetworkOutput(out, None)
-        mean, variance = out.chunk(2, dim=1)
-        return NetworkOutput(mean, variance)
+        out = self.network(x_t, time.to(x_t.device).expand(len(x_t))).to(x_t.dtype)
+        channels = x_t.shape[1] * (2 if self.variance.learned else 1)
+        if out.shape[1] != channels:
+            raise ValueError(
+                f"The network must output {channels} channels, for images of {x_t.shape[1]} and the reverse variance "
+                f"'{self.variance.name}'; it outputs {out.shape[1]}."
+            )
+        return NetworkOutput(*out.chunk(2, dim=1)) if self.variance.learned else NetworkOutput(out, None)
+
+    def target(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
+        """What the network is to output for x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; (B, C, H, W)."""
+        return self.parameterization.target(*self._trained(x0, eps, t))
 
     def interpret(self, output: NetworkOutput, x_t: Tensor, t: Time) -> Prediction:
         """Output -> (x̂_0, ε̂, log σ²); ε̂ is always the one that belongs to the transformed x̂_0."""
-        x0 = self.parameterization.to_x0(self.schedule, output.mean, x_t, t)
+        x0 = self.parameterization.to_x0(*self._trained(output.mean, x_t, t))
         if self.x0_transform is not None:
             x0 = self.x0_transform(x0)
         eps = x0_to_eps(self.schedule, x0, x_t, t)
@@ -83,7 +93,19 @@ class Denoiser:
 
     def respaced(self, rows: Sequence[int]) -> "Denoiser":
         """The denoiser of the chain that visits only `rows`."""
-        return replace(self, schedule=self.schedule.respace(rows))
+        return replace(self, schedule=self.schedule.respace(rows), full_schedule=self.full_schedule or self.schedule)
+
+    def to(self, device: torch.device | str) -> "Denoiser":
+        """The denoiser with its tables on `device`, for steps t that live there; the network stays where it is."""
+        full_schedule = None if self.full_schedule is None else self.full_schedule.to(device)
+        return replace(self, schedule=self.schedule.to(device), full_schedule=full_schedule)
+
+    def _trained(self, a: Tensor, b: Tensor, t: Time) -> tuple[NoiseSchedule, Tensor, Tensor, Time]:
+        """The chain that the network was trained on, a and b, and where in it t is: μ̃ depends on the t − 1 there."""
+        if self.full_schedule is None:
+            return self.schedule, a, b, t
+        row = torch.searchsorted(self.full_schedule.timesteps, self.schedule.timesteps[t])
+        return self.full_schedule, a, b, row
 
 
 def p_transition(schedule: NoiseSchedule, prediction: Prediction, x_t: Tensor, t: Time) -> Gaussian:

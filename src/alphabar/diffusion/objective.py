@@ -30,6 +30,5 @@ def training_loss(denoiser: Denoiser, objective: Objective, x0: Tensor, t: Time,
     x0, eps: (B, C, H, W), never in half precision: bf16 has no σ_t left at small t; t: (B,) int64 in 1..T.
     """
     output = denoiser.output(q_sample(denoiser.schedule, x0, t, eps), t)
-    target = denoiser.parameterization.target(denoiser.schedule, x0, eps, t)
-    mse = (target - output.mean.to(target.dtype)).square().flatten(1).mean(1)
+    mse = (denoiser.target(x0, eps, t) - output.mean).square().flatten(1).mean(1)
     return {"loss": mse, "mse": mse}

@@ -92,6 +92,8 @@ def from_alpha_bar(alpha_bar: Tensor | Sequence[float], max_beta: float = 1.0) -
     table = torch.as_tensor(alpha_bar, dtype=torch.float64)
     if table.ndim != 1 or len(table) < 2:
         raise ValueError(f"ᾱ must list T + 1 ≥ 2 values from t = 0 on; its shape is {tuple(table.shape)}.")
+    if not bool((table >= 0).all()):
+        raise ValueError(f"No ᾱ_t may be negative; the least is {float(table.min()):g}.")
     return from_betas((1 - table[1:] / table[:-1]).clamp(max=max_beta))
 
 

@@ -1,6 +1,7 @@
 """Which K of the T timesteps a shorter reverse process visits: ascending rows in 1..T, ready for `respace`."""
 
 from collections.abc import Callable, Iterable
+from itertools import accumulate, repeat
 
 from alphabar.diffusion.schedule import NoiseSchedule
 
@@ -10,11 +11,14 @@ def _distinct(steps: Iterable[float]) -> list[int]:
 
 
 def uniform(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """Evenly spaced from 1 to T, both visited (improved-diffusion's respacing); T alone if steps = 1."""
+    """Evenly spaced from 1 to T, both visited; T alone if steps = 1.
+
+    The rounded running sum of improved-diffusion's respacing, so that the steps are the same ones to the last.
+    """
     if steps == 1:
         return [schedule.T]
-    stride = (schedule.T - 1) / (steps - 1)
-    return _distinct(1 + k * stride for k in range(steps))
+    strides = repeat((schedule.T - 1) / (steps - 1), steps - 1)
+    return [1 + round(offset) for offset in accumulate(strides, initial=0.0)]
 
 
 def trailing(schedule: NoiseSchedule, steps: int) -> list[int]:

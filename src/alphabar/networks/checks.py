@@ -46,7 +46,7 @@ def check_attention(attention_resolutions: Sequence[int], sides: Sequence[int]) 
         if resolution not in sides:
             raise AlphabarError(
                 f"No level has the attention resolution {resolution}; the shorter sides of the levels are "
-                f"{', '.join(map(str, sides))}."
+                f"{', '.join(map(str, sides))}, so choose attention_resolutions among them (or none: [])."
             )
 
 

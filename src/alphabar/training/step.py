@@ -18,7 +18,7 @@ def training_denoiser(config: Config, state: TrainState, device: torch.device) -
     """The denoiser that the loss looks at: the network under autocast, the tables on the device."""
     network = autocast(state.network, device.type, PRECISIONS[config.training.precision])
     denoiser = build.denoiser(config, network)
-    return denoiser if device.type == "mps" else build.on_device(denoiser, device)  # MPS knows no float64
+    return denoiser if device.type == "mps" else denoiser.to(device)  # MPS knows no float64
 
 
 def train_step(state: TrainState, denoiser: Denoiser, batch: Batch, total_steps: int | None) -> Tensor:

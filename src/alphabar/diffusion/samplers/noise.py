@@ -17,5 +17,9 @@ class SeededNoise:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The next draw for images x (B, ...), B = len(seeds)."""
+        if len(x) != len(self._generators):
+            raise ValueError(
+                f"There are {len(self._generators)} seeds for {len(x)} images; there must be one for each."
+            )
         draws = [torch.randn(x.shape[1:], generator=generator) for generator in self._generators]
         return torch.stack(draws).to(x)

@@ -1,0 +1,80 @@
+"""A run tells the same story to people, to programs and to the next session."""
+
+import builtins
+import io
+import json
+
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from alphabar import plots
+from alphabar.training import loop
+
+CPU = torch.device("cpu")
+
+
+def test_every_line_of_the_metrics_has_the_same_keys_and_the_steps_in_order(tiny, quiet, tmp_path) -> None:
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4, 6] and [row["images"] for row in rows] == [16, 32, 48]
+    expected = {"step", "images", "epoch", "loss", "grad_norm", "learning_rate", "images_per_second", "seconds"}
+    assert all(row.keys() == expected | {f"loss_q{k}" for k in (1, 2, 3, 4)} for row in rows)
+    assert all(row["loss"] > 0 and row["images_per_second"] > 0 for row in rows)
+
+
+def test_a_torn_line_and_the_lines_of_lost_steps_are_dropped_on_resume(tiny, quiet, tmp_path) -> None:
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    whole = metrics.read_text()
+    metrics.write_text(whole + '{"step": 8, "loss": 1}\n{"step": 9, "lo')
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    assert metrics.read_text() == whole
+
+
+def test_the_environment_is_written_at_every_start(tiny, quiet, tmp_path) -> None:
+    for _ in range(2):
+        loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    lines = (tmp_path / "run" / "environment.jsonl").read_text().splitlines()
+    assert len(lines) == 2 and {"torch", "alphabar", "git_commit", "command"} <= json.loads(lines[0]).keys()
+
+
+def test_tensorboard_is_written_where_it_is_installed(tiny, quiet, tmp_path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2, 4, 6]
+
+
+def test_tensorboard_is_not_missed_where_it_is_not(tiny, quiet, tmp_path, monkeypatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: object, **kwargs: object) -> object:
+        if "tensorboard" in name:
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+def test_without_a_terminal_there_are_lines_and_with_one_a_bar(tiny, tmp_path) -> None:
+    lines, bar = (Console(file=io.StringIO(), force_terminal=terminal, width=120) for terminal in (False, True))
+    for name, console in (("lines", lines), ("bar", bar)):
+        loop.train(tiny(), tmp_path / name, CPU, console)
+    assert "step 4  loss " in lines.file.getvalue() and "images/s" in lines.file.getvalue()
+    assert "6/6" in bar.file.getvalue() and "left" in bar.file.getvalue()
+    assert str(tmp_path / "lines") in lines.file.getvalue().replace("\n", "")
+
+
+def test_the_loss_curve_is_a_picture_and_needs_no_data(tiny, quiet, tmp_path) -> None:
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    with Image.open(tmp_path / "run" / "loss.png") as png:
+        assert png.size > (600, 300)
+    plots.loss_curve(tmp_path / "nothing.jsonl", tmp_path / "nothing.png")
+    assert not (tmp_path / "nothing.png").exists()
