@@ -6,6 +6,7 @@ variance are then propagated from N(0, 1) at T down to 0, with no Monte Carlo an
 """
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,7 @@ from alphabar.diffusion import (
     DDIM,
     FIXED_LARGE,
     FIXED_SMALL,
+    PARAMETERIZATIONS,
     SCHEDULES,
     VARIANCES,
     Ancestral,
@@ -85,7 +87,7 @@ def gaussian_denoiser(schedule: NoiseSchedule, parameterization: str, variance: 
 @pytest.mark.parametrize("schedule, parameterization", pairs())
 def test_ancestral_sampling(schedule, parameterization, variance, rows):
     assert variance in FIXED, f"write down what σ_t² '{variance}' is"
-    d = gaussian_denoiser(SCHEDULES[schedule](STEPS).respace(ROWS[rows]), parameterization, VARIANCES[variance])
+    d = gaussian_denoiser(SCHEDULES[schedule](STEPS), parameterization, VARIANCES[variance]).respaced(ROWS[rows])
     check(Ancestral(), d, lambda a, a_prev: ancestral(variance, a, a_prev))
 
 
@@ -93,8 +95,17 @@ def test_ancestral_sampling(schedule, parameterization, variance, rows):
 @pytest.mark.parametrize("eta", [0, 0.5, 1])
 @pytest.mark.parametrize("schedule, parameterization", pairs())
 def test_ddim(schedule, parameterization, eta, rows):
-    d = gaussian_denoiser(SCHEDULES[schedule](STEPS).respace(ROWS[rows]), parameterization, FIXED_SMALL)
+    d = gaussian_denoiser(SCHEDULES[schedule](STEPS), parameterization, FIXED_SMALL).respaced(ROWS[rows])
     check(DDIM(eta), d, lambda a, a_prev: ddim(eta, a, a_prev))
+
+
+@pytest.mark.parametrize("parameterization", PARAMETERIZATIONS)
+def test_a_network_trained_on_a_short_chain_and_shortened_again(parameterization):
+    """The network's own chain is the one that it was trained on, which need not be the longest."""
+    chain = replace(cosine(STEPS).respace(range(2, STEPS + 1, 2)), full=None)  # its own, not a part of a longer one
+    trained = gaussian_denoiser(chain, parameterization, FIXED_SMALL)
+    for d in (trained, trained.respaced([1, 5, 6, 20, 25]), trained.respaced(range(1, 26, 4)).respaced([2, 3, 7])):
+        check(Ancestral(), d, lambda a, a_prev: ancestral("fixed_small", a, a_prev))
 
 
 def moments_at_every_level(d, start: tuple[float, float]) -> list[tuple[float, float]]:

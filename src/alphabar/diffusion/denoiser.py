@@ -41,7 +41,6 @@ class Denoiser:
     Swap any part with `dataclasses.replace`: EMA weights, another schedule, another clipping.
     time_scale: multiplies the step that the network is told (1000/T for improved-diffusion's rescaled time).
     x0_transform: applied to x̂_0 when sampling; training and likelihoods look at the output itself.
-    full_schedule: of the chain that the network was trained on, if `schedule` is a respacing of it.
     """
 
     network: Network
@@ -50,7 +49,6 @@ class Denoiser:
     variance: ReverseVariance
     time_scale: float = 1.0
     x0_transform: X0Transform | None = None
-    full_schedule: NoiseSchedule | None = None
 
     def __post_init__(self) -> None:
         if self.parameterization.name == "eps" and self.schedule.ends_in_pure_noise:
@@ -93,19 +91,18 @@ class Denoiser:
 
     def respaced(self, rows: Sequence[int]) -> "Denoiser":
         """The denoiser of the chain that visits only `rows`."""
-        return replace(self, schedule=self.schedule.respace(rows), full_schedule=self.full_schedule or self.schedule)
+        return replace(self, schedule=self.schedule.respace(rows))
 
     def to(self, device: torch.device | str) -> "Denoiser":
         """The denoiser with its tables on `device`, for steps t that live there; the network stays where it is."""
-        full_schedule = None if self.full_schedule is None else self.full_schedule.to(device)
-        return replace(self, schedule=self.schedule.to(device), full_schedule=full_schedule)
+        return replace(self, schedule=self.schedule.to(device))
 
     def _trained(self, a: Tensor, b: Tensor, t: Time) -> tuple[NoiseSchedule, Tensor, Tensor, Time]:
         """The chain that the network was trained on, a and b, and where in it t is: μ̃ depends on the t − 1 there."""
-        if self.full_schedule is None:
+        full = self.schedule.full
+        if full is None:
             return self.schedule, a, b, t
-        row = torch.searchsorted(self.full_schedule.timesteps, self.schedule.timesteps[t])
-        return self.full_schedule, a, b, row
+        return full, a, b, torch.searchsorted(full.timesteps, self.schedule.timesteps[t])
 
 
 def p_transition(schedule: NoiseSchedule, prediction: Prediction, x_t: Tensor, t: Time) -> Gaussian:

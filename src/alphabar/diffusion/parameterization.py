@@ -60,7 +60,10 @@ X0 = Parameterization("x0", lambda schedule, x0, eps, t: x0, lambda schedule, x0
 """x_0, the image."""
 
 MU = Parameterization("mu", _mu_target, _mu_to_x0)
-"""μ̃_t(x_t, x_0), the mean of the posterior (DDPM Eq. 8)."""
+"""μ̃_t(x_t, x_0), the mean of the posterior (DDPM Eq. 8).
+
+It is read as an x̂_0, so that clipping reaches the reverse mean too; Ho's code steps with the raw output.
+"""
 
 V = Parameterization("v", _v_target, _v_to_x0)
 """v = √ᾱ_t ε − √(1 − ᾱ_t) x_0 (Salimans & Ho 2022, App. D)."""

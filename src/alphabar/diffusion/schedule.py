@@ -16,10 +16,12 @@ class NoiseSchedule:
 
     alpha_bar: (T+1,) float64, non-increasing from 1.
     timesteps: (T+1,) int64, where each row stands in the chain that the network was trained on; 0..T unless respaced.
+    full: that chain, if this is a respacing of it.
     """
 
     alpha_bar: Tensor
     timesteps: Tensor
+    full: "NoiseSchedule | None" = None
 
     @property
     def T(self) -> int:
@@ -63,11 +65,12 @@ class NoiseSchedule:
         if not rows or rows[0] < 1 or rows[-1] > self.T or any(a >= b for a, b in pairwise(rows)):
             raise ValueError(f"Timesteps must increase strictly within 1..{self.T}; they are {_shorten(rows)}.")
         index = torch.tensor([0, *rows], device=self.alpha_bar.device)
-        return NoiseSchedule(self.alpha_bar[index], self.timesteps[index])
+        return NoiseSchedule(self.alpha_bar[index], self.timesteps[index], self.full or self)
 
     def to(self, device: torch.device | str) -> "NoiseSchedule":
         """The same tables on `device`, which must know float64 (keep them on the CPU for MPS)."""
-        return NoiseSchedule(self.alpha_bar.to(device), self.timesteps.to(device))
+        full = None if self.full is None else self.full.to(device)
+        return NoiseSchedule(self.alpha_bar.to(device), self.timesteps.to(device), full)
 
 
 def _shorten(rows: Sequence[int]) -> str:
@@ -84,6 +87,8 @@ def from_betas(betas: Tensor | Sequence[float]) -> NoiseSchedule:
     if bool((beta[:-1] == 1).any()):
         raise ValueError("Only the last β may be 1: nothing is left of the image after such a step.")
     alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta).cumprod(0)])
+    if not bool((alpha_bar.diff() < 0).all()):
+        raise ValueError(f"float64 cannot tell ᾱ_t from ᾱ_(t−1) in all {len(beta)} steps; use other β or fewer steps.")
     return NoiseSchedule(alpha_bar, torch.arange(len(alpha_bar)))
 
 

@@ -16,8 +16,8 @@ def autocast(network: Callable[..., Tensor], device_type: str, dtype: torch.dtyp
     if dtype is None:
         return network
 
-    def cast(x: Tensor, time: Tensor, y: Tensor | None = None) -> Tensor:
+    def cast(x: Tensor, time: Tensor, **labels: Tensor) -> Tensor:
         with torch.autocast(device_type, dtype):
-            return network(x, time, y).float()
+            return network(x, time, **labels).float()
 
     return cast

@@ -43,8 +43,11 @@ def reverse_process(
     The denoiser's schedule is the grid: respace it to take fewer steps. Previews, films and progressive decoding are
     iterations over this.
     """
+    last = denoiser.schedule.T
+    if start is not None and not 1 <= start <= last:
+        raise ValueError(f"The reverse process must start within 1..{last}, the length of the chain; got {start}.")
     history: tuple[Step, ...] = ()
-    for t in range(denoiser.schedule.T if start is None else start, 0, -1):
+    for t in range(start or last, 0, -1):
         with torch.no_grad():
             step = sampler.step(denoiser, x, t, history, noise)
         yield step
