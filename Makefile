@@ -23,7 +23,7 @@ demo: $(VENV)/.core
 	@echo
 	@echo "next, on a folder of your own images:"
 	@echo "  $(BIN)/alphabar data inspect PHOTOS"
-	@echo "  $(BIN)/alphabar train ddpm_fashion_mnist --data PHOTOS data.image_size=32 data.resize=crop data.channels=3"
+	@echo "  $(BIN)/alphabar train ddpm_folder --data PHOTOS"
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -15,7 +15,7 @@ network = networks.UNet(
 denoiser = d.Denoiser(network, d.cosine(1000), d.EPS, d.FIXED_SMALL, x0_transform=d.clip)
 adam = torch.optim.Adam(network.parameters(), lr=1e-3)
 
-for _step in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
+for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
     x0, t = x[torch.randint(len(x), (64,))], torch.randint(1, 1001, (64,))
     loss = d.training_loss(denoiser, d.Objective("simple"), x0, t, torch.randn_like(x0))["loss"].mean()
     adam.zero_grad()
@@ -23,5 +23,6 @@ for _step in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
     adam.step()
 
 short = denoiser.respaced(d.spaced(denoiser.schedule, "uniform", 50))
-*_, last = d.reverse_process(d.DDIM(eta=1.0), short, torch.randn(64, 1, 8, 8), noise=torch.randn_like)
-images.save_png(Path("digits.png"), images.sheet(images.to_uint8(last.x)))
+for step in d.reverse_process(d.DDIM(eta=1.0), short, torch.randn(64, 1, 8, 8), noise=torch.randn_like):
+    print(f"\rt = {step.t:2}", end="")
+images.save_png(Path("digits.png"), images.sheet(images.to_uint8(step.x)))

@@ -1,5 +1,6 @@
 """The command line: quick to start, one sentence for each mistake, and a whole run from images to pictures."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from alphabar import cli
+from alphabar.errors import AlphabarError
 from alphabar.training import loop
 from tiny_settings import TINY
 
@@ -80,6 +82,17 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no checkpoint": (["sample", "{folders}"], ["no checkpoint"]),
     "steps > T": (["sample", "{run}", "--steps", "21"], ["21", "1..20"]),
     "eta": (["sample", "{run}", "--sampler", "ddim", "--eta", "2"], ["eta", "2"]),
+    "eta without DDIM": (["sample", "{run}", "--sampler", "ddpm", "--eta", "0.5"], ["--eta", "'ddpm'"]),
+    "spacing of all": (["sample", "{run}", "--sampler", "ddpm", "--spacing", "trailing"], ["--spacing", "--steps"]),
+    "a step of one checkpoint": (
+        ["sample", "{run}/checkpoints/step-00000006", "--step", "4"], ["one checkpoint already"]
+    ),
+    "a number of images beyond all bounds": (["sample", "{run}", "--num", "5000000000"], ["5,000,000,000"]),
+    "path for the embedded data": ([*TRAIN, "data.path=elsewhere"], ["elsewhere", "--data"]),
+    "data root that is none": ([*TRAIN, "--data-root", "{folders}/missing"], ["{folders}/missing", "data.root"]),
+    "no folder for the folder recipe": (["train", "ddpm_folder"], ["--data"]),
+    "batch size beyond all bounds": ([*TRAIN, "training.batch_size=99999999999999999999"], ["training.batch_size"]),
+    "a device that is no place to train": ([*TRAIN, "--device", "meta"], ["'meta'"]),
     "num and seeds": (["sample", "{run}", "--num", "3", "--seeds", "1"], ["--num", "--seeds"]),
     "seeds": (["sample", "{run}", "--seeds", "a"], ["'a'", "0-63,100"]),
     "run directory not writable": ([*TRAIN, "--run", "{folders}/file/run"], ["{folders}/file/run", "--run"]),
@@ -138,7 +151,7 @@ def test_from_a_folder_of_photos_to_pictures(tmp_path, monkeypatch, capsys) -> N
 
 def test_another_sampler_comes_with_its_own_number_of_steps(trained, monkeypatch, capsys) -> None:
     assert call(monkeypatch, "sample", trained, "--num", "1", "--sampler", "ddpm") == 0
-    assert "ddpm-20-uniform-ema-0.995-step-6" in capsys.readouterr().out
+    assert "ddpm-20-all-ema-0.995-step-6" in capsys.readouterr().out
 
 
 def test_every_recipe_rehearses(tmp_path, monkeypatch, capsys) -> None:
@@ -162,8 +175,57 @@ def test_every_recipe_rehearses(tmp_path, monkeypatch, capsys) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_the_example_on_one_page_draws_digits(tmp_path) -> None:
-    example = Path(__file__).parents[1] / "examples" / "minimal.py"
+def test_the_example_on_one_page_draws_digits_and_stands_in_the_readme(tmp_path) -> None:
+    root = Path(__file__).parents[1]
+    example = root / "examples" / "minimal.py"
+    assert example.read_text(encoding="utf-8").split('"""', 2)[2].strip() in (root / "README.md").read_text(
+        encoding="utf-8"
+    )
     subprocess.run([sys.executable, str(example), "3"], cwd=tmp_path, check=True)
     with Image.open(tmp_path / "digits.png") as png:
         assert png.mode == "L" and png.size[0] > 500
+
+
+def test_a_mistake_in_the_settings_comes_before_the_data_and_without_torch(folders) -> None:
+    code = (
+        "import sys; sys.argv = ['alphabar', *sys.argv[1:]]; from alphabar import cli\n"
+        "try: cli.main()\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    args = ["train", "ddpm_digits", "training.batch_size=0", "--data", str(folders / "missing")]
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    assert "training.batch_size" in done.stderr
+
+
+@pytest.mark.parametrize("size", [(24, 24), (40, 40), (32, 24), (100, 60), (8, 8), (7, 9)])
+def test_the_command_that_inspect_suggests_works(size, tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "two words").mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((*size, 3), 80 * i, np.uint8)).save(tmp_path / "two words" / f"{i}.png")
+    assert call(monkeypatch, "data", "inspect", tmp_path / "two words") == 0
+    command = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    small = ["network.channels=8", "training.batch_size=2", "sampling.num=1", "--dry-run"]
+    assert command[:2] == ["alphabar", "train"] and call(monkeypatch, *command[1:], *small) == 0
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device", "disk"), MemoryError("9 GB"), RuntimeError("x")]
+)
+def test_what_the_machine_refuses_is_a_sentence_and_what_we_broke_a_traceback(error, monkeypatch, capsys) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    if str(error) == "x":
+        monkeypatch.setattr(sys, "argv", ["alphabar"])
+        with pytest.raises(RuntimeError):
+            cli.main()
+    else:
+        assert call(monkeypatch) == 2
+        assert "disk: No space left" in (said := capsys.readouterr().err) or "not enough memory (9 GB)" in said
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["alphabar", "sample", "nowhere", "--debug"])
+    with pytest.raises(AlphabarError):
+        cli.main()

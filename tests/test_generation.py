@@ -17,6 +17,10 @@ from alphabar.training import loop
 CPU = torch.device("cpu")
 
 
+def draw(*args: object) -> torch.Tensor:
+    return generation.finished(generation.draw(*args))
+
+
 @pytest.fixture(scope="module")
 def trained(tiny, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("trained") / "run"
@@ -30,12 +34,12 @@ def test_images_do_not_depend_on_the_batch_nor_on_their_neighbours(trained, name
     section = model.config.sampling.model_copy(update={"sampler": name, "steps": 10, "eta": 1.0})
     denoiser, sampler = build.respaced(model.denoiser, section), build.sampler(section)
     seeds = [0, 1, 2, 3, 4, 5, 6, 99]
-    reference = generation.draw(denoiser, sampler, generation.job(seeds, model.facts.shape, 10), 8)
+    reference = draw(denoiser, sampler, generation.job(seeds, model.facts.shape, 10), 8)
     for size in (1, 3, 5):
-        again = generation.draw(denoiser, sampler, generation.job(seeds, model.facts.shape, 10), size)
+        again = draw(denoiser, sampler, generation.job(seeds, model.facts.shape, 10), size)
         assert (again.int() - reference.int()).abs().max() <= 1  # kernels differ in the last bit of a float
         assert (again != reference).float().mean() < 1e-3
-    alone = generation.draw(denoiser, sampler, generation.job([99], model.facts.shape, 10), 1)
+    alone = draw(denoiser, sampler, generation.job([99], model.facts.shape, 10), 1)
     assert (alone[0].int() - reference[-1].int()).abs().max() <= 1
     assert (reference[0] != reference[1]).any()
 
@@ -49,7 +53,7 @@ def test_classes_go_round_with_the_seed_or_are_the_one_asked_for() -> None:
 def test_a_conditional_model_draws_what_it_is_told(trained) -> None:
     model = run.load_model(trained)
     drawn = [
-        generation.draw(model.denoiser, build.sampler(model.config.sampling), generation.job([5], (1, 8, 8), 10, k), 1)
+        draw(model.denoiser, build.sampler(model.config.sampling), generation.job([5], (1, 8, 8), 10, k), 1)
         for k in (0, 1)
     ]
     assert not torch.equal(*drawn)
@@ -95,9 +99,11 @@ def test_the_gallery_says_how_it_was_made(trained, tmp_path) -> None:
     film = gallery.Film(steps=20)
     for step in generation.denoise(model.denoiser, build.sampler(model.config.sampling), job):
         film.watch(step)
-    drawn = generation.draw(model.denoiser, build.sampler(model.config.sampling), job, 2)
-    gallery.make(tmp_path / "out")
-    gallery.save(tmp_path / "out", drawn, film, job, {"sampler": "ddpm"}, model.facts.class_names)
+    drawn = draw(model.denoiser, build.sampler(model.config.sampling), job, 2)
+    settings = {"sampler": "ddpm"}
+    gallery.make(tmp_path / "out", settings)
+    gallery.save_images(tmp_path / "out", drawn, job, settings, model.facts.class_names)
+    gallery.save_overview(tmp_path / "out", drawn, film, job, settings)
 
     with Image.open(tmp_path / "out" / "seed-000014.png") as png:
         assert json.loads(png.text["alphabar"]) == {"sampler": "ddpm", "seed": 14, "class": 4, "name": "4"}
@@ -123,3 +129,34 @@ def test_a_film_has_a_bounded_number_of_frames_and_always_the_last(steps: int) -
         film.watch(Step(t, x + (1 if t == 0 else 0), x))
     assert min(steps, 30) <= len(film.frames) <= 60
     assert film.frames[-1].max() == 255
+
+
+def test_a_folder_never_mixes_images_of_different_settings(tmp_path) -> None:
+    gallery.make(tmp_path / "out", {"steps": 3, "eta": 0.0})
+    gallery.make(tmp_path / "out", {"steps": 3, "eta": 0.0})
+    with pytest.raises(AlphabarError, match="drawn with another steps"):
+        gallery.make(tmp_path / "out", {"steps": 4, "eta": 0.0})
+
+
+def test_a_long_chain_is_not_kept_in_memory() -> None:
+    """A job hands out one step at a time: what was yielded before is gone unless the caller keeps it."""
+    import gc
+    import weakref
+
+    from alphabar.diffusion import EPS, FIXED_SMALL, Ancestral, Denoiser, linear
+
+    denoiser = Denoiser(lambda x, time: torch.zeros_like(x), linear(100), EPS, FIXED_SMALL)
+    seen = []
+    for step in generation.draw(denoiser, Ancestral(), generation.job([0], (1, 8, 8), 0), 1):
+        seen.append(weakref.ref(step))
+        gc.collect(0)
+        assert sum(ref() is not None for ref in seen) <= 2
+    assert len(seen) == 100
+
+
+@pytest.mark.parametrize("seeds", ["0-4294967295", "0-999999,1000000"])
+def test_too_many_images_are_a_sentence(seeds: str) -> None:
+    with pytest.raises(AlphabarError, match=r"at most 1,000,000"):
+        generation.parse_seeds(seeds)
+    with pytest.raises(AlphabarError, match=r"at most 1,000,000"):
+        generation.job(range(5_000_000_000), (1, 8, 8), 0)

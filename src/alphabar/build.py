@@ -121,7 +121,9 @@ def device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         chosen = torch.device(name)
-        torch.empty(1, device=chosen)
+        if chosen.type in ("cpu", "cuda", "mps"):
+            torch.empty(1, device=chosen)
+            return chosen
     except (RuntimeError, AssertionError):
-        raise AlphabarError(f"There is no device '{name}' here; try 'cpu', or leave --device out.") from None
-    return chosen
+        pass
+    raise AlphabarError(f"There is no device '{name}' here; try 'cpu', or leave --device out.")

@@ -7,6 +7,7 @@ and renamed when complete; `manifest.json`, with the sha256 of every file, is wr
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
     final = folder / f"step-{step:08d}"
     temporary = folder / f".tmp-{final.name}-{os.getpid()}"
     try:
+        shutil.rmtree(temporary, ignore_errors=True)  # of a killed process with our number
         temporary.mkdir(parents=True)
         for name, group in tensors.items():
             save_file(
@@ -71,7 +73,12 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
 
 def steps(folder: Path) -> list[Path]:
     """The checkpoints in `folder`, oldest first, not verified."""
-    return sorted(folder.glob("step-*"))
+    return sorted(path for path in folder.glob("step-*") if is_one(path))
+
+
+def is_one(path: Path) -> bool:
+    """Whether `path` is named like a checkpoint (a copy under a name of one's own is left alone)."""
+    return re.fullmatch(r"step-\d{8,}", path.name) is not None
 
 
 def latest(folder: Path) -> Checkpoint | None:

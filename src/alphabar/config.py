@@ -25,6 +25,7 @@ OptionalFloat = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(
 OptionalPath = Annotated[Path | None, BeforeValidator(_none)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
 Level = Annotated[int, Field(ge=0, le=255)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
@@ -112,7 +113,7 @@ class Training(Section):
     images: OptionalInt = None
     epochs: OptionalFloat = None
     minutes: OptionalFloat = None
-    batch_size: Positive = 128
+    batch_size: BatchSize = 128
     micro_batch_size: OptionalInt = None
     """Images per forward pass, if the batch does not fit; gradients are averaged."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -127,7 +128,9 @@ class Training(Section):
     keep_checkpoints: Positive = 3
 
     @model_validator(mode="after")
-    def _stops(self) -> "Training":
+    def _consistent(self) -> "Training":
+        if len(set(self.ema_rates)) < len(self.ema_rates):
+            raise ValueError(f"training.ema_rates must differ from each other; they are {list(self.ema_rates)}")
         if not any((self.steps, self.images, self.epochs, self.minutes)):
             raise ValueError("Training never ends: set training.steps, .images, .epochs or .minutes")
         return self
@@ -143,7 +146,7 @@ class Sampling(Section):
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     """DDIM only."""
     num: Positive = 64
-    batch_size: Positive = 64
+    batch_size: BatchSize = 64
 
 
 class Config(Section):
@@ -221,7 +224,9 @@ def merge(settings: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
             raise AlphabarError(f"'{override}' is not an override; write section.key=value, as training.batch_size=64.")
         if section not in Config.model_fields:
             raise AlphabarError(unknown("section", section, Config.model_fields))
-        merged.setdefault(section, {})[name] = _value(text)
+        if not isinstance(merged.setdefault(section, {}), dict):
+            raise AlphabarError(f"[{section}] is {merged[section]!r} in the recipe; it must be a table of settings.")
+        merged[section][name] = _value(text)
     return merged
 
 
@@ -277,5 +282,5 @@ def _sentence(item: Any) -> str:
     if item["type"] == "value_error":
         return message + "."
     if item["type"] == "missing":
-        return f"{where} is missing from the recipe."
+        return f"{where} is missing."
     return f"{where} is {item['input']!r}; {message[0].lower() + message[1:]}."

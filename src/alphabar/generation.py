@@ -1,6 +1,6 @@
 """Seeds -> images. Image k depends on seed k alone: not on the batch, nor on which other seeds are asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,8 @@ from torch import Tensor
 from alphabar import images
 from alphabar.diffusion import Denoiser, Sampler, SeededNoise, Step, reverse_process
 from alphabar.errors import AlphabarError
+
+MOST_IMAGES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Job:
 
 def job(seeds: Sequence[int], shape: tuple[int, int, int], num_classes: int, label: int | None = None) -> Job:
     """A job for these seeds; a class-conditional model draws class `label`, or class (seed mod num_classes) if None."""
+    if len(seeds) > MOST_IMAGES:
+        raise AlphabarError(f"{len(seeds):,} images are too many for one job; draw at most {MOST_IMAGES:,} at a time.")
     if label is not None and not num_classes:
         raise AlphabarError(f"Class {label} was asked for, but this model knows no classes; leave --class out.")
     if label is not None and not 0 <= label < num_classes:
@@ -49,23 +53,32 @@ def denoise(denoiser: Denoiser, sampler: Sampler, batch: Job, device: torch.devi
 
 def draw(
     denoiser: Denoiser, sampler: Sampler, whole: Job, batch_size: int, device: torch.device | str = "cpu"
-) -> Tensor:
-    """The finished images of a job, (N, C, H, W) uint8 on the CPU."""
-    finished = []
+) -> Iterator[Step]:
+    """The steps of all batches of a job, one batch after the other; those at t = 0 hold its images, in order.
+
+    Keep what you need of a step and let it go: a whole chain does not fit into memory.
+    """
     for batch in whole.batches(batch_size):
-        *_, last = denoise(denoiser, sampler, batch, device)
-        finished.append(images.to_uint8(last.x).cpu())
-    return torch.cat(finished)
+        yield from denoise(denoiser, sampler, batch, device)
+
+
+def finished(steps: Iterable[Step]) -> Tensor:
+    """The images that `steps` end in, (N, C, H, W) uint8 on the CPU."""
+    return torch.cat([images.to_uint8(step.x).cpu() for step in steps if step.t == 0])
 
 
 def parse_seeds(text: str) -> list[int]:
     """'0-63,100' -> [0, ..., 63, 100]."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not (first.isdecimal() and (last.isdecimal() or not last)) or int(last or first) < int(first):
-            raise AlphabarError(f"'{text}' is not a list of seeds; write numbers and ranges, as 0-63,100.")
-        if int(last or first) >= 2**32:
-            raise AlphabarError(f"The seed {last or first} is too large; seeds are below 2^32 = {2**32}.")
-        seeds.extend(range(int(first), int(last or first) + 1))
-    return seeds
+    ranges = [_range(part.strip(), text) for part in text.split(",")]
+    if (count := sum(map(len, ranges))) > MOST_IMAGES:
+        raise AlphabarError(f"'{text}' are {count:,} seeds; draw at most {MOST_IMAGES:,} images at a time.")
+    return [seed for part in ranges for seed in part]
+
+
+def _range(part: str, text: str) -> range:
+    first, _, last = part.partition("-")
+    if not (first.isdecimal() and (last.isdecimal() or "-" not in part)) or int(last or first) < int(first):
+        raise AlphabarError(f"'{text}' is not a list of seeds; write numbers and ranges, as 0-63,100.")
+    if int(last or first) >= 2**32:
+        raise AlphabarError(f"The seed {last or first} is too large; seeds are below 2^32 = {2**32}.")
+    return range(int(first), int(last or first) + 1)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 import alphabar
@@ -29,6 +30,7 @@ from alphabar import build, checkpoint
 from alphabar import config as c
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
+from alphabar.images import atomic_file
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,15 @@ class Run:
 
 
 @contextmanager
-def opened(path: Path, config: c.Config) -> Iterator[tuple[Run, checkpoint.Checkpoint | None]]:
+def opened(path: Path, config: c.Config, facts: c.ImageFacts) -> Iterator[tuple[Run, checkpoint.Checkpoint | None]]:
     """The run directory at `path`, locked, with the checkpoint to go on from, if any.
 
-    AlphabarError if it cannot be written, is in use, is something else, or holds a run with other settings.
+    AlphabarError if it cannot be written, is in use, is something else, or holds a run with other settings or images.
     """
     run = Run(path)
+    ours = {run.checkpoints.name, run.samples.name}
     try:
-        if path.exists() and not run.config.exists() and any(path.iterdir()):
+        if path.exists() and not run.config.exists() and {p.name for p in path.glob("[!.]*")} - ours:
             raise AlphabarError(f"{path} holds other things than a run; name a new or empty folder with --run.")
         for folder in (run.checkpoints, run.samples):
             folder.mkdir(parents=True, exist_ok=True)
@@ -83,15 +86,40 @@ def opened(path: Path, config: c.Config) -> Iterator[tuple[Run, checkpoint.Check
                 f"Another process is training in {path}; wait for it, or choose another --run."
             ) from None
         found = checkpoint.latest(run.checkpoints)
-        if found is not None and (changed := c.differences(c.parse(found.state["config"]), config)):
-            raise AlphabarError(
-                f"The run in {path} was made with other settings ({'; '.join(changed)}); "
-                "give them back to resume it, or choose another --run."
-            )
-        run.config.write_text(config.model_dump_json(indent=1))
-        with (path / "environment.jsonl").open("a") as file:
-            file.write(json.dumps(_environment()) + "\n")
+        if found is not None:
+            _check_same(path, found, config, facts)
+        with atomic_file(run.config) as file:
+            file.write(config.model_dump_json(indent=1).encode())
+        with (path / "environment.jsonl").open("a") as lines:
+            lines.write(json.dumps(_environment()) + "\n")
         yield run, found
+
+
+def _check_same(path: Path, found: checkpoint.Checkpoint, config: c.Config, facts: c.ImageFacts) -> None:
+    old_config, old_facts = described(found)
+    if changed := c.differences(old_config, config):
+        raise AlphabarError(
+            f"The run in {path} was made with other settings ({'; '.join(changed)}); "
+            "give them back to resume it, or choose another --run."
+        )
+    if old_facts != facts:
+        raise AlphabarError(
+            f"The run in {path} was trained on other images ({_summary(old_facts)}) than these ({_summary(facts)}); "
+            "give the same images back, or choose another --run."
+        )
+
+
+def _summary(facts: c.ImageFacts) -> str:
+    shape = "x".join(map(str, facts.shape))
+    return f"{shape}, {len(facts.class_names)} classes, sha256 {facts.fingerprint[:12]}"
+
+
+def described(found: checkpoint.Checkpoint) -> tuple[c.Config, c.ImageFacts]:
+    """The config of a checkpoint, and what its images decided."""
+    try:
+        return c.parse(found.state["config"]), c.ImageFacts.model_validate(found.state["image_facts"])
+    except (AlphabarError, ValidationError, KeyError, TypeError) as error:
+        raise AlphabarError(f"{found.path} was written by another version of alphabar ({error}).") from None
 
 
 def _environment() -> dict[str, Any]:
@@ -145,7 +173,7 @@ def load_model(path: Path, weights: str = "ema", device: torch.device | str = "c
     weights: 'ema' (the first rate), 'raw', or 'ema-RATE'; step: which checkpoint, the newest if None.
     """
     found = _find(path, step)
-    config, facts = c.parse(found.state["config"]), c.ImageFacts.model_validate(found.state["image_facts"])
+    config, facts = described(found)
     name = {"raw": "network", "ema": f"ema-{config.training.ema_rates[0]}"}.get(weights, weights)
     choices = [n for n in found.names() if n.startswith("ema-")]
     if name != "network" and name not in choices:
@@ -159,10 +187,12 @@ def load_model(path: Path, weights: str = "ema", device: torch.device | str = "c
 
 
 def _find(path: Path, step: int | None) -> checkpoint.Checkpoint:
-    if (path / checkpoint.MANIFEST).exists():
-        return checkpoint.read(path)
     if not path.is_dir():
         raise AlphabarError(f"There is no run at {path}; `alphabar train` makes one and says where.")
+    if checkpoint.is_one(path):
+        if step is not None:
+            raise AlphabarError(f"{path} is one checkpoint already; name the run directory to choose with --step.")
+        return checkpoint.read(path)
     folder = Run(path).checkpoints
     if step is None:
         found = checkpoint.latest(folder)

@@ -95,6 +95,7 @@ def test_a_set_that_is_nowhere_says_where_it_was_sought_and_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "root").mkdir()
     words = sentence("mnist", DataOptions(data_root=tmp_path / "root", download=False))
     for part in (str(tmp_path / "root"), str(tmp_path / "cache/alphabar/mnist"), "https://"):
         assert part in words

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -169,7 +170,11 @@ def test_other_images_are_refused(tiny, quiet, tmp_path, monkeypatch) -> None:
 
 def test_two_processes_never_share_a_run(tiny, quiet, tmp_path) -> None:
     loop.train(tiny(), tmp_path / "run", CPU, quiet)
-    with run.opened(tmp_path / "run", tiny()), pytest.raises(AlphabarError, match="Another process is training in"):
+    facts = run.load_model(tmp_path / "run").facts
+    with (
+        run.opened(tmp_path / "run", tiny(), facts),
+        pytest.raises(AlphabarError, match="Another process is training in"),
+    ):
         loop.train(tiny(), tmp_path / "run", CPU, quiet)
 
 
@@ -178,3 +183,55 @@ def test_a_folder_of_other_things_is_not_taken_for_a_run(tiny, quiet, tmp_path) 
     with pytest.raises(AlphabarError, match="holds other things than a run"):
         loop.train(tiny(), tmp_path, CPU, quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_a_kill_before_the_first_checkpoint_leaves_a_directory_that_can_be_trained_in(
+    tiny, quiet, tmp_path, monkeypatch, uninterrupted
+) -> None:
+    with monkeypatch.context() as patch:
+        die_at_call(patch, checkpoint, "latest", 1)
+        assert killed(lambda: loop.train(tiny(), tmp_path / "run", CPU, quiet))
+    (tmp_path / "run" / ".DS_Store").write_text("")
+    (tmp_path / "run" / "checkpoints" / f".tmp-step-00000002-{os.getpid()}").mkdir()  # a number that comes again
+    assert loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    assert everything(tmp_path / "run") == uninterrupted(tiny())
+
+
+def test_a_refused_resume_changes_nothing(tiny, quiet, tmp_path, monkeypatch) -> None:
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.json*")}
+    with pytest.raises(AlphabarError):
+        loop.train(tiny("training.seed=1"), tmp_path / "run", CPU, quiet)
+    real = loop.build.image_facts
+    monkeypatch.setattr(loop.build, "image_facts", lambda s: real(s).model_copy(update={"fingerprint": "0" * 64}))
+    with pytest.raises(AlphabarError):
+        loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_copy_under_another_name_is_neither_used_nor_pruned(tiny, quiet, tmp_path) -> None:
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    folder = tmp_path / "run" / "checkpoints"
+    shutil.copytree(folder / "step-00000002", folder / "step-00000002-keep")
+    loop.train(tiny("training.steps=12"), tmp_path / "run", CPU, quiet)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "step-00000002-keep",
+        *(f"step-{step:08d}" for step in (8, 10, 12)),
+    ]
+
+
+def test_an_interrupted_preview_is_given_up_and_drawn_on_resume(
+    tiny, quiet, tmp_path, monkeypatch, uninterrupted
+) -> None:
+    config, real = tiny("training.sample_every=4"), loop.generation.draw
+
+    def interrupted(*args: object):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.generation, "draw", interrupted)
+        assert not loop.train(config, tmp_path / "run", CPU, quiet)
+    assert not list((tmp_path / "run" / "samples").iterdir())
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    assert everything(tmp_path / "run") == uninterrupted(config)

@@ -33,7 +33,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _top(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (anywhere).")] = False,
 ) -> None:
     pass
 
@@ -42,10 +42,24 @@ def main() -> None:
     """Run the command line; a mistake of the user's is one sentence on stderr and exit status 2."""
     # Threads that wait should yield: spinning ones make a step several times slower when the cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    debug = "--debug" in sys.argv
+    sys.argv = [arg for arg in sys.argv if arg != "--debug"]
     try:
         app()
-    except AlphabarError as error:
-        if "--debug" in sys.argv:
+    except (AlphabarError, OSError, MemoryError, RuntimeError) as error:
+        if debug or not (sentence := _sentence(error)):
             raise
-        print(f"alphabar: {error}", file=sys.stderr)
+        print(f"alphabar: {sentence}", file=sys.stderr)
         sys.exit(2)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to say of an error that the user can mend; None if it is a bug of ours, whose traceback we want to see."""
+    if isinstance(error, AlphabarError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}."
+    if isinstance(error, MemoryError) or "memory" in str(error):
+        return f"There is not enough memory ({error}); try a smaller training.micro_batch_size or --batch-size."
+    return None

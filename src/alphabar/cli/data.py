@@ -51,7 +51,7 @@ def inspect_(
     settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
     console.print("To train on it:", style="bold")
     # Not through the console, which would fold the line: it is there to be copied.
-    typer.echo(f"alphabar train ddpm_fashion_mnist --data {shlex.quote(str(path))} {settings}")
+    typer.echo(f"alphabar train ddpm_folder --data {shlex.quote(str(path))} {settings}")
 
 
 def _parsed_size(text: str) -> tuple[int, int]:

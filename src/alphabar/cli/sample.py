@@ -8,11 +8,7 @@ import typer
 from alphabar.cli.console import console
 
 if TYPE_CHECKING:
-    import torch
-
     from alphabar.config import Sampling
-    from alphabar.gallery import Film
-    from alphabar.generation import Job
     from alphabar.run import Model
 
 USUAL_STEPS = {"ddim": 50}
@@ -37,7 +33,10 @@ def sample(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
 ) -> None:
     """Draw images: PNGs, a grid, an .npz, and a film of the reverse process. Nothing about the model is asked again."""
-    from alphabar import build, gallery, generation
+    import torch
+    from rich.progress import Progress
+
+    from alphabar import build, gallery, generation, images
     from alphabar.errors import AlphabarError
     from alphabar.run import load_model
 
@@ -50,11 +49,23 @@ def sample(
     classes = len(model.facts.class_names) if model.config.network.class_conditional else 0
     wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
     job = generation.job(wanted, model.facts.shape, classes, label)
-    settings = _settings(run, model, section)
+    denoiser = build.respaced(model.denoiser, section)
+    settings = _settings(run, model, section, denoiser.schedule.T)
     folder = out or _run_of(run) / "generated" / _name(settings, label)
-    gallery.make(folder)
-    drawn, film = _draw(model, section, job, chosen)
-    gallery.save(folder, drawn, film, job, settings, model.facts.class_names)
+    gallery.make(folder, settings)
+
+    film, drawn = gallery.Film(denoiser.schedule.T), []
+    batches = list(job.batches(section.batch_size))
+    with Progress(console=console()) as progress:
+        task = progress.add_task("sampling", total=len(batches) * denoiser.schedule.T)
+        for batch in batches:
+            for state in generation.denoise(denoiser, build.sampler(section), batch, chosen):
+                progress.advance(task)
+                if batch is batches[0]:
+                    film.watch(state)
+            drawn.append(images.to_uint8(state.x).cpu())
+            gallery.save_images(folder, drawn[-1], batch, settings, model.facts.class_names)
+    gallery.save_overview(folder, torch.cat(drawn), film, job, settings)
     typer.echo(f"images    {folder}  ({len(job.seeds)} PNGs, samples.npz, settings.json)")
     typer.echo(f"grid      {folder / 'grid.png'}\nfilm      {folder / 'film.gif'}")
 
@@ -62,16 +73,24 @@ def sample(
 def _section(model: "Model", changes: dict[str, Any]) -> "Sampling":
     """The recipe's [sampling] with what was asked; a sampler other than the recipe's comes with its own step count."""
     from alphabar import config
+    from alphabar.errors import AlphabarError
 
     settings = model.config.model_dump(mode="json")
     if changes.get("sampler", model.config.sampling.sampler) != model.config.sampling.sampler:
         usual = USUAL_STEPS.get(changes["sampler"])
         changes = {"steps": usual and min(usual, model.config.diffusion.steps)} | changes
     settings["sampling"] |= changes
-    return config.parse(settings).sampling
+    section = config.parse(settings).sampling
+    if "eta" in changes and section.sampler != "ddim":
+        raise AlphabarError(
+            f"--eta is DDIM's, and the sampler is '{section.sampler}'; give --sampler ddim, or no --eta."
+        )
+    if "spacing" in changes and section.steps is None:
+        raise AlphabarError(f"--spacing {section.spacing} chooses among the timesteps; say how many with --steps.")
+    return section
 
 
-def _settings(run: Path, model: "Model", section: "Sampling") -> dict[str, Any]:
+def _settings(run: Path, model: "Model", section: "Sampling", steps: int) -> dict[str, Any]:
     import alphabar
 
     return {
@@ -80,8 +99,8 @@ def _settings(run: Path, model: "Model", section: "Sampling") -> dict[str, Any]:
         "step": model.step,
         "weights": model.weights,
         "sampler": section.sampler,
-        "steps": section.steps or model.config.diffusion.steps,
-        "spacing": section.spacing,
+        "steps": steps,
+        "spacing": "all" if section.steps is None else section.spacing,
         "eta": section.eta if section.sampler == "ddim" else None,
         "x0_transform": model.config.diffusion.x0_transform,
     }
@@ -97,23 +116,6 @@ def _name(settings: dict[str, Any], label: int | None) -> str:
 
 def _run_of(path: Path) -> Path:
     """The run directory that `path` is, or that the checkpoint `path` lies in."""
-    return path.parent.parent if (path / "manifest.json").exists() else path
+    from alphabar.checkpoint import is_one
 
-
-def _draw(model: "Model", section: "Sampling", job: "Job", device: "torch.device") -> "tuple[torch.Tensor, Film]":
-    import torch
-    from rich.progress import track
-
-    from alphabar import build, gallery, generation, images
-
-    denoiser, sampler = build.respaced(model.denoiser, section), build.sampler(section)
-    steps = denoiser.schedule.T
-    batches = list(job.batches(section.batch_size))
-    film, finished = gallery.Film(steps), []
-    moves = ((batch, step) for batch in batches for step in generation.denoise(denoiser, sampler, batch, device))
-    for batch, step in track(moves, "sampling", total=len(batches) * steps, console=console()):
-        if batch is batches[0]:
-            film.watch(step)
-        if step.t == 0:
-            finished.append(images.to_uint8(step.x).cpu())
-    return torch.cat(finished), film
+    return path.parent.parent if is_one(path) else path

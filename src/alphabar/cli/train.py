@@ -1,5 +1,7 @@
 """`alphabar train`: a recipe, a folder of images, a run."""
 
+import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,9 +39,12 @@ def train(
         return
     path = run or Path("runs") / Path(recipe).stem
     finished = training.train(config, path, chosen, console())
-    again = "" if finished else "interrupted and saved; the same command goes on from here\n"
-    typer.echo(f"{again}run         {path}\nsamples     {path / 'samples'}\nloss curve  {path / 'loss.png'}")
-    typer.echo(f"weights     {path / 'checkpoints'}\nnext        alphabar sample {path}")
+    if not finished:
+        typer.echo("interrupted and saved; the same command goes on from here")
+    for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():
+        if (path / place).exists():
+            typer.echo(f"{name:12}{path / place}")
+    typer.echo(f"next        alphabar sample {shlex.quote(str(path))}")
     if not finished:
         raise typer.Exit(INTERRUPTED)
 
@@ -47,17 +52,17 @@ def train(
 def _config(recipe: str, overrides: list[str], data: Path | None, data_root: Path | None) -> "Config":
     from alphabar import config
 
-    if data is not None:
-        from alphabar.data import detect
-
-        overrides = [f"data.name={detect(data)}", f"data.path={_toml(data)}", *overrides]
     if data_root is not None:
         overrides = [f"data.root={_toml(data_root)}", *overrides]
-    return config.load(recipe, overrides)
+    if data is None:
+        return config.load(recipe, overrides)
+    config.load(recipe, overrides)  # a mistake in the settings is answered before torch is imported for the data
+
+    from alphabar.data import detect
+
+    return config.load(recipe, [f"data.name={detect(data)}", f"data.path={_toml(data)}", *overrides])
 
 
 def _toml(path: Path) -> str:
     """A path as a TOML string, so that '8' or 'true' stays a path."""
-    import json
-
     return json.dumps(str(path))

@@ -6,10 +6,11 @@ from importlib.resources import files
 import numpy as np
 import torch
 
-from alphabar.data.files import only_train
+from alphabar.data.files import only_train, shown
 from alphabar.data.fit import fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
+from alphabar.errors import AlphabarError
 
 _LEVELS = 16  # the value of white
 
@@ -19,6 +20,11 @@ def digits(options: DataOptions) -> ImageSet:
 
     Levels 0..16 are scaled to 0..255. They are too few to hold out a test split, so there is none.
     """
+    if options.path is not None:
+        raise AlphabarError(
+            f"The embedded data set 'digits' takes no data.path, and it is {shown(options.path)}; "
+            "for images of your own use --data, or set data.name too."
+        )
     only_train("The embedded data set 'digits'", options)
     packed = (files("alphabar") / "assets" / "digits.csv.gz").read_bytes()
     table = np.loadtxt(gzip.decompress(packed).decode("ascii").splitlines(), delimiter=",", dtype=np.float64)

@@ -47,7 +47,7 @@ def split_root(options: DataOptions) -> Path:
     """The folder that holds the images of the split asked for; raises AlphabarError if there is none."""
     root = options.path
     if root is None:
-        raise AlphabarError("data.name=folder needs a folder of images: set data.path.")
+        raise AlphabarError("data.name=folder needs a folder of images: name it with --data.")
     if not exists(root):
         raise AlphabarError(f"There is no folder {shown(root)}.")
     if not root.is_dir():

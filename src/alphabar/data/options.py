@@ -37,6 +37,8 @@ class DataOptions:
             raise AlphabarError(unknown("split", self.split, SPLITS))
         if self.resize != "none" and self.resize not in RESIZE_RULES:
             raise AlphabarError(unknown("resize rule", self.resize, ("none", *RESIZE_RULES)))
+        if self.data_root is not None and not self.data_root.is_dir():
+            raise AlphabarError(f"data.root must be a folder that holds published data sets; {self.data_root} is none.")
         if self.image_size is not None and min(self.image_size) < 1:
             raise AlphabarError(f"data.image_size must be positive; got {sized(self.image_size)}.")
         if self.resize != "none" and self.image_size is None:

@@ -1,14 +1,16 @@
 """Ctrl-C and SIGTERM as a wish: finish the step, save, and go."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """While active, the first SIGINT or SIGTERM sets `requested`; the second acts at once."""
+    """While active, the first SIGINT or SIGTERM sets `requested` and says so; the second acts at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
+        self._say = say
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Interrupt":
@@ -24,6 +26,7 @@ class Interrupt:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._restore()
+        self._say("finishing this step and saving; once more to leave at once and lose what is not saved")
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

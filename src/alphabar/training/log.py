@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from alphabar.images import atomic_file
 from alphabar.training.state import TrainState
 
 
@@ -87,8 +88,11 @@ def _forget_after(metrics: Path, step: int) -> None:
     """Drop the lines of steps that a killed run took after its last checkpoint, and a line torn by the kill."""
     if not metrics.exists():
         return
-    kept = [line for line in metrics.read_text().splitlines() if _step(line) <= step]
-    metrics.write_text("".join(line + "\n" for line in kept))
+    text = metrics.read_text()
+    kept = "".join(line + "\n" for line in text.splitlines() if _step(line) <= step)
+    if kept != text:
+        with atomic_file(metrics) as file:
+            file.write(kept.encode())
 
 
 def _step(line: str) -> float:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from alphabar import build, checkpoint, data, generation, images, plots
 from alphabar import run as runs
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
+from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import is_over, total_steps
 from alphabar.training.log import Log
@@ -32,14 +34,16 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     end = total_steps(config.training, len(image_set))
     every = config.training
 
-    with runs.opened(path, config) as (run, saved):
+    with runs.opened(path, config, state.facts) as (run, saved):
         if saved is not None:
             state.restore(saved)
         saved_step = state.step if saved else None
-        _greet(console, run, state, end, len(image_set), image_set.source, device)
+        greet(console, path, state, end, image_set, device)
         before, start = state.seconds, time.perf_counter()
-        with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt() as interrupt:
-            last, leaving = is_over(every, end, state.step, state.seconds), False
+        last, leaving = is_over(every, end, state.step, state.seconds), False
+        with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt(log.say) as interrupt:
+            if saved_step and _preview_is_due(config, state.step, last) and not _preview_path(run, state).exists():
+                preview(run, state, device, log.say, interrupt)  # a kill came between a checkpoint and its preview
             while not (last or leaving):
                 norm = train_step(state, denoiser, stream.batch(state.images, every.batch_size), end)
                 state.seconds = before + time.perf_counter() - start
@@ -48,30 +52,46 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 if state.step % every.log_every == 0 or last:
                     _stop_if_not_finite(state, norm, saved_step)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
-                if last or (every.sample_every and state.step % every.sample_every == 0):
-                    log.say(f"samples of step {state.step}: {preview(run, state, device)}")
-                    log.restart_clock(state)
-                if state.step % every.checkpoint_every == 0 or last or leaving:
+                draw = _preview_is_due(config, state.step, last)
+                if state.step % every.checkpoint_every == 0 or draw or last or leaving:
                     _stop_if_not_finite(state, norm, saved_step)
                     checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
                     checkpoint.prune(run.checkpoints, every.keep_checkpoints)
                     saved_step = state.step
+                if draw:
+                    preview(run, state, device, log.say, interrupt)
+                    leaving = leaving or interrupt.requested
+                if saved_step == state.step:
                     log.restart_clock(state)
         plots.loss_curve(run.metrics, run.path / "loss.png")
         return last
 
 
-def preview(run: runs.Run, state: TrainState, device: torch.device) -> Path:
-    """A grid of the same seeds each time, drawn with the first EMA; returns where it is."""
+def _preview_is_due(config: Config, step: int, last: bool) -> bool:
+    return last or bool(config.training.sample_every and step % config.training.sample_every == 0)
+
+
+def _preview_path(run: runs.Run, state: TrainState) -> Path:
+    return run.samples / f"step-{state.step:08d}.png"
+
+
+def preview(
+    run: runs.Run, state: TrainState, device: torch.device, say: Callable[[str], None], interrupt: Interrupt
+) -> None:
+    """A grid of the same seeds each time, drawn with the first EMA; given up if the run is to be left."""
     section, facts = state.config.sampling, state.facts
     average = next(iter(state.ema.networks.values()))
     denoiser = build.respaced(build.denoiser(state.config, average), section)
     classes = len(facts.class_names) if state.config.network.class_conditional else 0
     job = generation.job(range(section.num), facts.shape, classes)
-    drawn = generation.draw(denoiser, build.sampler(section), job, section.batch_size, device)
-    path = run.samples / f"step-{state.step:08d}.png"
-    images.save_png(path, images.sheet(drawn))
-    return path
+    drawn = []
+    for step in generation.draw(denoiser, build.sampler(section), job, section.batch_size, device):
+        if interrupt.requested:
+            return
+        if step.t == 0:
+            drawn.append(images.to_uint8(step.x).cpu())
+    images.save_png(_preview_path(run, state), images.sheet(torch.cat(drawn)))
+    say(f"samples of step {state.step}: {_preview_path(run, state)}")
 
 
 def _stop_if_not_finite(state: TrainState, norm: Tensor, saved_step: int | None) -> None:
@@ -83,17 +103,3 @@ def _stop_if_not_finite(state: TrainState, norm: Tensor, saved_step: int | None)
             f"Training diverged: the loss or its gradient is not finite by step {state.step} ({kept}); "
             "try a smaller optimizer.learning_rate, a longer optimizer.warmup_steps, or training.precision=fp32."
         )
-
-
-def _greet(
-    console: Console, run: runs.Run, state: TrainState, end: int | None, size: int, source: str, device: torch.device
-) -> None:
-    parameters = sum(p.numel() for p in state.network.parameters())
-    shape = "x".join(map(str, state.facts.shape))
-    console.print(f"{size:,} images {shape} from {source}", highlight=False, soft_wrap=True)
-    console.print(f"{parameters:,} parameters on {device}; run directory {run.path}", highlight=False, soft_wrap=True)
-    if is_over(state.config.training, end, state.step, state.seconds):
-        console.print(f"already finished at step {state.step:,}; raise training.steps to go on", highlight=False)
-    elif state.step:
-        length = f" of {end:,}" if end else ""
-        console.print(f"resumed at step {state.step:,}{length}", highlight=False)

@@ -55,12 +55,7 @@ class TrainState:
         }
 
     def restore(self, saved: Checkpoint) -> None:
-        """Become the state that `saved` holds; AlphabarError if it belongs to other images or another network."""
-        if (facts := ImageFacts.model_validate(saved.state["image_facts"])) != self.facts:
-            raise AlphabarError(
-                f"{saved.path} was trained on other images ({_describe(facts)}) than these ({_describe(self.facts)}); "
-                "give the same images back, or choose another --run."
-            )
+        """Become the state that `saved` holds; AlphabarError if it belongs to another network."""
         try:
             self.network.load_state_dict(saved.tensors("network"))
             for rate, network in self.ema.networks.items():
@@ -74,11 +69,6 @@ class TrainState:
         self.ema.updates = saved.state["ema_updates"]
         self.scaler.load_state_dict(saved.state["loss_scale"])
         self.step, self.images, self.seconds = (saved.state[key] for key in ("step", "images", "seconds"))
-
-
-def _describe(facts: ImageFacts) -> str:
-    shape = "x".join(map(str, facts.shape))
-    return f"{shape}, {len(facts.class_names)} classes, sha256 {facts.fingerprint[:12]}"
 
 
 def _adam(config: Config, network: nn.Module) -> torch.optim.Optimizer:

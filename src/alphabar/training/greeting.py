@@ -1,0 +1,34 @@
+"""What a run says at its start."""
+
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from alphabar.data import ImageSet
+from alphabar.training.length import is_over
+from alphabar.training.state import TrainState
+
+
+def greet(
+    console: Console, path: Path, state: TrainState, end: int | None, image_set: ImageSet, device: torch.device
+) -> None:
+    """The images, the network, where it all goes, and how far it is."""
+    training, optimizer = state.config.training, state.config.optimizer
+    parameters = sum(p.numel() for p in state.network.parameters())
+    shape = "x".join(map(str, image_set.shape))
+    length = f"{end:,} steps" if end else f"{training.minutes:g} minutes"
+    lines = [
+        f"{len(image_set):,} images {shape} from {image_set.source}",
+        f"{parameters:,} parameters on {device}; {length} of {training.batch_size} images; run directory {path}",
+    ]
+    if is_over(training, end, state.step, state.seconds):
+        lines.append(f"already finished at step {state.step:,}; to go on, raise what ended it (training.steps, ...)")
+    elif state.step:
+        decays = end and optimizer.decay != "constant"
+        decay = f"; the learning rate's {optimizer.decay} decay ends at step {end:,}" if decays else ""
+        lines.append(f"resumed at step {state.step:,}{decay}")
+    if end and optimizer.warmup_steps >= end:
+        lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
