@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import build, gallery, generation, run
+from alphabar import build, gallery, generation
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
+from alphabar.model import load_model
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
@@ -30,7 +31,7 @@ def trained(tiny, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_images_do_not_depend_on_the_batch_nor_on_their_neighbours(trained, name: str) -> None:
-    model = run.load_model(trained)
+    model = load_model(trained)
     section = model.config.sampling.model_copy(update={"sampler": name, "steps": 10, "eta": 1.0})
     denoiser, sampler = build.respaced(model.denoiser, section), build.sampler(section)
     seeds = [0, 1, 2, 3, 4, 5, 6, 99]
@@ -51,7 +52,7 @@ def test_classes_go_round_with_the_seed_or_are_the_one_asked_for() -> None:
 
 
 def test_a_conditional_model_draws_what_it_is_told(trained) -> None:
-    model = run.load_model(trained)
+    model = load_model(trained)
     drawn = [
         draw(model.denoiser, build.sampler(model.config.sampling), generation.job([5], (1, 8, 8), 10, k), 1)
         for k in (0, 1)
@@ -79,22 +80,22 @@ def test_other_texts_are_not_seeds(text: str) -> None:
 
 
 def test_weights_are_chosen_by_name(trained) -> None:
-    ema, raw, named = (run.load_model(trained, w).denoiser.network.state_dict() for w in ("ema", "raw", "ema-0.995"))
+    ema, raw, named = (load_model(trained, w).denoiser.network.state_dict() for w in ("ema", "raw", "ema-0.995"))
     assert all(torch.equal(ema[key], named[key]) for key in ema)
     assert not all(torch.equal(ema[key], raw[key]) for key in ema)
     with pytest.raises(AlphabarError, match=r"no weights 'ema-0\.5'; choose one of: ema, raw, ema-0\.995"):
-        run.load_model(trained, "ema-0.5")
+        load_model(trained, "ema-0.5")
 
 
 def test_a_checkpoint_alone_is_enough_and_any_kept_step_can_be_had(trained) -> None:
-    assert run.load_model(trained / "checkpoints" / "step-00000028").step == 28
-    assert run.load_model(trained, step=26).step == 26
+    assert load_model(trained / "checkpoints" / "step-00000028").step == 28
+    assert load_model(trained, step=26).step == 26
     with pytest.raises(AlphabarError, match="no checkpoint of step 3; there are: 26, 28, 30"):
-        run.load_model(trained, step=3)
+        load_model(trained, step=3)
 
 
 def test_the_gallery_says_how_it_was_made(trained, tmp_path) -> None:
-    model = run.load_model(trained)
+    model = load_model(trained)
     job = generation.job([3, 14], model.facts.shape, 10)
     film = gallery.Film(steps=20)
     for step in generation.denoise(model.denoiser, build.sampler(model.config.sampling), job):

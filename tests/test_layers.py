@@ -18,7 +18,7 @@ ROWS: dict[str, int] = {
     "build": 3,
     **dict.fromkeys(("checkpoint", "interop"), 4),
     **dict.fromkeys(("generation", "run"), 5),
-    **dict.fromkeys(("evaluation", "plots", "gallery"), 6),
+    **dict.fromkeys(("evaluation", "plots", "gallery", "model"), 6),
     "training": 7,
     **dict.fromkeys(("cli", "app"), 8),
     **dict.fromkeys(("", "__main__"), 9),  # "" is alphabar/__init__.py, which offers everything

@@ -14,6 +14,7 @@ from rich.console import Console
 from alphabar import checkpoint, run
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
+from alphabar.model import load_model
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
@@ -148,7 +149,7 @@ def test_a_finished_run_that_is_started_again_changes_nothing(tiny, quiet, tmp_p
 def test_more_steps_may_be_asked_of_a_finished_run(tiny, quiet, tmp_path) -> None:
     loop.train(tiny("optimizer.decay=constant"), tmp_path / "run", CPU, quiet)
     loop.train(tiny("optimizer.decay=constant", "training.steps=8"), tmp_path / "run", CPU, quiet)
-    assert run.load_model(tmp_path / "run").step == 8
+    assert load_model(tmp_path / "run").step == 8
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_other_images_are_refused(tiny, quiet, tmp_path, monkeypatch) -> None:
 
 def test_two_processes_never_share_a_run(tiny, quiet, tmp_path) -> None:
     loop.train(tiny(), tmp_path / "run", CPU, quiet)
-    facts = run.load_model(tmp_path / "run").facts
+    facts = load_model(tmp_path / "run").facts
     with (
         run.opened(tmp_path / "run", tiny(), facts),
         pytest.raises(AlphabarError, match="Another process is training in"),

@@ -9,7 +9,7 @@ from alphabar.cli.console import console
 
 if TYPE_CHECKING:
     from alphabar.config import Sampling
-    from alphabar.run import Model
+    from alphabar.model import Model
 
 USUAL_STEPS = {"ddim": 50}
 """Of samplers that do not want all T."""
@@ -38,7 +38,7 @@ def sample(
 
     from alphabar import build, gallery, generation, images
     from alphabar.errors import AlphabarError
-    from alphabar.run import load_model
+    from alphabar.model import load_model
 
     if num is not None and seeds is not None:
         raise AlphabarError("Both --num and --seeds were given; --num N means --seeds 0-(N-1).")

@@ -1,0 +1,34 @@
+"""A run, described: typed sections, read from a recipe (TOML) and overridden one `section.key=value` at a time.
+
+Nothing here imports torch, so that a mistake is answered at once.
+"""
+
+from alphabar.config.loading import differences, load, merge, parse, recipes
+from alphabar.config.sections import (
+    Config,
+    Data,
+    Diffusion,
+    ImageFacts,
+    Network,
+    Optimizer,
+    Sampling,
+    Section,
+    Training,
+)
+
+__all__ = [
+    "Config",
+    "Data",
+    "Diffusion",
+    "ImageFacts",
+    "Network",
+    "Optimizer",
+    "Sampling",
+    "Section",
+    "Training",
+    "differences",
+    "load",
+    "merge",
+    "parse",
+    "recipes",
+]

@@ -1,0 +1,111 @@
+"""Recipes and overrides -> Config, and a sentence for each thing that is wrong with them."""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from alphabar.config.sections import Config, Section
+from alphabar.errors import AlphabarError
+from alphabar.registry import unknown
+
+FREE_TO_CHANGE = {
+    "data.path", "data.root", "training.steps", "training.images", "training.epochs", "training.minutes",
+    "training.micro_batch_size", "training.log_every", "training.sample_every", "training.checkpoint_every",
+    "training.keep_checkpoints", "sampling",
+}  # fmt: skip
+"""Settings that a resumed run may give anew; any other would make it a different run."""
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that ship with the package, by name."""
+    folder = Path(str(resources.files("alphabar") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(recipe: str, overrides: Sequence[str] = ()) -> Config:
+    """The recipe of that name, or the TOML file at that path, with `section.key=value` overrides applied in order."""
+    return parse(merge(_read(recipe), overrides))
+
+
+def parse(settings: dict[str, Any]) -> Config:
+    """Settings by section -> Config; AlphabarError names the setting, its value and what would be right."""
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        raise AlphabarError("\n".join(_sentences(error))) from None
+
+
+def merge(settings: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """`settings` with each 'section.key=value' put in; the value is read as TOML, or as it stands if it is not TOML."""
+    merged = {name: dict(section) if isinstance(section, dict) else section for name, section in settings.items()}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        section, dot, name = key.partition(".")
+        if not (equals and dot and name):
+            raise AlphabarError(f"'{override}' is not an override; write section.key=value, as training.batch_size=64.")
+        if section not in Config.model_fields:
+            raise AlphabarError(unknown("section", section, Config.model_fields))
+        if not isinstance(merged.setdefault(section, {}), dict):
+            raise AlphabarError(f"[{section}] is {merged[section]!r} in the recipe; it must be a table of settings.")
+        merged[section][name] = _value(text)
+    return merged
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """The settings in which `new` is another run than `old`, as 'key: old -> new'."""
+    before, after = _flat(old), _flat(new)
+    return [
+        f"{key}: {before[key]} -> {after[key]}"
+        for key in after
+        if before[key] != after[key] and not {key, key.split(".")[0]} & FREE_TO_CHANGE
+    ]
+
+
+def _flat(config: Config) -> dict[str, object]:
+    sections = config.model_dump(mode="json")
+    return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
+
+
+def _read(recipe: str) -> dict[str, Any]:
+    path = Path(recipe) if recipe.endswith(".toml") else recipes().get(recipe)
+    if path is None:
+        raise AlphabarError(unknown("recipe", recipe, recipes()) + " A path to a .toml file will do too.")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise AlphabarError(f"The recipe {path} is not valid TOML: {error}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AlphabarError(f"The recipe {path} cannot be read: {error}.") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [_sentence(item) for item in error.errors(include_url=False)]
+
+
+def _sentence(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("function-", "constrained-")))
+    if item["type"] == "extra_forbidden":
+        *section, name = (str(part) for part in item["loc"])
+        model = Config.model_fields[section[0]].annotation if section else Config
+        assert isinstance(model, type) and issubclass(model, Section)
+        return unknown(f"option in [{section[0]}]" if section else "section", name, model.model_fields)
+    if item["type"] == "literal_error" and isinstance(item["input"], str):
+        choices = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return unknown(where, item["input"], choices)
+    message: str = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error":
+        return message + "."
+    if item["type"] == "missing":
+        return f"{where} is missing."
+    return f"{where} is {item['input']!r}; {message[0].lower() + message[1:]}."
