@@ -1,5 +1,6 @@
 """The command line: quick to start, one sentence for each mistake, and a whole run from images to pictures."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -229,3 +230,14 @@ def test_debug_shows_the_traceback_wherever_it_stands(monkeypatch) -> None:
     monkeypatch.setattr(sys, "argv", ["alphabar", "sample", "nowhere", "--debug"])
     with pytest.raises(AlphabarError):
         cli.main()
+
+
+def test_settings_lists_every_setting_with_its_default(monkeypatch, capsys) -> None:
+    from alphabar import config
+
+    assert call(monkeypatch, "settings") == 0
+    said = capsys.readouterr().out
+    for section, model in config.sections().items():
+        for key in model.model_fields:
+            assert f"{section}.{key} " in said
+    assert re.search(r"training.seed +│ 0 ", said) and re.search(r"data.horizontal_flip +│ false ", said)

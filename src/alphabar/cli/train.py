@@ -17,7 +17,9 @@ INTERRUPTED = 4
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A name from `alphabar recipes`, or a .toml file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, as training.batch_size=64.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="section.key=value, as training.batch_size=64; see `alphabar settings`.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Train on your own: a folder of images, or a file.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Where a published data set's files lie.")] = None,
     run: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE if left out.")] = None,

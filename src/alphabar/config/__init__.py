@@ -3,7 +3,7 @@
 Nothing here imports torch, so that a mistake is answered at once.
 """
 
-from alphabar.config.loading import differences, load, merge, parse, recipes
+from alphabar.config.loading import differences, load, meaning, merge, parse, recipes, sections, shown
 from alphabar.config.sections import (
     Config,
     Data,
@@ -28,7 +28,10 @@ __all__ = [
     "Training",
     "differences",
     "load",
+    "meaning",
     "merge",
     "parse",
     "recipes",
+    "sections",
+    "shown",
 ]

@@ -4,9 +4,10 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from alphabar.config.sections import Config, Section
 from alphabar.errors import AlphabarError
@@ -24,6 +25,27 @@ def recipes() -> dict[str, Path]:
     """The recipes that ship with the package, by name."""
     folder = Path(str(resources.files("alphabar") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def sections() -> dict[str, type[Section]]:
+    """The sections of a config, by name."""
+    models = {name: field.annotation for name, field in Config.model_fields.items()}
+    return {name: model for name, model in models.items() if isinstance(model, type) and issubclass(model, Section)}
+
+
+def shown(default: object) -> str:
+    """A default as it would be written on the command line."""
+    if default is None:
+        return "none"
+    if isinstance(default, tuple):
+        return f"[{', '.join(map(str, default))}]"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def meaning(field: FieldInfo) -> str:
+    """What a setting means, and the names it may take."""
+    names = [name for name in get_args(field.annotation) if isinstance(name, str)]
+    return "  ".join(part for part in (field.description or "", " | ".join(names)) if part)
 
 
 def load(recipe: str, overrides: Sequence[str] = ()) -> Config:
@@ -97,8 +119,7 @@ def _sentence(item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("function-", "constrained-")))
     if item["type"] == "extra_forbidden":
         *section, name = (str(part) for part in item["loc"])
-        model = Config.model_fields[section[0]].annotation if section else Config
-        assert isinstance(model, type) and issubclass(model, Section)
+        model = sections()[section[0]] if section else Config
         return unknown(f"option in [{section[0]}]" if section else "section", name, model.model_fields)
     if item["type"] == "literal_error" and isinstance(item["input"], str):
         choices = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")

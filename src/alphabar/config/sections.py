@@ -26,7 +26,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 class Section(BaseModel):
     """A frozen group of settings that refuses unknown names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 def _square(value: object) -> object:
@@ -45,14 +45,17 @@ class Data(Section):
     root: OptionalPath = None
     """Where the files of a published data set lie, if not in the cache."""
     split: Literal["train", "test"] = "train"
+    """Which part of a published data set."""
     image_size: Annotated[tuple[Positive, Positive] | None, BeforeValidator(_square)] = None
     """(height, width), or one number for both; as the images are, if none."""
     channels: Annotated[Literal[1, 3, 4] | None, BeforeValidator(_none)] = None
     """1 grey, 3 RGB, 4 RGBA; if none, 1 when every image is grey, else 3."""
     resize: Literal["none", "crop", "pad", "stretch"] = "none"
+    """How images of another size get there; nothing is squashed unless by stretch."""
     background: tuple[Level, Level, Level] = (0, 0, 0)
     """RGB behind transparent pixels and around padded images."""
     horizontal_flip: bool = False
+    """Mirror every image with probability 1/2."""
 
 
 class Network(Section):
@@ -60,13 +63,20 @@ class Network(Section):
 
     name: Literal["unet"] = "unet"
     preset: Literal["ddpm", "iddpm"] = "ddpm"
+    """Whose U-Net: its embedding, conditioning, padding, initialisation."""
     channels: Positive = 128
+    """Of the finest level."""
     channel_mult: tuple[Positive, ...] = (1, 2, 2, 2)
+    """Channels of each level, as a multiple; each level halves the image."""
     num_blocks: Positive = 2
+    """Residual blocks per level on the way down; one more on the way up."""
     attention_resolutions: tuple[Positive, ...] = (16,)
+    """Levels whose shorter side is among these attend; the middle always does."""
     dropout: Rate = 0.0
     class_conditional: bool = False
+    """Tell the network each image's class; needs labelled images."""
     gradient_checkpointing: bool = False
+    """Less memory, about a third more time."""
 
 
 class Diffusion(Section):
@@ -79,8 +89,11 @@ class Diffusion(Section):
     ] = "linear"
     parameterization: Literal["eps", "x0", "mu", "v"] = "eps"
     variance: Literal["fixed_small", "fixed_large"] = "fixed_large"
+    """Of the reverse step: the posterior's, or β_t (best with all T steps, bad with few)."""
     x0_transform: Literal["none", "clip", "dynamic"] = "clip"
+    """What is done to a predicted image before it is used."""
     time_scale: Annotated[float, Field(gt=0)] = 1.0
+    """Multiplies the step that the network is told (1000/T for OpenAI's rescaled time)."""
     objective: Literal["simple"] = "simple"
     timestep_sampler: Literal["uniform"] = "uniform"
 
@@ -94,7 +107,9 @@ class Optimizer(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Decoupled (AdamW) if positive."""
     warmup_steps: Count = 0
+    """Steps over which the learning rate rises linearly."""
     decay: Literal["constant", "cosine", "linear"] = "constant"
+    """How the learning rate falls to 0 at the end."""
     clip_norm: OptionalFloat = 1.0
     """The largest global gradient norm."""
 
@@ -103,9 +118,13 @@ class Training(Section):
     """How long, in what pieces, and what is kept; whichever of steps, images, epochs, minutes comes first ends it."""
 
     steps: OptionalInt = None
+    """Optimizer updates until the end."""
     images: OptionalInt = None
+    """Images seen until the end."""
     epochs: OptionalFloat = None
+    """Passes over the data until the end."""
     minutes: OptionalFloat = None
+    """Minutes of training until the end, all sessions together."""
     batch_size: BatchSize = 128
     micro_batch_size: OptionalInt = None
     """Images per forward pass, if the batch does not fit; gradients are averaged."""
@@ -115,10 +134,13 @@ class Training(Section):
     ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)
     """The first is the one that samples are drawn from."""
     log_every: Positive = 100
+    """Steps per line of metrics.jsonl."""
     sample_every: Count = 5000
-    """0: only at the end."""
+    """Steps per sample grid; 0: only at the end."""
     checkpoint_every: Positive = 5000
+    """Steps per checkpoint; one is written with each sample grid too."""
     keep_checkpoints: Positive = 3
+    """How many of the newest stay."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Training":
