@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,3 +237,11 @@ def test_an_interrupted_preview_is_given_up_and_drawn_on_resume(
     assert not list((tmp_path / "run" / "samples").iterdir())
     assert loop.train(config, tmp_path / "run", CPU, quiet)
     assert everything(tmp_path / "run") == uninterrupted(config)
+
+
+def test_training_in_a_thread_leaves_the_signals_alone(tiny, quiet, tmp_path) -> None:
+    before, results = signal.getsignal(signal.SIGINT), []
+    thread = threading.Thread(target=lambda: results.append(loop.train(tiny(), tmp_path / "run", CPU, quiet)))
+    thread.start()
+    thread.join()
+    assert results == [True] and signal.getsignal(signal.SIGINT) is before

@@ -141,3 +141,30 @@ def test_training_learns(tiny, quiet, tmp_path) -> None:
     """80 steps of a small network take the loss from 1, that of predicting nothing, to less than half of it."""
     state, _ = run_steps(tiny("network.channels=16", "training.batch_size=32", "optimizer.learning_rate=5e-3"), 80)
     assert state.meter.read()["loss_q4"] < 0.5
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_nothing_in_a_step_waits_for_the_device(tiny, precision: str) -> None:
+    """On a GPU each value that the host reads (`.item()`, `bool(tensor)`, a mask's size) stops the pipeline."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    read = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if str(function) in ("aten._local_scalar_dense.default", "aten.nonzero.default", "aten.is_nonzero.default"):
+                read.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    config = tiny(f"training.precision={precision}", "network.class_conditional=true", "training.micro_batch_size=3")
+    image_set = build.image_set(config)
+    state = TrainState(config, build.image_facts(image_set), CPU)
+    denoiser = training_denoiser(config, state, CPU)
+    batch = data.ShuffledStream(image_set, 0, True).batch(0, 8)
+    train_step(state, denoiser, batch, 2)
+    with Watch():
+        train_step(state, denoiser, batch, 2)
+        assert not read
+        state.meter.read()["loss"]
+        float(torch.ones(1))
+    assert read  # the watch sees what it should

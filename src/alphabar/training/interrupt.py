@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM as a wish: finish the step, save, and go."""
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
@@ -14,8 +15,9 @@ class Interrupt:
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Interrupt":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():  # no other may listen
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
