@@ -61,12 +61,16 @@ def test_a_conditional_model_draws_what_it_is_told(trained) -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "label", "words"),
-    [(0, 3, "knows no classes"), (10, 10, r"classes are 0\.\.9"), (10, -1, "no class -1")],
+    ("names", "text", "words"),
+    [((), "3", "knows no classes"), ("abc", "3", r"classes are 0\.\.2: 0 a, 1 b, 2 c"), ("abc", "-1", "no class -1")],
 )
-def test_a_class_that_is_not_there_is_refused(classes: int, label: int, words: str) -> None:
+def test_a_class_that_is_not_there_is_refused(names: str, text: str, words: str) -> None:
     with pytest.raises(AlphabarError, match=words):
-        generation.job([0], (1, 8, 8), classes, label)
+        generation.parse_class(text, tuple(names))
+
+
+def test_a_class_has_a_number_and_a_name() -> None:
+    assert [generation.parse_class(text, ("dogs", "7", "cats")) for text in ("dogs", "2", "7", None)] == [0, 2, 1, None]
 
 
 def test_seeds_are_numbers_and_ranges() -> None:

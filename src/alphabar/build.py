@@ -51,7 +51,8 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
     if section.class_conditional and not facts.class_names:
         raise AlphabarError(
             "[network] class_conditional = true needs labelled images, and these have no classes; "
-            "put each class into a sub-folder of its own, or set network.class_conditional=false."
+            "put each class into a sub-folder of its own, with no image beside them, "
+            "or set network.class_conditional=false."
         )
     learned = diffusion.VARIANCES[config.diffusion.variance].learned
     with _blame("network"):

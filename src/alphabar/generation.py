@@ -32,10 +32,6 @@ def job(seeds: Sequence[int], shape: tuple[int, int, int], num_classes: int, lab
     """A job for these seeds; a class-conditional model draws class `label`, or class (seed mod num_classes) if None."""
     if len(seeds) > MOST_IMAGES:
         raise AlphabarError(f"{len(seeds):,} images are too many for one job; draw at most {MOST_IMAGES:,} at a time.")
-    if label is not None and not num_classes:
-        raise AlphabarError(f"Class {label} was asked for, but this model knows no classes; leave --class out.")
-    if label is not None and not 0 <= label < num_classes:
-        raise AlphabarError(f"There is no class {label}; this model's classes are 0..{num_classes - 1}.")
     labels = tuple(seed % num_classes if label is None else label for seed in seeds) if num_classes else None
     return Job(tuple(seeds), labels, shape)
 
@@ -65,6 +61,21 @@ def draw(
 def finished(steps: Iterable[Step]) -> Tensor:
     """The images that `steps` end in, (N, C, H, W) uint8 on the CPU."""
     return torch.cat([images.to_uint8(step.x).cpu() for step in steps if step.t == 0])
+
+
+def parse_class(text: str | None, names: Sequence[str]) -> int | None:
+    """'3' or the name of class 3 -> 3, for a model of these classes; None stays None."""
+    if text is None:
+        return None
+    if not names:
+        raise AlphabarError(f"Class {text} was asked for, but this model knows no classes; leave --class out.")
+    if text in names:
+        return names.index(text)
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    known = ", ".join(f"{number} {name}" for number, name in enumerate(names[:20]))
+    more = ", ..." if len(names) > 20 else ""
+    raise AlphabarError(f"There is no class {text}; this model's classes are 0..{len(names) - 1}: {known}{more}.")
 
 
 def parse_seeds(text: str) -> list[int]:

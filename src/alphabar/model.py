@@ -24,12 +24,14 @@ class Model:
     weights: str
 
 
-def load_model(path: Path, weights: str = "ema", device: torch.device | str = "cpu", step: int | None = None) -> Model:
+def load_model(
+    path: Path | str, weights: str = "ema", device: torch.device | str = "cpu", step: int | None = None
+) -> Model:
     """The model of a run directory or of one of its checkpoints.
 
     weights: 'ema' (the first rate), 'raw', or 'ema-RATE'; step: which checkpoint, the newest if None.
     """
-    found = _find(path, step)
+    found = _find(Path(path), step)
     config, facts = described(found)
     name = {"raw": "network", "ema": f"ema-{config.training.ema_rates[0]}"}.get(weights, weights)
     choices = [n for n in found.names() if n.startswith("ema-")]

@@ -189,7 +189,7 @@ def test_inspect_sees_images_whose_pixels_are_cut_off(photos: Writer) -> None:
         ((28, 28), "32 pad 1"),
         ((32, 32, 3), "32 none 3"),
         ((48, 64, 3), "48x64 none 3"),
-        ((200, 300, 3), "64 crop 3"),
+        ((200, 300, 3), "32 crop 3"),
     ],
 )
 def test_inspect_suggests_the_least_change(shape: tuple[int, ...], settings: str, photos: Writer) -> None:

@@ -46,7 +46,8 @@ def inspect_(
     report = inspect(path, DataOptions(image_size=size, resize=resize, channels=channels, split=split))
     console = Console(highlight=False)
     console.print(_table(report))
-    if report.problem is not None:
+    asked = image_size is not None or resize != "none" or channels is not None
+    if report.problem is not None and (asked or report.skipped):  # else what we suggest mends it
         console.print(f"As it stands: {report.problem}", markup=False)
     settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
     console.print("To train on it:", style="bold")

@@ -23,7 +23,7 @@ def sample(
     steps: Annotated[int | None, typer.Option(min=1, help="Network calls per image, up to T.")] = None,
     spacing: Annotated[str | None, typer.Option(help="Which timesteps: uniform, trailing, leading, quadratic.")] = None,
     eta: Annotated[float | None, typer.Option(help="DDIM's noise: 0 none, 1 as much as DDPM.")] = None,
-    label: Annotated[int | None, typer.Option("--class", help="The class to draw, if the model knows classes.")] = None,
+    label: Annotated[str | None, typer.Option("--class", help="The class to draw, by number or name.")] = None,
     weights: Annotated[str, typer.Option(help="ema, raw, or ema-RATE.")] = "ema",
     step: Annotated[
         int | None, typer.Option(help="The checkpoint of this training step; the newest if left out.")
@@ -46,9 +46,9 @@ def sample(
     model = load_model(run, weights, chosen, step)
     asked = {"sampler": sampler, "steps": steps, "spacing": spacing, "eta": eta, "batch_size": batch_size, "num": num}
     section = _section(model, {key: value for key, value in asked.items() if value is not None})
-    classes = len(model.facts.class_names) if model.config.network.class_conditional else 0
+    names = model.facts.class_names if model.config.network.class_conditional else ()
     wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
-    job = generation.job(wanted, model.facts.shape, classes, label)
+    job = generation.job(wanted, model.facts.shape, len(names), generation.parse_class(label, names))
     denoiser = build.respaced(model.denoiser, section)
     settings = _settings(run, model, section, denoiser.schedule.T)
     folder = out or _run_of(run) / "generated" / _name(settings, label)
@@ -64,7 +64,7 @@ def sample(
                 if batch is batches[0]:
                     film.watch(state)
             drawn.append(images.to_uint8(state.x).cpu())
-            gallery.save_images(folder, drawn[-1], batch, settings, model.facts.class_names)
+            gallery.save_images(folder, drawn[-1], batch, settings, names)
     gallery.save_overview(folder, torch.cat(drawn), film, job, settings)
     typer.echo(f"images    {folder}  ({len(job.seeds)} PNGs, samples.npz, settings.json)")
     typer.echo(f"grid      {folder / 'grid.png'}\nfilm      {folder / 'film.gif'}")
@@ -106,7 +106,7 @@ def _settings(run: Path, model: "Model", section: "Sampling", steps: int) -> dic
     }
 
 
-def _name(settings: dict[str, Any], label: int | None) -> str:
+def _name(settings: dict[str, Any], label: str | None) -> str:
     """A folder name in which no two ways of drawing meet."""
     parts = [settings["sampler"], settings["steps"], settings["spacing"]]
     parts += [f"eta-{settings['eta']:g}"] if settings["eta"] else []

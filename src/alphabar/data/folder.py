@@ -23,7 +23,7 @@ _SPLIT_FOLDERS = {"train", "test", "val", "valid", "validation"}
 
 
 def folder(options: DataOptions) -> ImageSet:
-    """Your own folder of image files; class sub-folders become labels (see `listing.class_folders`).
+    """Your own folder of image files; two or more sub-folders that hold all images, directly, become classes.
 
     A folder of nothing but train/, test/ (and val/) stands for its splits. Unusable files are skipped, and the log
     says which and why; AlphabarError where none or too few are left, sizes differ without a rule, or memory is short.

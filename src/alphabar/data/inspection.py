@@ -56,7 +56,7 @@ def suggested(sizes: Mapping[Size, int]) -> tuple[Size, str]:
         return whole, "none" if whole == (height, width) else "pad"
     shorter = sorted(min(size) for size in Counter(sizes).elements())
     median = shorter[len(shorter) // 2]
-    side = next((side for side in (64, 32, 16) if side <= median), 8)
+    side = next((side for side in (32, 16) if side <= median), 8)
     return (side, side), "crop"
 
 
@@ -85,8 +85,11 @@ def _inspect_folder(options: DataOptions) -> Report:
     natural = 1 if all(header.grey for header in headers) else 3
     channels = options.channels if options.channels in MODES else natural
     labelled = bool(class_folders(listing.images))
+    folders = {path.parts[0] for path in listing.images if len(path.parts) > 1}
     notes = Counter(note for header in headers for note in header.notes)
     notes.update({f"other files left out ({suffix})": count for suffix, count in listing.others.items()})
+    if folders and not labelled:
+        notes["no classes: those need two or more sub-folders that hold all images, none beside or below them"] = 1
     return Report(
         kind="folder",
         source=shown(root),

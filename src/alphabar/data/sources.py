@@ -28,7 +28,7 @@ DATASETS: dict[str, Source] = {
 }
 
 
-def load(name: str, options: DataOptions) -> ImageSet:
+def load(name: str, options: DataOptions = DataOptions()) -> ImageSet:  # noqa: B008 - frozen
     """The data set called `name`; raises AlphabarError if there is none or if it cannot be had as `options` ask."""
     return look_up(DATASETS, name, "data set")(options)
 

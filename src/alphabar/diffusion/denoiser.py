@@ -63,6 +63,8 @@ class Denoiser:
 
     def output(self, x_t: Tensor, t: Time) -> NetworkOutput:
         """The one place where the network is called; what it says is read in the precision of x_t."""
+        if isinstance(t, int) and not 1 <= t <= self.schedule.T:
+            raise ValueError(f"t must lie in 1..{self.schedule.T}, the length of the chain; got {t}.")
         time = (self.schedule.timesteps[t] - 1) * self.time_scale  # networks count steps from 0
         out = self.network(x_t, time.to(x_t.device).expand(len(x_t))).to(x_t.dtype)
         channels = x_t.shape[1] * (2 if self.variance.learned else 1)

@@ -33,6 +33,8 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     loss = state.meter.read()["loss"]
     seconds = time.perf_counter() - start
     yield f"train step   loss {loss:.4f}, {batch_size / seconds:,.1f} images/s (one cold step, {seconds:.2f} s)"
+    if end:
+        yield f"training     about {_span(seconds * end)} at that speed; training.minutes=N ends it sooner"
 
     average = next(iter(state.ema.networks.values()))
     sampling = build.respaced(build.denoiser(config, average), config.sampling)
@@ -57,4 +59,6 @@ def _peak_memory(device: torch.device) -> float:
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

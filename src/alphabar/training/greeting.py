@@ -17,7 +17,9 @@ def greet(
     training, optimizer = state.config.training, state.config.optimizer
     parameters = sum(p.numel() for p in state.network.parameters())
     shape = "x".join(map(str, image_set.shape))
-    length = f"{end:,} steps" if end else f"{training.minutes:g} minutes"
+    ends = [f"{end:,} steps"] if end else []
+    ends += [f"{training.minutes:g} minutes"] if training.minutes else []
+    length = " or ".join(ends)
     lines = [
         f"{len(image_set):,} images {shape} from {image_set.source}",
         f"{parameters:,} parameters on {device}; {length} of {training.batch_size} images; run directory {path}",
@@ -28,7 +30,7 @@ def greet(
         decays = end and optimizer.decay != "constant"
         decay = f"; the learning rate's {optimizer.decay} decay ends at step {end:,}" if decays else ""
         lines.append(f"resumed at step {state.step:,}{decay}")
-    if end and optimizer.warmup_steps >= end:
+    if not state.step and end and optimizer.warmup_steps >= end:
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)

@@ -20,6 +20,7 @@ class Log:
         self, folder: Path, metrics: Path, state: TrainState, end: int | None, set_size: int, console: Console
     ) -> None:
         self._metrics, self._set_size, self._console = metrics, set_size, console
+        self._end, self._batch = end, state.config.training.batch_size
         _forget_after(metrics, state.step)
         self._board = _tensorboard(folder / "tensorboard", state.step)
         self._bar = Progress(
@@ -76,7 +77,8 @@ class Log:
         news = f"loss {row['loss']:.4f}  {rate:,.0f} images/s" if row["loss"] is not None else ""
         self._bar.update(self._task, news=news)
         if not self._console.is_terminal:
-            self._console.print(f"step {state.step}  {news}  {state.seconds:,.0f} s", highlight=False)
+            left = f", about {(self._end - state.step) * self._batch / rate:,.0f} s left" if self._end else ""
+            self._console.print(f"step {state.step}  {news}  {state.seconds:,.0f} s{left}", highlight=False)
         self.restart_clock(state)
 
     def say(self, sentence: str) -> None:
