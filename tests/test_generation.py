@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import build, gallery, generation
+from alphabar import build, gallery, generation, images
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
 from alphabar.model import load_model
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 def draw(*args: object) -> torch.Tensor:
-    return generation.finished(generation.draw(*args))
+    return torch.cat([images.to_uint8(step.x) for step in generation.draw(*args) if step.t == 0])
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,11 @@ def image_facts(images: data.ImageSet) -> c.ImageFacts:
     return c.ImageFacts(shape=images.shape, class_names=names, fingerprint=images.fingerprint())
 
 
+def class_names(config: c.Config, facts: c.ImageFacts) -> tuple[str, ...]:
+    """The classes that the network is told; none if it is unconditional."""
+    return facts.class_names if config.network.class_conditional else ()
+
+
 def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
     """The network of the [network] section for images like these, initialised from torch's default generator."""
     section, (channels, height, width) = config.network, facts.shape
@@ -65,7 +70,7 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
             num_blocks=section.num_blocks,
             attention_resolutions=section.attention_resolutions,
             dropout=section.dropout,
-            num_classes=len(facts.class_names) if section.class_conditional else None,
+            num_classes=len(class_names(config, facts)) or None,
             gradient_checkpointing=section.gradient_checkpointing,
             style=look_up(networks.PRESETS, section.preset, "network preset"),
         )

@@ -1,12 +1,10 @@
 """Seeds -> images. Image k depends on seed k alone: not on the batch, nor on which other seeds are asked for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from alphabar import images
 from alphabar.diffusion import Denoiser, Sampler, SeededNoise, Step, reverse_process
 from alphabar.errors import AlphabarError
 
@@ -56,11 +54,6 @@ def draw(
     """
     for batch in whole.batches(batch_size):
         yield from denoise(denoiser, sampler, batch, device)
-
-
-def finished(steps: Iterable[Step]) -> Tensor:
-    """The images that `steps` end in, (N, C, H, W) uint8 on the CPU."""
-    return torch.cat([images.to_uint8(step.x).cpu() for step in steps if step.t == 0])
 
 
 def parse_class(text: str | None, names: Sequence[str]) -> int | None:

@@ -46,7 +46,7 @@ def sample(
     model = load_model(run, weights, chosen, step)
     asked = {"sampler": sampler, "steps": steps, "spacing": spacing, "eta": eta, "batch_size": batch_size, "num": num}
     section = _section(model, {key: value for key, value in asked.items() if value is not None})
-    names = model.facts.class_names if model.config.network.class_conditional else ()
+    names = build.class_names(model.config, model.facts)
     wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
     job = generation.job(wanted, model.facts.shape, len(names), generation.parse_class(label, names))
     denoiser = build.respaced(model.denoiser, section)

@@ -27,6 +27,8 @@ from alphabar.diffusion.schedule import (
     quadratic,
     sigmoid,
     warmup,
+    warmup10,
+    warmup50,
 )
 from alphabar.diffusion.spacing import SPACINGS, spaced
 from alphabar.diffusion.thresholding import X0_TRANSFORMS, DynamicThreshold, clip
@@ -87,5 +89,7 @@ __all__ = [
     "spaced",
     "training_loss",
     "warmup",
+    "warmup10",
+    "warmup50",
     "x0_to_eps",
 ]

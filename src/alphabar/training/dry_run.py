@@ -39,8 +39,7 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     average = next(iter(state.ema.networks.values()))
     sampling = build.respaced(build.denoiser(config, average), config.sampling)
     num = min(config.sampling.num, config.sampling.batch_size)
-    classes = image_set.num_classes if config.network.class_conditional else 0
-    job = generation.job(range(num), image_set.shape, classes)
+    job = generation.job(range(num), image_set.shape, len(build.class_names(config, state.facts)))
     start = time.perf_counter()
     next(generation.denoise(sampling, build.sampler(config.sampling), job, device)).x.sum().item()
     seconds = time.perf_counter() - start

@@ -82,8 +82,7 @@ def preview(
     section, facts = state.config.sampling, state.facts
     average = next(iter(state.ema.networks.values()))
     denoiser = build.respaced(build.denoiser(state.config, average), section)
-    classes = len(facts.class_names) if state.config.network.class_conditional else 0
-    job = generation.job(range(section.num), facts.shape, classes)
+    job = generation.job(range(section.num), facts.shape, len(build.class_names(state.config, facts)))
     drawn = []
     for step in generation.draw(denoiser, build.sampler(section), job, section.batch_size, device):
         if interrupt.requested:
