@@ -19,7 +19,7 @@ for step in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
     x0, t = x[torch.randint(len(x), (64,))], torch.randint(1, 1001, (64,))
     loss = d.training_loss(denoiser, d.Objective("simple"), x0, t, torch.randn_like(x0))["loss"].mean()
     adam.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     adam.step()
     print(f"\rstep {step + 1}  loss {loss.item():.3f}", end="", flush=True)
 
