@@ -33,10 +33,10 @@ def test_channels_last_weights_keep_their_values(tmp_path: Path) -> None:
 
 def test_the_newest_is_found_and_an_empty_folder_has_none(tmp_path: Path) -> None:
     assert checkpoint.latest(tmp_path / "nothing") is None
-    for step in (3, 20, 100):
+    for step in (3, 20, 100, 99_999_999, 100_000_000):  # the last has a digit more than the others' names
         write(tmp_path, step)
-    found = checkpoint.latest(tmp_path)
-    assert found is not None and found.state["step"] == 100
+        found = checkpoint.latest(tmp_path)
+        assert found is not None and found.state["step"] == step
 
 
 @pytest.mark.parametrize("name", ["network.safetensors", "state.json", "manifest.json"])

@@ -241,3 +241,8 @@ def test_settings_lists_every_setting_with_its_default(monkeypatch, capsys) -> N
         for key in model.model_fields:
             assert f"{section}.{key} " in said
     assert re.search(r"training.seed +│ 0 ", said) and re.search(r"data.horizontal_flip +│ false ", said)
+
+
+def test_one_folder_never_mixes_classes(trained, tmp_path, monkeypatch) -> None:
+    args = ["sample", trained, "--num", "1", "--out", tmp_path / "out", "--class"]
+    assert [call(monkeypatch, *args, name) for name in ("3", "3", "4")] == [0, 0, 2]

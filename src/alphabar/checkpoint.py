@@ -61,6 +61,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         manifest = {"files": {path.name: _sha256(path) for path in files}}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
         _sync(temporary / MANIFEST)
+        _sync(temporary)
         temporary.rename(final)
         _sync(folder)
     except (OSError, SafetensorError) as error:
@@ -73,12 +74,17 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
 
 def steps(folder: Path) -> list[Path]:
     """The checkpoints in `folder`, oldest first, not verified."""
-    return sorted(path for path in folder.glob("step-*") if is_one(path))
+    return sorted((path for path in folder.glob("step-*") if is_one(path)), key=step_of)
 
 
 def is_one(path: Path) -> bool:
     """Whether `path` is named like a checkpoint (a copy under a name of one's own is left alone)."""
     return re.fullmatch(r"step-\d{8,}", path.name) is not None
+
+
+def step_of(path: Path) -> int:
+    """The training step that a checkpoint's name tells."""
+    return int(path.name.removeprefix("step-"))
 
 
 def latest(folder: Path) -> Checkpoint | None:
@@ -107,7 +113,7 @@ def prune(folder: Path, keep: int) -> None:
 
 
 def _corrupt(path: Path, why: str) -> AlphabarError:
-    older = [other for other in steps(path.parent) if other.name < path.name]
+    older = [other for other in steps(path.parent) if step_of(other) < step_of(path)]
     remedy = f"delete that folder to go on from {older[-1].name}" if older else "there is no older one to fall back on"
     return AlphabarError(f"The checkpoint {path} is corrupt ({why}); {remedy}.")
 

@@ -60,7 +60,7 @@ def _find(path: Path, step: int | None) -> checkpoint.Checkpoint:
                 f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps."
             )
         return found
-    there = {int(p.name.removeprefix("step-")): p for p in checkpoint.steps(folder)}
+    there = {checkpoint.step_of(p): p for p in checkpoint.steps(folder)}
     if step not in there:
         raise AlphabarError(
             f"{path} holds no checkpoint of step {step}; there are: {', '.join(map(str, there)) or 'none'}."

@@ -48,10 +48,11 @@ def sample(
     section = _section(model, {key: value for key, value in asked.items() if value is not None})
     names = build.class_names(model.config, model.facts)
     wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
-    job = generation.job(wanted, model.facts.shape, len(names), generation.parse_class(label, names))
+    number = generation.parse_class(label, names)
+    job = generation.job(wanted, model.facts.shape, len(names), number)
     denoiser = build.respaced(model.denoiser, section)
-    settings = _settings(run, model, section, denoiser.schedule.T)
-    folder = out or _run_of(run) / "generated" / _name(settings, label)
+    settings = _settings(run, model, section, denoiser.schedule.T) | {"class": number}
+    folder = out or _run_of(run) / "generated" / _name(settings)
     gallery.make(folder, settings)
 
     film, drawn = gallery.Film(denoiser.schedule.T), []
@@ -106,11 +107,11 @@ def _settings(run: Path, model: "Model", section: "Sampling", steps: int) -> dic
     }
 
 
-def _name(settings: dict[str, Any], label: str | None) -> str:
+def _name(settings: dict[str, Any]) -> str:
     """A folder name in which no two ways of drawing meet."""
     parts = [settings["sampler"], settings["steps"], settings["spacing"]]
     parts += [f"eta-{settings['eta']:g}"] if settings["eta"] else []
-    parts += [] if label is None else [f"class-{label}"]
+    parts += [] if settings["class"] is None else [f"class-{settings['class']}"]
     return "-".join(map(str, [*parts, settings["weights"], f"step-{settings['step']}"]))
 
 
