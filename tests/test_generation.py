@@ -1,6 +1,7 @@
 """Image k depends on seed k alone, and is told and kept truthfully."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import build, gallery, generation, images
+from alphabar import build, drawing, gallery, generation, images
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
 from alphabar.model import load_model
@@ -98,38 +99,82 @@ def test_a_checkpoint_alone_is_enough_and_any_kept_step_can_be_had(trained) -> N
         load_model(trained, step=3)
 
 
-def test_the_gallery_says_how_it_was_made(trained, tmp_path) -> None:
+def plan(trained: Path, out: Path, seeds: list[int], **changes: object) -> drawing.Drawing:
     model = load_model(trained)
-    job = generation.job([3, 14], model.facts.shape, 10)
-    film = gallery.Film(steps=20)
-    for step in generation.denoise(model.denoiser, build.sampler(model.config.sampling), job):
-        film.watch(step)
-    drawn = draw(model.denoiser, build.sampler(model.config.sampling), job, 2)
-    settings = {"sampler": "ddpm"}
-    gallery.make(tmp_path / "out", settings)
-    gallery.save_images(tmp_path / "out", drawn, job, settings, model.facts.class_names)
-    gallery.save_overview(tmp_path / "out", drawn, film, job, settings)
+    return drawing.planned(trained, model, drawing.section(model, changes), seeds, None, out)
 
+
+def test_a_drawing_says_how_it_was_made(trained, tmp_path) -> None:
+    job = plan(trained, tmp_path / "out", [3, 14], steps=20)
+    drawn = drawing.draw_into(job, CPU, film=True)
+    gallery.save_overview(job.folder, drawn, job.job, job.settings)
+
+    settings = job.settings
+    assert settings["weights_sha256"] == load_model(trained).sha256 and settings["steps"] == 20
     with Image.open(tmp_path / "out" / "seed-000014.png") as png:
-        assert json.loads(png.text["alphabar"]) == {"sampler": "ddpm", "seed": 14, "class": 4, "name": "4"}
+        assert json.loads(png.text["alphabar"]) == settings | {"seed": 14, "class": 4, "name": "4"}
         assert np.array_equal(np.asarray(png), drawn[1, 0].numpy())
     told = json.loads((tmp_path / "out" / "settings.json").read_text())
-    assert told == {"sampler": "ddpm", "seeds": [3, 14], "classes": [3, 4]}
+    assert told == settings | {"seeds": [3, 14], "classes": [3, 4]}
     with np.load(tmp_path / "out" / "samples.npz") as arrays:
         assert arrays["arr_0"].shape == (2, 8, 8, 1) and arrays["arr_0"].dtype == np.uint8
         assert arrays["arr_1"].tolist() == [3, 4]
     with Image.open(tmp_path / "out" / "film.gif") as gif:
-        assert gif.n_frames == len(film.frames) == 20
+        assert gif.n_frames == 20
         width, height = gif.size
     assert width > 2 * height - 16  # x_t beside x̂_0
     assert (tmp_path / "out" / "grid.png").exists()
+
+
+@pytest.fixture
+def drawn_seeds(monkeypatch) -> list[int]:
+    """The seeds that go through the network, in order."""
+    seen: list[int] = []
+    denoise = generation.denoise
+
+    def watched(denoiser, sampler, batch, device):
+        seen.extend(batch.seeds)
+        yield from denoise(denoiser, sampler, batch, device)
+
+    monkeypatch.setattr(generation, "denoise", watched)
+    return seen
+
+
+def test_only_what_is_missing_is_drawn(trained, tmp_path, drawn_seeds) -> None:
+    whole = drawing.draw_into(plan(trained, tmp_path / "whole", [*range(6)]), CPU, film=False)
+    drawn_seeds.clear()
+    drawing.draw_into(plan(trained, tmp_path / "out", [0, 2, 5]), CPU, film=False)
+    (tmp_path / "out" / "seed-000002.png").write_bytes((tmp_path / "out" / "seed-000002.png").read_bytes()[:-30])
+    (tmp_path / "out" / "seed-000005.png").write_bytes((tmp_path / "out" / "seed-000000.png").read_bytes())
+    again = drawing.draw_into(plan(trained, tmp_path / "out", [*range(6)]), CPU, film=False)
+    assert drawn_seeds == [0, 2, 5, 1, 2, 3, 4, 5]  # a torn file and one of another seed are no images of the job
+    assert (again.int() - whole.int()).abs().max() <= 1
+    drawing.draw_into(plan(trained, tmp_path / "out", [*range(6)]), CPU, film=False)
+    assert len(drawn_seeds) == 8
+
+
+def test_the_film_is_of_the_first_images_of_the_last_command(trained, tmp_path, drawn_seeds) -> None:
+    for seeds in ([0, 1], [2, 3], [0, 1], [0, 1]):
+        drawing.draw_into(plan(trained, tmp_path / "out", seeds), CPU, film=True)
+    assert drawn_seeds == [0, 1, 2, 3, 0, 1]
+    with Image.open(tmp_path / "out" / "film.gif") as gif:
+        assert gif.info["comment"] == b"seeds 0, 1"
+
+
+def test_a_run_that_was_moved_is_the_same_run_and_other_weights_are_not(trained, tmp_path) -> None:
+    drawing.draw_into(plan(trained, tmp_path / "out", [0]), CPU, film=False)
+    moved = shutil.copytree(trained, tmp_path / "elsewhere")
+    drawing.draw_into(plan(moved, tmp_path / "out", [0, 1]), CPU, film=False)
+    other = plan(moved, tmp_path / "out", [0])
+    with pytest.raises(AlphabarError, match="drawn with another weights_sha256"):
+        gallery.make(other.folder, other.settings | {"weights_sha256": "0" * 64})
 
 
 @pytest.mark.parametrize("steps", [1, 7, 60, 61, 1000])
 def test_a_film_has_a_bounded_number_of_frames_and_always_the_last(steps: int) -> None:
     from alphabar.diffusion import Step
 
-    film, x = gallery.Film(steps), torch.zeros(1, 1, 2, 2)
+    film, x = gallery.Film(steps, generation.job([0], (1, 2, 2), 0)), torch.zeros(1, 1, 2, 2)
     for t in range(steps - 1, -1, -1):
         film.watch(Step(t, x + (1 if t == 0 else 0), x))
     assert min(steps, 30) <= len(film.frames) <= 60

@@ -12,16 +12,19 @@ ROOT = Path(__file__).parents[1] / "src" / "alphabar"
 
 ROWS: dict[str, int] = {
     "errors": -1,  # the one exception: everybody may raise it
-    **dict.fromkeys(("registry", "images", "distributed"), 0),
+    "distributed": -1,  # which process this is: everybody may ask
+    **dict.fromkeys(("registry", "images", "progress"), 0),
     **dict.fromkeys(("diffusion", "networks", "data", "metrics"), 1),
     "config": 2,
     "build": 3,
     **dict.fromkeys(("checkpoint", "interop"), 4),
     **dict.fromkeys(("generation", "run"), 5),
-    **dict.fromkeys(("evaluation", "plots", "gallery", "model"), 6),
-    "training": 7,
-    **dict.fromkeys(("cli", "app"), 8),
-    **dict.fromkeys(("", "__main__"), 9),  # "" is alphabar/__init__.py, which offers everything
+    **dict.fromkeys(("plots", "gallery", "model"), 6),
+    "drawing": 7,
+    "evaluation": 8,
+    "training": 9,
+    **dict.fromkeys(("cli", "app"), 10),
+    **dict.fromkeys(("", "__main__"), 11),  # "" is alphabar/__init__.py, which offers everything
 }
 """design.md, section 2. Modules of one row do not import each other."""
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from alphabar import config as c
-from alphabar import data, diffusion, networks
+from alphabar import data, diffusion, distributed, networks
 from alphabar.errors import AlphabarError
 from alphabar.registry import look_up
 
@@ -125,6 +125,8 @@ def device(name: str) -> torch.device:
     """'auto' (CUDA, then MPS, then CPU) or a device of torch's; AlphabarError if it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cuda" and distributed.world_size() > 1:
+        name = f"cuda:{distributed.local_rank()}"
     try:
         chosen = torch.device(name)
         if chosen.type in ("cpu", "cuda", "mps"):

@@ -26,10 +26,11 @@ STATE = "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint: its folder, and its state.json (step, images, config, facts of the images ...)."""
+    """A verified checkpoint: its folder, its state.json (step, images, config ...), and the sha256 of each file."""
 
     path: Path
     state: dict[str, Any]
+    sha256: Mapping[str, str]
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of `name`.safetensors, on the CPU."""
@@ -103,12 +104,13 @@ def read(path: Path) -> Checkpoint:
         raise _corrupt(path, str(error)) from None
     if bad or STATE not in expected:
         raise _corrupt(path, f"{bad[0] if bad else STATE} is not what was written")
-    return Checkpoint(path, state)
+    return Checkpoint(path, state, expected)
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints, and what killed runs left half-written."""
-    for path in [*steps(folder)[:-keep], *folder.glob(".tmp-*"), *folder.glob(".trash-*")]:
+def prune(folder: Path, keep: int, spared: int | None = None) -> None:
+    """Remove all but the newest `keep` checkpoints and step `spared`, and what killed runs left half-written."""
+    old = [path for path in steps(folder)[:-keep] if step_of(path) != spared]
+    for path in [*old, *folder.glob(".tmp-*"), *folder.glob(".trash-*")]:
         _discard(path)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from alphabar import images
@@ -14,31 +15,39 @@ from alphabar.errors import AlphabarError
 from alphabar.generation import Job
 
 SETTINGS = "settings.json"
+FILM = "film.gif"
 GRID_IMAGES = 400
 FILM_IMAGES = 16
 FILM_FRAMES = 60
+WHEREABOUTS = ("run",)
+"""Settings that say where things lay, not what they are: a run that was moved is the same run."""
 
 
 class Film:
-    """The reverse process of a few images: x_t on the left, the x̂_0 believed in at that moment on the right."""
+    """The reverse process of the first images of a job: x_t on the left, the x̂_0 believed in at that moment right."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, job: Job) -> None:
         self.frames: list[Tensor] = []
         self._stride = -(-steps // FILM_FRAMES)
+        self._seeds = job.seeds[:FILM_IMAGES]
 
     def watch(self, step: Step) -> None:
         """Keep a frame now and then, and always the last."""
         if step.t % self._stride == 0:
             self.frames.append(_frame(step))
 
-    def save(self, path: Path) -> None:
-        """As a GIF."""
-        images.save_gif(path, self.frames)
+    def save(self, folder: Path) -> None:
+        """As a GIF that knows its seeds."""
+        images.save_gif(folder / FILM, self.frames, comment=_seed_list(self._seeds))
 
 
 def _frame(step: Step) -> Tensor:
     halves = [images.sheet(images.to_uint8(x[:FILM_IMAGES]).cpu()) for x in (step.x, step.x0)]
     return images.grid(torch.stack(halves), columns=2, gap=16)
+
+
+def _seed_list(seeds: Sequence[int]) -> str:
+    return f"seeds {', '.join(map(str, seeds))}"
 
 
 def make(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -51,27 +60,79 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
         earlier = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).exists() else settings
     except (OSError, ValueError) as error:
         raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None
-    if other := [key for key in settings if earlier.get(key) != settings[key]]:
+    if other := _differences(settings, earlier):
         raise AlphabarError(f"{folder} holds images drawn with another {', '.join(other)}; choose another with --out.")
     with images.atomic_file(folder / SETTINGS) as file:
         file.write(json.dumps(dict(settings), indent=1).encode())
+
+
+def _differences(settings: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[str]:
+    return [key for key in settings if key not in WHEREABOUTS and earlier.get(key) != settings[key]]
+
+
+def missing(folder: Path, job: Job, settings: Mapping[str, Any], film: bool) -> Job:
+    """The part of `job` that `folder` does not hold yet, and its first images too if they are still to be filmed."""
+    again = FILM_IMAGES if film and not _is_filmed(folder, job) else 0
+    rows = [k for k in range(len(job.seeds)) if k < again or _load(folder, job, k, settings) is None]
+    labels = None if job.labels is None else tuple(job.labels[k] for k in rows)
+    return Job(tuple(job.seeds[k] for k in rows), labels, job.shape)
+
+
+def load_images(folder: Path, job: Job, settings: Mapping[str, Any]) -> Tensor:
+    """The images of a job that is done, uint8 (N, C, H, W), in its order."""
+    found = []
+    for k, seed in enumerate(job.seeds):
+        if (image := _load(folder, job, k, settings)) is None:
+            raise AlphabarError(
+                f"{_path(folder, seed)} was drawn and is not there now; all processes must see one --out folder."
+            )
+        found.append(image)
+    return torch.stack(found)
 
 
 def save_images(
     folder: Path, drawn: Tensor, batch: Job, settings: Mapping[str, Any], class_names: Sequence[str]
 ) -> None:
     """seed-XXXXXX.png of each image (N, C, H, W) uint8, in the order of batch.seeds, with its settings in its text."""
-    labels = batch.labels or [None] * len(batch.seeds)
-    for image, seed, label in zip(drawn, batch.seeds, labels, strict=True):
-        one = dict(settings) | {"seed": seed} | ({} if label is None else {"class": label, "name": class_names[label]})
-        images.save_png(folder / f"seed-{seed:06d}.png", image, {"alphabar": json.dumps(one)})
+    for k, image in enumerate(drawn):
+        name = {} if batch.labels is None else {"name": class_names[batch.labels[k]]}
+        text = json.dumps(_about(batch, k, settings) | name)
+        images.save_png(_path(folder, batch.seeds[k]), image, {"alphabar": text})
 
 
-def save_overview(folder: Path, drawn: Tensor, film: Film, job: Job, settings: Mapping[str, Any]) -> None:
-    """grid.png, samples.npz, film.gif and settings.json of the whole job."""
+def _about(job: Job, k: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies image k of a job."""
+    label = {} if job.labels is None else {"class": job.labels[k]}
+    return dict(settings) | {"seed": job.seeds[k]} | label
+
+
+def _path(folder: Path, seed: int) -> Path:
+    return folder / f"seed-{seed:06d}.png"
+
+
+def _load(folder: Path, job: Job, k: int, settings: Mapping[str, Any]) -> Tensor | None:
+    """Image k of the job, if it is there and was drawn with these settings."""
+    found = images.load_png(_path(folder, job.seeds[k]), job.shape)
+    try:
+        told = json.loads(found[1]["alphabar"]) if found else None
+    except (KeyError, ValueError):
+        return None
+    fits = isinstance(told, dict) and not _differences(_about(job, k, settings), told)
+    return found[0] if found and fits else None
+
+
+def _is_filmed(folder: Path, job: Job) -> bool:
+    try:
+        with Image.open(folder / FILM) as film:
+            return bool(film.info.get("comment") == _seed_list(job.seeds[:FILM_IMAGES]).encode())
+    except (OSError, ValueError):
+        return False
+
+
+def save_overview(folder: Path, drawn: Tensor, job: Job, settings: Mapping[str, Any]) -> None:
+    """grid.png, samples.npz and settings.json of the whole job."""
     whole = dict(settings) | {"seeds": list(job.seeds)} | ({} if job.labels is None else {"classes": list(job.labels)})
     images.save_png(folder / "grid.png", images.sheet(drawn[:GRID_IMAGES]), {"alphabar": json.dumps(whole)})
     images.save_npz(folder / "samples.npz", drawn, None if job.labels is None else torch.tensor(job.labels))
-    film.save(folder / "film.gif")
     with images.atomic_file(folder / SETTINGS) as file:
         file.write(json.dumps(whole, indent=1).encode())

@@ -157,7 +157,25 @@ def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None) -
         to_pil(image).save(file, format="PNG", pnginfo=chunks)
 
 
-def save_gif(path: Path, frames: Sequence[Tensor], seconds: float = 4.0, hold: float = 1.5) -> None:
+def load_png(path: Path, shape: tuple[int, int, int]) -> tuple[Tensor, dict[str, str]] | None:
+    """What `save_png` wrote of an image of `shape` (C, H, W), and its text; None if `path` holds no such image."""
+    try:
+        with Image.open(path) as picture:
+            pixels = torch.from_numpy(np.array(picture))
+            text = {key: value for key, value in picture.info.items() if isinstance(value, str)}
+    except (OSError, SyntaxError, ValueError):  # Pillow: a SyntaxError for a broken chunk
+        return None
+    channels, height, width = shape
+    if pixels.ndim == 3:
+        image = pixels.permute(2, 0, 1)
+    elif pixels.shape == (height, channels * width):
+        image = pixels.reshape(height, channels, width).permute(1, 0, 2)
+    else:
+        return None
+    return (image.contiguous(), text) if image.dtype == torch.uint8 and image.shape == shape else None
+
+
+def save_gif(path: Path, frames: Sequence[Tensor], seconds: float = 4.0, hold: float = 1.5, comment: str = "") -> None:
     """Writes uint8 (C, H, W) frames as a loop of `seconds`, with the last frame held for `hold` seconds more.
 
     Where there are more frames than a browser shows in that time, evenly spaced ones are kept, the last among them.
@@ -171,7 +189,9 @@ def save_gif(path: Path, frames: Sequence[Tensor], seconds: float = 4.0, hold: f
     times = [max(20, round(100 * seconds / shown) * 10)] * shown  # milliseconds, in GIF's hundredths of a second
     times[-1] += round(hold * 1000)
     with atomic_file(path) as file:
-        pictures[0].save(file, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0)
+        pictures[0].save(
+            file, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0, comment=comment
+        )
 
 
 def save_npz(path: Path, images: Tensor, labels: Tensor | None = None) -> None:

@@ -10,26 +10,29 @@ from alphabar import build, checkpoint
 from alphabar import config as c
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
-from alphabar.run import Run, described
+from alphabar.run import Run, described, read_best
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network, how it is to be read, and which one it is."""
+    """A trained network, how it is to be read, and which one it is: `weights` of the checkpoint of `step`."""
 
     denoiser: Denoiser
     config: c.Config
     facts: c.ImageFacts
     step: int
     weights: str
+    sha256: str
+    """Of the file of weights."""
 
 
 def load_model(
-    path: Path | str, weights: str = "ema", device: torch.device | str = "cpu", step: int | None = None
+    path: Path | str, weights: str = "ema", device: torch.device | str = "cpu", step: int | str | None = None
 ) -> Model:
     """The model of a run directory or of one of its checkpoints.
 
-    weights: 'ema' (the first rate), 'raw', or 'ema-RATE'; step: which checkpoint, the newest if None.
+    weights: 'ema' (the first rate), 'raw', or 'ema-RATE'; step: which checkpoint, by number or 'best' (of
+    [evaluation] best), the newest if None.
     """
     found = _find(Path(path), step)
     config, facts = described(found)
@@ -41,11 +44,16 @@ def load_model(
     _load_weights(network, found, name)
     build.place(network, device).eval().requires_grad_(False)
     return Model(
-        build.denoiser(config, network), config, facts, found.state["step"], "raw" if weights == "raw" else name
+        denoiser=build.denoiser(config, network),
+        config=config,
+        facts=facts,
+        step=found.state["step"],
+        weights="raw" if weights == "raw" else name,
+        sha256=found.sha256[f"{name}.safetensors"],
     )
 
 
-def _find(path: Path, step: int | None) -> checkpoint.Checkpoint:
+def _find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
     if not path.is_dir():
         raise AlphabarError(f"There is no run at {path}; `alphabar train` makes one and says where.")
     if checkpoint.is_one(path):
@@ -61,11 +69,12 @@ def _find(path: Path, step: int | None) -> checkpoint.Checkpoint:
             )
         return found
     there = {checkpoint.step_of(p): p for p in checkpoint.steps(folder)}
-    if step not in there:
-        raise AlphabarError(
-            f"{path} holds no checkpoint of step {step}; there are: {', '.join(map(str, there)) or 'none'}."
-        )
-    return checkpoint.read(there[step])
+    best = read_best(Run(path))
+    number = best.step if step == "best" and best else int(step) if str(step).isdecimal() else step
+    if number not in there:
+        choices = [*map(str, there), *(["best"] if best else [])]
+        raise AlphabarError(f"{path} holds no checkpoint of step {step}; there are: {', '.join(choices) or 'none'}.")
+    return checkpoint.read(there[int(number)])
 
 
 def _load_weights(network: nn.Module, found: checkpoint.Checkpoint, name: str) -> None:

@@ -5,7 +5,10 @@ environment.jsonl  a line per start: command, versions, git commit, machine
 metrics.jsonl      a line per `training.log_every` steps
 checkpoints/       step-XXXXXXXX/ (see checkpoint.py)
 samples/           a grid of the same seeds every `training.sample_every` steps
+best.json          which checkpoint had the best `evaluation.best` so far, if one is named
 loss.png           the loss over training
+scores.png         the metrics over training, if `evaluation.every` is set
+evaluations.jsonl  a row per `alphabar evaluate`
 """
 
 import fcntl
@@ -17,7 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +56,43 @@ class Run:
         return self.path / "checkpoints"
 
     @property
+    def best(self) -> Path:
+        """Which checkpoint is the best."""
+        return self.path / "best.json"
+
+    @property
+    def evaluations(self) -> Path:
+        """One JSON row per evaluation."""
+        return self.path / "evaluations.jsonl"
+
+    @property
     def samples(self) -> Path:
         """The folder of sample grids drawn while training."""
         return self.path / "samples"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The step whose checkpoint had the best `metric` so far, and its value."""
+
+    step: int
+    metric: str
+    value: float
+
+
+def read_best(run: Run) -> Best | None:
+    """The best of a run; None if none was named, or its checkpoint is gone."""
+    try:
+        best = Best(**json.loads(run.best.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return best if best.step in map(checkpoint.step_of, checkpoint.steps(run.checkpoints)) else None
+
+
+def write_best(run: Run, best: Best) -> None:
+    """Remember it."""
+    with atomic_file(run.best) as file:
+        file.write(json.dumps(asdict(best)).encode())
 
 
 @contextmanager

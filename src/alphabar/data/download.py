@@ -6,9 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from alphabar.data.progress import progress
 from alphabar.errors import AlphabarError
 from alphabar.images import atomic_file
+from alphabar.progress import progress
 
 _TIMEOUT = 20.0  # seconds without a byte
 _CHUNK = 1 << 16

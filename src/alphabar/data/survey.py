@@ -11,8 +11,8 @@ from typing import TypeVar
 from alphabar.data.decode import Header
 from alphabar.data.files import UnreadableError, shown
 from alphabar.data.listing import Listing
-from alphabar.data.progress import progress
 from alphabar.errors import AlphabarError
+from alphabar.progress import progress
 
 BAD_SHARE = 0.05  # with more unusable images than this, something is wrong with the folder and not with a file
 
