@@ -162,7 +162,7 @@ def load_png(path: Path, shape: tuple[int, int, int]) -> tuple[Tensor, dict[str,
     try:
         with Image.open(path) as picture:
             pixels = torch.from_numpy(np.array(picture))
-            text = {key: value for key, value in picture.info.items() if isinstance(value, str)}
+            text = {str(key): value for key, value in picture.info.items() if isinstance(value, str)}
     except (OSError, SyntaxError, ValueError):  # Pillow: a SyntaxError for a broken chunk
         return None
     channels, height, width = shape
