@@ -53,7 +53,7 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(INSTALL) -e '.[dev,interop]'
+	$(INSTALL) -e '.[dev,evaluation,interop]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.interop: $(VENV)/.torch pyproject.toml

@@ -1,0 +1,31 @@
+"""How far two sets of images are apart: extractors turn images into features, metrics compare features."""
+
+from alphabar.metrics.distances import nearest
+from alphabar.metrics.estimate import Estimate
+from alphabar.metrics.extractor import EXTRACTORS, Extractor
+from alphabar.metrics.features import Features, Moments, Rows, moments
+from alphabar.metrics.frechet import frechet_distance
+from alphabar.metrics.inception import INCEPTION_FILE, INCEPTION_URLS, check_inception
+from alphabar.metrics.memorisation import memorisation
+from alphabar.metrics.metric import METRICS, QUANTITIES, Metric
+from alphabar.metrics.naming import display_name
+
+__all__ = [
+    "EXTRACTORS",
+    "INCEPTION_FILE",
+    "INCEPTION_URLS",
+    "METRICS",
+    "QUANTITIES",
+    "Estimate",
+    "Extractor",
+    "Features",
+    "Metric",
+    "Moments",
+    "Rows",
+    "check_inception",
+    "display_name",
+    "frechet_distance",
+    "memorisation",
+    "moments",
+    "nearest",
+]

@@ -1,0 +1,65 @@
+"""Euclidean distances between the images of two sets, in float64, a block of each at a time."""
+
+import torch
+from torch import Tensor
+
+from alphabar.errors import AlphabarError
+from alphabar.metrics.features import Rows
+from alphabar.progress import progress
+
+BLOCK = 1000
+"""Rows at a time: nothing larger than BLOCK × BLOCK or BLOCK × k × D is ever held."""
+
+ROUNDING = 1e-12
+"""A product of two centred rows is right to this share of their squared lengths, D = 2048 included."""
+
+
+def nearest(queries: Rows, among: Rows, k: int, same: bool = False) -> tuple[Tensor, Tensor]:
+    """Distances (N, k), ascending, and positions in `among` (N, k), of the k nearest to each of N queries.
+
+    `same`: the two are one set, and no image is its own neighbour; a copy of it is one, at a distance of exactly 0.
+    """
+    if len(among) < k + same:
+        raise AlphabarError(f"There are {len(among)} images; to find {k} neighbours takes {k + same}.")
+    middle = middle_of(among)
+    distances, positions = [], []
+    with progress("nearest neighbours", len(queries) * len(among)) as advance:
+        for row in range(0, len(queries), BLOCK):
+            x = queries.part(row, row + BLOCK).load().double()
+            best, where = x.new_full((len(x), k), torch.inf), torch.zeros(len(x), k, dtype=torch.int64, device=x.device)
+            for column in range(0, len(among), BLOCK):
+                y = among.part(column, column + BLOCK).load().double()
+                distance, position = _closest(x, y, middle, k, row - column if same else None)
+                best, order = torch.cat([best, distance], 1).sort(stable=True)
+                best, where = best[:, :k], torch.cat([where, position + column], 1).gather(1, order[:, :k])
+                advance(len(x) * len(y))
+            distances.append(best)
+            positions.append(where)
+    return torch.cat(distances), torch.cat(positions)
+
+
+def middle_of(rows: Rows) -> Tensor:
+    """The mean (D,) of the first block: with it subtracted, squared lengths are small and their differences exact."""
+    return rows.part(0, BLOCK).load().double().mean(0)
+
+
+def squared(x: Tensor, y: Tensor, middle: Tensor) -> tuple[Tensor, Tensor]:
+    """|x_i − y_j|² (N, M), which rounding may have made negative, and a bound on that rounding (N, M)."""
+    x, y = x - middle, y - middle
+    lengths = (x**2).sum(1)[:, None] + (y**2).sum(1)
+    return torch.addmm(lengths, x, y.T, alpha=-2), ROUNDING * lengths
+
+
+def _closest(x: Tensor, y: Tensor, middle: Tensor, k: int, offset: int | None) -> tuple[Tensor, Tensor]:
+    """Distances and positions of the k rows of y, or all if they are fewer, that are nearest to each row of x.
+
+    Row i of x is the image of row i + `offset` of y, infinitely far from itself; None where the sets are two. Found by
+    products, then measured by differences.
+    """
+    squares, _ = squared(x, y, middle)
+    itself = torch.zeros_like(squares, dtype=torch.bool)
+    if offset is not None:
+        itself = torch.arange(len(x), device=x.device)[:, None] + offset == torch.arange(len(y), device=x.device)
+    position = squares.masked_fill(itself, torch.inf).topk(min(k, len(y)), largest=False).indices
+    distance = torch.linalg.vector_norm(x[:, None] - y[position], dim=2)
+    return distance.masked_fill(itself.gather(1, position), torch.inf), position

@@ -1,0 +1,37 @@
+"""The classifier behind the extractor `fashion-cnn`: small enough to ship, trained by scripts/train_fashion_cnn.py."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FEATURES = 128
+CLASSES = 10
+SIDE = 32
+
+
+class FashionCNN(nn.Module):
+    """x (N, 1, 32, 32) in [-1, 1] -> features (N, 128), the mean of the last maps over space, and logits (N, 10)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            _block(1, 32), nn.MaxPool2d(2), _block(32, 64), nn.MaxPool2d(2), _block(64, 96), _block(96, FEATURES)
+        )
+        self.head = nn.Linear(FEATURES, CLASSES)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Both at once: the score needs the one, the distances the other."""
+        features = self.layers(x).mean((2, 3))
+        return features, self.head(features)
+
+
+def to_canvas(images: Tensor) -> Tensor:
+    """uint8 (N, 1, H, W), H, W <= 32 -> (N, 1, 32, 32), centred on black: 28x28 and its padded copy become the same."""
+    height, width = images.shape[2:]
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
+    return F.pad(images, (left, SIDE - width - left, top, SIDE - height - top))
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )

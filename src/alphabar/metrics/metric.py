@@ -1,0 +1,61 @@
+"""The metrics by name. To add one: write it in a file of its own and list it in METRICS, its numbers in QUANTITIES."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alphabar.errors import AlphabarError
+from alphabar.metrics.classes import class_coverage
+from alphabar.metrics.estimate import Estimate
+from alphabar.metrics.features import Features, Moments
+from alphabar.metrics.frechet import fd
+from alphabar.metrics.inception_score import inception_score
+from alphabar.metrics.kernel import kid
+from alphabar.metrics.precision_recall import density_coverage, precision_recall
+
+
+@dataclass(frozen=True)
+class Metric:
+    """measure(real, fake) -> numbers by their key in QUANTITIES; what it must know of `real`, and if by class too."""
+
+    measure: Callable[[Any, Features], dict[str, Estimate]]
+    needs: Literal["nothing", "moments", "features"]
+    logits: bool = False
+
+    def __call__(self, real: Features | Moments | None, fake: Features) -> dict[str, Estimate]:
+        """The same, or AlphabarError if `real` is less than it needs; features are as good as moments."""
+        if self.needs == "features" and not isinstance(real, Features):
+            raise AlphabarError("This metric compares image with image; give it reference images, not their moments.")
+        if self.needs == "moments" and real is None:
+            raise AlphabarError("This metric needs a reference: images, or their moments.")
+        return self.measure(real, fake)
+
+
+METRICS = {
+    "fd": Metric(fd, "moments"),
+    "kid": Metric(kid, "features"),
+    "is": Metric(inception_score, "nothing", logits=True),
+    "pr": Metric(precision_recall, "features"),
+    "coverage": Metric(density_coverage, "features"),
+    "classes": Metric(class_coverage, "features", logits=True),
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number that the metric `metric` gives."""
+
+    metric: str
+    lower_is_better: bool
+
+
+QUANTITIES = {
+    "fd": Quantity("fd", lower_is_better=True),
+    "kid": Quantity("kid", lower_is_better=True),
+    "score": Quantity("is", lower_is_better=False),
+    "precision": Quantity("pr", lower_is_better=False),
+    "recall": Quantity("pr", lower_is_better=False),
+    "density": Quantity("coverage", lower_is_better=False),
+    "coverage": Quantity("coverage", lower_is_better=False),
+    "class_coverage": Quantity("classes", lower_is_better=False),
+}
