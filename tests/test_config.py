@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from alphabar import config as c
-from alphabar import data, diffusion, images, networks
+from alphabar import data, diffusion, images, metrics, networks
 from alphabar.errors import AlphabarError
 from alphabar.networks.precision import PRECISIONS
 
@@ -23,6 +23,8 @@ REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Training, "precision"): PRECISIONS,
     (c.Sampling, "sampler"): diffusion.SAMPLERS,
     (c.Sampling, "spacing"): diffusion.SPACINGS,
+    (c.Evaluation, "features"): {"auto", *metrics.EXTRACTORS},
+    (c.Evaluation, "best"): {"none", *metrics.QUANTITIES},
 }
 
 

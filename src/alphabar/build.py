@@ -24,10 +24,9 @@ def _blame(section: str) -> Iterator[None]:
         raise AlphabarError(f"[{section}] {error}") from None
 
 
-def image_set(config: c.Config) -> data.ImageSet:
-    """The images of the [data] section, as uint8 in memory."""
-    section = config.data
-    options = data.DataOptions(
+def data_options(section: c.Data) -> data.DataOptions:
+    """What the [data] section asks of its source."""
+    return data.DataOptions(
         path=section.path,
         data_root=section.root,
         split=section.split,
@@ -36,7 +35,11 @@ def image_set(config: c.Config) -> data.ImageSet:
         resize=section.resize,
         background=section.background,
     )
-    return data.load(section.name, options)
+
+
+def image_set(config: c.Config) -> data.ImageSet:
+    """The images of the [data] section, as uint8 in memory."""
+    return data.load(config.data.name, data_options(config.data))
 
 
 def image_facts(images: data.ImageSet) -> c.ImageFacts:

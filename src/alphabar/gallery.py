@@ -90,6 +90,30 @@ def load_images(folder: Path, job: Job, settings: Mapping[str, Any]) -> Tensor:
     return torch.stack(found)
 
 
+def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
+    """Every image (N, C, H, W) of a folder that `make` made, its settings and its seeds; None for any other folder.
+
+    AlphabarError if a file is damaged, or of other settings than the folder.
+    """
+    try:
+        settings = json.loads((folder / SETTINGS).read_text())
+        paths = sorted(folder.glob("seed-*.png"), key=lambda path: int(path.stem.removeprefix("seed-")))
+        with Image.open(paths[0]) as first:
+            shape = (len(first.getbands()), first.height, first.width)
+    except (OSError, ValueError, IndexError):
+        return None
+    settings = {name: value for name, value in settings.items() if name not in ("seeds", "classes")}
+    found, seeds = [], []
+    for path in paths:
+        both = images.load_png(path, shape)
+        told = json.loads(both[1].get("alphabar", "{}")) if both else {}
+        if both is None or _differences(settings | {"class": told.get("class")}, told):
+            raise AlphabarError(f"{path} is not an image that was drawn with the settings of {folder / SETTINGS}.")
+        found.append(both[0])
+        seeds.append(told["seed"])
+    return torch.stack(found), settings, seeds
+
+
 def save_images(
     folder: Path, drawn: Tensor, batch: Job, settings: Mapping[str, Any], class_names: Sequence[str]
 ) -> None:

@@ -33,6 +33,8 @@ from alphabar import config as c
 from alphabar.errors import AlphabarError
 from alphabar.images import atomic_file
 
+EVALUATIONS = "evaluations.jsonl"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -63,7 +65,7 @@ class Run:
     @property
     def evaluations(self) -> Path:
         """One JSON row per evaluation."""
-        return self.path / "evaluations.jsonl"
+        return self.path / EVALUATIONS
 
     @property
     def samples(self) -> Path:
@@ -157,14 +159,21 @@ def described(found: checkpoint.Checkpoint) -> tuple[c.Config, c.ImageFacts]:
         raise AlphabarError(f"{found.path} was written by another version of alphabar ({error}).") from None
 
 
-def _environment() -> dict[str, Any]:
+def versions() -> dict[str, Any]:
+    """Of what made the numbers."""
     return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": sys.argv,
         "alphabar": alphabar.__version__,
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+    }
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": sys.argv,
+        **versions(),
         "machine": platform.platform(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import alphabar
-from alphabar.cli import data, recipes, sample, settings, train
+from alphabar.cli import data, evaluate, recipes, sample, settings, train
 from alphabar.errors import AlphabarError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
+app.command("evaluate")(evaluate.evaluate)
 app.command("recipes")(recipes.recipes)
 app.command("settings")(settings.settings)
 app.add_typer(data.app, name="data")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alphabar.cli import options as o
 from alphabar.errors import AlphabarError
+from alphabar.registry import unknown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at data before training on them.", no_args_is_help=True)
 
+PUBLISHED = ("mnist", "fashion_mnist", "cifar10")
+"""Data sets that are downloaded where they are not found."""
 _NAMED = 10  # skipped files to name; classes and sizes to list
 
 
@@ -29,11 +33,30 @@ def list_() -> None:
         typer.echo(f"{name:{width}}  {(source.__doc__ or '').strip().splitlines()[0]}")
 
 
+@app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="A published data set, or inception: the weights behind FID.")],
+    data_root: o.DataRoot = None,
+) -> None:
+    """Download it into the cache, unless it is there, and check it against its published checksum."""
+    from alphabar import data
+    from alphabar.evaluation import fetch_inception
+
+    if name == "inception":
+        typer.echo(f"inception  {fetch_inception()}")
+        return
+    if name not in PUBLISHED:
+        raise AlphabarError(unknown("download", name, ("inception", *PUBLISHED)))
+    for split in ("train", "test"):
+        images = data.load(name, data.DataOptions(data_root=data_root, split=split))
+        typer.echo(f"{name} {split}  {len(images):,} images, {images.source}")
+
+
 @app.command("inspect")
 def inspect_(
     path: Annotated[Path, typer.Argument(help="A folder of images, IDX or CIFAR-10 files, or a .npz file.")],
-    image_size: Annotated[str | None, typer.Option(help="N or HxW, as data.image_size.")] = None,
-    resize: Annotated[str, typer.Option(help="none, crop, pad or stretch, as data.resize.")] = "none",
+    image_size: o.ImageSize = None,
+    resize: o.Resize = "none",
     channels: Annotated[int | None, typer.Option(help="1, 3 or 4, as data.channels.")] = None,
     split: Annotated[str, typer.Option(help="train or test.")] = "train",
 ) -> None:
@@ -42,7 +65,7 @@ def inspect_(
 
     from alphabar.data import DataOptions, inspect
 
-    size = None if image_size is None else _parsed_size(image_size)
+    size = o.parsed_size(image_size)
     report = inspect(path, DataOptions(image_size=size, resize=resize, channels=channels, split=split))
     console = Console(highlight=False)
     console.print(_table(report))
@@ -53,14 +76,6 @@ def inspect_(
     console.print("To train on it:", style="bold")
     # Not through the console, which would fold the line: it is there to be copied.
     typer.echo(f"alphabar train ddpm_folder --data {shlex.quote(str(path))} {settings}")
-
-
-def _parsed_size(text: str) -> tuple[int, int]:
-    """ "32" -> (32, 32), "48x64" -> (48, 64): height, then width."""
-    height, cross, width = text.partition("x")
-    if not height.isascii() or not height.isdigit() or (cross and not (width.isascii() and width.isdigit())):
-        raise AlphabarError(f"--image-size must be a number or HEIGHTxWIDTH, such as 32 or 48x64; got '{text}'.")
-    return int(height), int(width or height)
 
 
 def _table(report: "Report") -> "Table":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alphabar.cli import options as o
 from alphabar.cli.console import console
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ def train(
         list[str] | None, typer.Argument(help="section.key=value, as training.batch_size=64; see `alphabar settings`.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Train on your own: a folder of images, or a file.")] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Where a published data set's files lie.")] = None,
+    data_root: o.DataRoot = None,
     run: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE if left out.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
+    device: o.Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build all, take one step, write nothing.")] = False,
 ) -> None:
     """Train a model; the same command again goes on where it stopped.

@@ -16,7 +16,7 @@ from alphabar.registry import unknown
 FREE_TO_CHANGE = {
     "data.path", "data.root", "training.steps", "training.images", "training.epochs", "training.minutes",
     "training.micro_batch_size", "training.log_every", "training.sample_every", "training.checkpoint_every",
-    "training.keep_checkpoints", "sampling",
+    "training.keep_checkpoints", "sampling", "evaluation",
 }  # fmt: skip
 """Settings that a resumed run may give anew; any other would make it a different run."""
 

@@ -164,6 +164,24 @@ class Sampling(Section):
     batch_size: BatchSize = 64
 
 
+class Evaluation(Section):
+    """Metrics while training, of images that the first EMA draws as [sampling] says, against the training images."""
+
+    every: Count = 0
+    """Steps per evaluation; 0: none."""
+    count: Annotated[int, Field(ge=2, le=1_000_000)] = 1000
+    """How many images are drawn; distances are comparable at equal counts only."""
+    features: Literal["auto", "inception", "efficientnet-lite0", "fashion-cnn"] = "auto"
+    """Whose features; auto: fashion-cnn for Fashion-MNIST, else inception."""
+    extractor_weights: OptionalPath = None
+    """Where its weights lie, if not where `alphabar data fetch` puts them."""
+    metrics: Annotated[tuple[Literal["fd", "kid", "is", "pr", "coverage", "classes"], ...], Field(min_length=1)] = (
+        "fd",
+    )
+    best: Literal["none", "fd", "kid", "score", "precision", "recall", "density", "coverage", "class_coverage"] = "none"
+    """Keep the checkpoint that is best by this one, beside the newest; `--step best` names it."""
+
+
 class Config(Section):
     """All of a run."""
 
@@ -173,6 +191,7 @@ class Config(Section):
     optimizer: Optimizer = Optimizer()
     training: Training
     sampling: Sampling = Sampling()
+    evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
     def _agree(self) -> "Config":

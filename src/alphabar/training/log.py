@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -59,27 +60,38 @@ class Log:
     def write(self, state: TrainState, **more: float) -> None:
         """Read the meter, and say and keep what it shows."""
         rate = (state.images - self._marked_images) / max(time.perf_counter() - self._mark, 1e-9)
-        row: dict[str, Any] = {
-            "step": state.step,
-            "images": state.images,
+        numbers = {
             "epoch": round(state.images / self._set_size, 4),
             **state.meter.read(),
             **more,
             "images_per_second": round(rate, 2),
             "seconds": round(state.seconds, 2),
         }
-        with self._metrics.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        if self._board is not None:
-            for name, value in row.items():
-                if value is not None and name != "step":
-                    self._board.add_scalar(name, value, state.step)
+        row = self._keep(state, numbers)
+        self._plot(state.step, row)
         news = f"loss {row['loss']:.4f}  {rate:,.0f} images/s" if row["loss"] is not None else ""
         self._bar.update(self._task, news=news)
         if not self._console.is_terminal:
             left = f", about {(self._end - state.step) * self._batch / rate:,.0f} s left" if self._end else ""
             self._console.print(f"step {state.step}  {news}  {state.seconds:,.0f} s{left}", highlight=False)
         self.restart_clock(state)
+
+    def write_scores(self, state: TrainState, scores: Mapping[str, float]) -> None:
+        """Keep the metrics of an evaluation, in a line of their own."""
+        self._keep(state, {"evaluation": dict(scores)})
+        self._plot(state.step, scores, "evaluation/")
+
+    def _keep(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:
+        row = {"step": state.step, "images": state.images, **numbers}
+        with self._metrics.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        return row
+
+    def _plot(self, step: int, numbers: Mapping[str, Any], prefix: str = "") -> None:
+        if self._board is not None:
+            for name, value in numbers.items():
+                if value is not None and name != "step":
+                    self._board.add_scalar(prefix + name, value, step)
 
     def say(self, sentence: str) -> None:
         """A line above the bar."""

@@ -9,10 +9,11 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from alphabar import build, checkpoint, data, generation, images, plots
+from alphabar import build, checkpoint, data, evaluation, generation, images, plots
 from alphabar import run as runs
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
+from alphabar.training import scoring
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import is_over, total_steps
@@ -31,6 +32,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     state = TrainState(config, build.image_facts(image_set), device)
     denoiser = training_denoiser(config, state, device)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
+    scorer = evaluation.Scorer(config, image_set, device) if config.evaluation.every else None
     end = total_steps(config.training, len(image_set))
     every = config.training
 
@@ -44,6 +46,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
         with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt(log.say) as interrupt:
             if saved_step and _preview_is_due(config, state.step, last) and not _preview_path(run, state).exists():
                 preview(run, state, device, log.say, interrupt)  # a kill came between a checkpoint and its preview
+            if saved_step and scorer and scoring.is_missing(run, config, state.step, last):
+                scoring.evaluate(run, state, scorer, device, log, interrupt)
             while not (last or leaving):
                 norm = train_step(state, denoiser, stream.batch(state.images, every.batch_size), end)
                 state.seconds = before + time.perf_counter() - start
@@ -52,18 +56,21 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 if state.step % every.log_every == 0 or last:
                     _stop_if_not_finite(state, norm, saved_step)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
-                draw = _preview_is_due(config, state.step, last)
-                if state.step % every.checkpoint_every == 0 or draw or last or leaving:
+                draw, score = _preview_is_due(config, state.step, last), scoring.is_due(config, state.step, last)
+                if state.step % every.checkpoint_every == 0 or draw or score or last or leaving:
                     _stop_if_not_finite(state, norm, saved_step)
                     checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
-                    checkpoint.prune(run.checkpoints, every.keep_checkpoints)
+                    scoring.prune(run, every.keep_checkpoints)
                     saved_step = state.step
                 if draw:
                     preview(run, state, device, log.say, interrupt)
-                    leaving = leaving or interrupt.requested
+                if scorer and score and not interrupt.requested:
+                    scoring.evaluate(run, state, scorer, device, log, interrupt)
+                leaving = leaving or interrupt.requested
                 if saved_step == state.step:
                     log.restart_clock(state)
         plots.loss_curve(run.metrics, run.path / "loss.png")
+        plots.scores(run.metrics, run.path / "scores.png")
         return last
 
 
@@ -80,17 +87,11 @@ def preview(
 ) -> None:
     """A grid of the same seeds each time, drawn with the first EMA; given up if the run is to be left."""
     section, facts = state.config.sampling, state.facts
-    average = next(iter(state.ema.networks.values()))
-    denoiser = build.respaced(build.denoiser(state.config, average), section)
     job = generation.job(range(section.num), facts.shape, len(build.class_names(state.config, facts)))
-    drawn = []
-    for step in generation.draw(denoiser, build.sampler(section), job, section.batch_size, device):
-        if interrupt.requested:
-            return
-        if step.t == 0:
-            drawn.append(images.to_uint8(step.x).cpu())
-    images.save_png(_preview_path(run, state), images.sheet(torch.cat(drawn)))
-    say(f"samples of step {state.step}: {_preview_path(run, state)}")
+    drawn = scoring.draw(state, section, job, device, interrupt)
+    if drawn is not None:
+        images.save_png(_preview_path(run, state), images.sheet(drawn))
+        say(f"samples of step {state.step}: {_preview_path(run, state)}")
 
 
 def _stop_if_not_finite(state: TrainState, norm: Tensor, saved_step: int | None) -> None:

@@ -1,0 +1,82 @@
+"""`alphabar evaluate`: how good the images are, and how sure that is."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alphabar.cli import options as o
+from alphabar.cli.console import console
+
+
+def evaluate(
+    subject: Annotated[Path, typer.Argument(help="A run or a checkpoint, a folder of images, or an .npz.")],
+    reference: Annotated[
+        str | None,
+        typer.Option(help="A data set, a folder, an .npz of images, or of mu and sigma; a run's own data if left out."),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Of fd, kid, is, pr, coverage, classes, memorisation; all that can be measured if left out."),
+    ] = None,
+    features: Annotated[
+        str, typer.Option(help="inception, efficientnet-lite0, fashion-cnn; auto: inception, but for Fashion-MNIST.")
+    ] = "auto",
+    count: Annotated[
+        int | None, typer.Option(min=2, help="Images; 10,000 of a run, all of a folder, if left out.")
+    ] = None,
+    extractor_weights: Annotated[
+        Path | None, typer.Option(help="The weights of the extractor, if not fetched.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of a --reference data set: train or test.")] = "train",
+    image_size: o.ImageSize = None,
+    resize: o.Resize = "none",
+    data_root: o.DataRoot = None,
+    seeds: o.Seeds = None,
+    sampler: o.Sampler = None,
+    steps: o.Steps = None,
+    spacing: o.Spacing = None,
+    eta: o.Eta = None,
+    label: o.Label = None,
+    weights: o.Weights = "ema",
+    step: o.Step = None,
+    batch_size: o.BatchSize = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for evaluations.jsonl and neighbours.png; the run if left out.")
+    ] = None,
+    statistics: Annotated[Path | None, typer.Option(help="Write mu and sigma of SUBJECT to this .npz.")] = None,
+    device: o.Device = "auto",
+) -> None:
+    """Measure images against real ones: one JSON row on stdout, a table on stderr.
+
+    A run's images are drawn first, into the folder that `alphabar sample` would use; images and features that are there
+    are not made again, so an interrupted evaluation goes on. Under torchrun the processes share the work.
+    """
+    from alphabar import build, distributed, evaluation
+    from alphabar.evaluation import report
+
+    drawing = o.given(
+        seeds=seeds, label=label, step=step, weights=None if weights == "ema" else weights,
+        sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size,
+    )  # fmt: skip
+    request = evaluation.Request(
+        subject=subject,
+        reference=reference,
+        metrics=None if metrics is None else [name.strip() for name in metrics.split(",")],
+        features=features,
+        extractor_weights=extractor_weights,
+        count=count,
+        split=split,
+        image_size=o.parsed_size(image_size),
+        resize=resize,
+        data_root=data_root,
+        drawing=drawing,
+        out=out,
+        statistics=statistics,
+    )
+    with distributed.session():
+        row = evaluation.evaluate(request, build.device(device))
+    if distributed.is_main():
+        console().print(report(row))
+        typer.echo(json.dumps(row))

@@ -1,0 +1,43 @@
+"""Which extractor looks at the images, and where its weights lie."""
+
+from pathlib import Path
+
+import torch
+
+from alphabar.data.download import download
+from alphabar.data.files import cache_folder
+from alphabar.errors import AlphabarError
+from alphabar.metrics import EXTRACTORS, INCEPTION_FILE, INCEPTION_URLS, Extractor, check_inception
+from alphabar.registry import look_up
+
+AUTO = "auto"
+
+
+def extractor(name: str, weights: Path | None, data_name: str | None, device: torch.device) -> Extractor:
+    """The extractor `name`; 'auto' is fashion-cnn for Fashion-MNIST and else inception, whose FID everybody reads."""
+    if name == AUTO:
+        name = "fashion-cnn" if data_name == "fashion_mnist" else "inception"
+    make = look_up(EXTRACTORS, name, "extractor")
+    if name == "inception" and weights is None:
+        weights = inception_path()
+        if not weights.exists():
+            raise AlphabarError(
+                f"The weights of inception are not at {weights}; run `alphabar data fetch inception` (95.6 MB), give "
+                "--extractor-weights FILE, or choose another extractor with --features (efficientnet-lite0 for colour "
+                "images)."
+            )
+    return make(weights, device)
+
+
+def inception_path() -> Path:
+    """Where `fetch_inception` puts them."""
+    return cache_folder("inception") / INCEPTION_FILE
+
+
+def fetch_inception() -> Path:
+    """The weights of inception, downloaded unless they are there; AlphabarError unless they are the published ones."""
+    path = inception_path()
+    if not path.exists():
+        download(INCEPTION_URLS, path, check_inception)
+    check_inception(path)
+    return path

@@ -1,0 +1,117 @@
+"""Images -> features, in shards on disk that are kept under a key of all that they depend on.
+
+An evaluation that was interrupted finds its shards again; so does the next evaluation against the same reference.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from alphabar import distributed
+from alphabar.data import ImageSet
+from alphabar.data.files import cache_folder
+from alphabar.errors import AlphabarError
+from alphabar.images import atomic_file
+from alphabar.metrics import Extractor, Features, Rows
+from alphabar.progress import progress
+
+SHARD = 1000  # images
+BATCH = 100
+VERSION = 1  # of the way from an image set to its shards: raise it when that changes
+
+
+def random_order(count: int) -> Tensor:
+    """A fixed permutation: a folder may be sorted by class, and halves and groups must be random samples."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
+
+
+def key(image_set: ImageSet, extractor: Extractor, made: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the features of these images depend on.
+
+    made: what is known of them, of which their resize rule, size and rounding count; the pixels alone would do, but
+    two ways that happen to agree are still two ways.
+    """
+    return {
+        "version": VERSION,
+        "images": image_set.fingerprint(),
+        "count": len(image_set),
+        "made": {name: made.get(name) for name in ("resize", "image_size", "rounding")},
+        "extractor": extractor.name,
+        "weights_sha256": extractor.weights_sha256,
+        "extractor_resize": extractor.resize,
+        "torch": torch.__version__,
+        "device": extractor.device.type,
+    }
+
+
+def features(image_set: ImageSet, extractor: Extractor, made: Mapping[str, Any]) -> Features:
+    """Of all the images, in random order, from the cache where it has them; all processes share the work."""
+    name, count = key(image_set, extractor, made), len(image_set)
+    folder = cache_folder("features") / hashlib.sha256(json.dumps(name, sort_keys=True).encode()).hexdigest()[:32]
+    order = random_order(count)
+    paths = [folder / f"{first:08d}.safetensors" for first in range(0, count, SHARD)]
+    sizes = [min(SHARD, count - k * SHARD) for k in range(len(paths))]
+    todo = [k for k, path in enumerate(paths) if not _holds(path, sizes[k], extractor.dim)]
+    distributed.barrier()  # nobody writes while another still looks at what is there
+    if todo:
+        _make(folder, name)
+    share = distributed.mine(todo)
+    with progress(f"{extractor.name} features", sum(sizes[k] for k in share)) as advance:
+        for k in share:
+            vectors, logits = [], []
+            for first in range(k * SHARD, k * SHARD + sizes[k], BATCH):
+                rows = order[first : min(first + BATCH, k * SHARD + sizes[k])]
+                both = extractor(image_set.images[rows])
+                vectors.append(both[0].cpu())
+                logits.append(both[1].cpu())
+                advance(len(rows))
+            with atomic_file(paths[k]) as file:
+                file.write(save({"vectors": torch.cat(vectors), "logits": torch.cat(logits)}))
+    distributed.barrier()
+    return Features(_rows(paths, "vectors", count, extractor.device), _rows(paths, "logits", count, extractor.device))
+
+
+def features_in_memory(images: Tensor, extractor: Extractor) -> Features:
+    """Of images uint8 (N, C, H, W) that are in random order already; nothing is kept on disk."""
+    both = [extractor(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
+    return Features.of(torch.cat([vectors for vectors, _ in both]), torch.cat([logits for _, logits in both]))
+
+
+def _make(folder: Path, name: Mapping[str, Any]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AlphabarError(
+            f"The cache {folder} cannot be made ({error.strerror}); set XDG_CACHE_HOME to a folder that can be written."
+        ) from None
+    if distributed.is_main():
+        with atomic_file(folder / "key.json") as file:
+            file.write(json.dumps(name, indent=1).encode())
+
+
+def _holds(path: Path, size: int, dim: int) -> bool:
+    """Whether there is a whole shard: a file that was cut short does not open."""
+    try:
+        with safe_open(path, "pt") as file:
+            return bool(file.get_slice("vectors").get_shape() == [size, dim])
+    except (OSError, SafetensorError):
+        return False
+
+
+def _rows(paths: list[Path], name: str, count: int, device: torch.device) -> Rows:
+    def read(first: int, last: int) -> Tensor:
+        parts = []
+        for k in range(first // SHARD, -(-last // SHARD)):
+            with safe_open(paths[k], "pt") as file:
+                parts.append(file.get_slice(name)[max(first - k * SHARD, 0) : min(last - k * SHARD, SHARD)])
+        home = torch.device("cpu") if device.type == "mps" else device  # MPS has no float64
+        return torch.cat(parts).to(home)
+
+    return Rows(read, 0, count)

@@ -1,0 +1,87 @@
+"""What is compared with: a data set, a folder or an .npz of real images, or statistics of them in a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from alphabar import build, data
+from alphabar.config import Data
+from alphabar.data import DATASETS, DataOptions, ImageSet
+from alphabar.data.options import sized
+from alphabar.errors import AlphabarError
+from alphabar.evaluation.statistics_file import Statistics, arrays, read_statistics
+from alphabar.images import Size
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real images, or statistics alone; other images of the same kind that were held out; what to say of them."""
+
+    images: ImageSet | None
+    statistics: Statistics | None
+    held_out: ImageSet | None
+    about: Mapping[str, Any]
+
+
+def of_data(section: Data) -> Reference:
+    """The images of a [data] section, and those of its test split if it trains on another."""
+    options = build.data_options(section)
+    return _published(section.name, options)
+
+
+def of_name(
+    text: str, split: str, shape: tuple[int, int, int], image_size: Size | None, resize: str, root: Path | None
+) -> Reference:
+    """A name of DATASETS, or a path; brought to the shape (C, H, W) of the images that are evaluated."""
+    size = image_size or (None if resize == "none" else shape[1:])
+    if text in DATASETS:
+        return _published(
+            text, DataOptions(data_root=root, split=split, image_size=size, resize=resize, channels=shape[0])
+        )
+    path = Path(text)
+    names = arrays(path) if path.suffix.lower() == ".npz" else set()
+    statistics = read_statistics(path) if "mu" in names else None
+    if statistics and not names & {"arr_0", "images"}:
+        return Reference(None, statistics, None, {"path": text})
+    if not path.exists():
+        raise AlphabarError(
+            f"There is no data set and no path '{text}'; choose one of {', '.join(sorted(DATASETS))}, or name a folder "
+            "or an .npz."
+        )
+    options = DataOptions(path=path, split=split, image_size=size, resize=resize, channels=shape[0])
+    found = data.load(data.detect(path), options)
+    return Reference(found, statistics, None, {"path": text} | about(found, options))
+
+
+def check_shapes(reference: ImageSet, shape: tuple[int, int, int]) -> None:
+    """AlphabarError unless the reference has images of `shape`."""
+    if reference.shape != shape:
+        theirs, ours = ("x".join(map(str, s)) for s in (reference.shape, shape))
+        raise AlphabarError(
+            f"The reference images are {theirs} and the evaluated ones {ours}; bring the reference there with "
+            f"--image-size {sized(shape[1:])} and --resize crop, pad or stretch, as it was done for training."
+        )
+
+
+def _published(name: str, options: DataOptions) -> Reference:
+    found = data.load(name, options)
+    held_out = None
+    if options.split == "train":
+        try:
+            held_out = data.load(name, replace(options, split="test"))
+        except AlphabarError:  # it has none
+            held_out = None
+    return Reference(found, None, held_out, {"name": name} | about(found, options))
+
+
+def about(found: ImageSet, options: DataOptions) -> dict[str, Any]:
+    """How the images of a set came to be as they are."""
+    return {
+        "split": options.split,
+        "source": found.source,
+        "fingerprint": found.fingerprint(),
+        "resize": options.resize,
+        "image_size": None if options.image_size is None else sized(options.image_size),
+        "rounding": "uint8 as stored" if options.resize == "none" else "rounded to uint8 by Pillow",
+    }

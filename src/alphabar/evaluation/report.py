@@ -1,0 +1,61 @@
+"""The row of an evaluation, as a table for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+
+def report(row: Mapping[str, Any]) -> Group:
+    """What was measured, on what, with which floors; then the warnings."""
+    table = Table(title=_title(row), title_justify="left")
+    for heading in ("", "value", "95 % interval", "real halves", "held-out"):
+        table.add_column(heading, no_wrap=True)
+    for name, entry in row["metrics"].items():
+        interval = "–" if entry["interval"] is None else " … ".join(map(number, entry["interval"]))
+        floors = [_floor(entry["floor"].get(floor)) for floor in ("halves", "held_out")]
+        table.add_row(name, number(entry["value"]), interval, *floors)
+    notes = [Text(f"{name}: {entry['interval_of']}", style="dim") for name, entry in _noted(row).items()]
+    warnings = [Text(f"warning: {warning}", style="yellow") for warning in row["warnings"]]
+    return Group(table, *notes, *warnings)
+
+
+def number(value: float) -> str:
+    """Three decimals or four digits, whichever says more."""
+    return f"{value:.4g}" if abs(value) < 0.1 else f"{value:,.3f}"
+
+
+def _title(row: Mapping[str, Any]) -> Text:
+    about, real, extractor = row["images"], row["reference"], row["extractor"]
+    n_real = "?" if row["n_real"] is None else f"{row['n_real']:,}"
+    lines = [f"{row['n_fake']:,} images  {about['path']}"]
+    if "step" in about:
+        eta = "" if about["eta"] is None else f" eta {about['eta']:g}"
+        lines.append(
+            f"  step {about['step']:,}, {about['weights']}, {about['sampler']}{eta}, {about['nfe']} network calls per "
+            f"image, seeds {_short(about['seeds'])}"
+        )
+    lines.append(f"{n_real} reference  {real.get('name', real.get('path'))} {real.get('split', '')}")
+    lines.append(f"{extractor['name']} features, {extractor['dim']}, weights {extractor['weights_sha256'][:12]}")
+    return Text("\n".join(lines))
+
+
+def _short(seeds: str) -> str:
+    return seeds if len(seeds) <= 40 else f"{seeds[:37]}..."
+
+
+def _floor(floor: Mapping[str, Any] | None) -> str:
+    if floor is None:
+        return "–"
+    return f"{number(floor['value'])}  ({floor['n_fake']:,})"
+
+
+def _noted(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry per kind of interval."""
+    seen: dict[str, tuple[str, Any]] = {}
+    for name, entry in row["metrics"].items():
+        if "interval_of" in entry:
+            seen.setdefault(entry["interval_of"], (name, entry))
+    return dict(seen.values())

@@ -1,0 +1,79 @@
+"""Means and covariances in files: `mu` and `sigma` in an .npz, as pytorch-fid, EDM and guided-diffusion keep them.
+
+Our own files say also whose features they are of, so that they cannot be read as another's.
+"""
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from alphabar.errors import AlphabarError
+from alphabar.images import atomic_file
+from alphabar.metrics import Extractor, Moments
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The moments of a reference, and the extractor that made them, if the file says."""
+
+    moments: Moments
+    extractor: str | None
+    weights_sha256: str | None
+
+
+def arrays(path: Path) -> set[str]:
+    """The names of the arrays in an .npz; empty for any other file."""
+    try:
+        return {item.filename.removesuffix(".npy") for item in zipfile.ZipFile(path).infolist()}
+    except (OSError, zipfile.BadZipFile):
+        return set()
+
+
+def read_statistics(path: Path) -> Statistics:
+    """The statistics at `path`; AlphabarError if they are none, or not finite."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            mu, sigma = (torch.from_numpy(np.asarray(file[name], dtype=np.float64)) for name in ("mu", "sigma"))
+            told = {name: str(file[name]) for name in ("extractor", "weights_sha256") if name in file}
+            n = int(file["n"]) if "n" in file else 0
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise AlphabarError(
+            f"{path} holds no statistics that can be read ({error}); right would be mu and sigma."
+        ) from None
+    if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)) or not (mu.isfinite().all() and sigma.isfinite().all()):
+        raise AlphabarError(
+            f"{path} holds mu {tuple(mu.shape)} and sigma {tuple(sigma.shape)}; right would be finite (D,) and (D, D)."
+        )
+    return Statistics(Moments(n, mu, sigma), told.get("extractor"), told.get("weights_sha256"))
+
+
+def write_statistics(path: Path, moments: Moments, extractor: Extractor) -> None:
+    """The moments, for ourselves and for pytorch-fid and EDM, which read `mu` and `sigma` and leave the rest."""
+    with atomic_file(path) as file:
+        np.savez(
+            file,
+            mu=moments.mean.cpu().numpy(),
+            sigma=moments.cov.cpu().numpy(),
+            n=np.array(moments.n),
+            extractor=np.array(extractor.name),
+            weights_sha256=np.array(extractor.weights_sha256),
+        )
+
+
+def check_fits(statistics: Statistics, extractor: Extractor, path: str) -> None:
+    """AlphabarError unless they are of this extractor, as far as can be told."""
+    theirs = (statistics.extractor, statistics.weights_sha256)
+    if None not in theirs and theirs != (extractor.name, extractor.weights_sha256):
+        raise AlphabarError(
+            f"{path} holds statistics of {theirs[0]} (sha256 {str(theirs[1])[:12]}), not of {extractor.name} "
+            f"(sha256 {extractor.weights_sha256[:12]}); give --features {theirs[0]} or another --reference."
+        )
+    if len(statistics.moments.mean) != extractor.dim:
+        raise AlphabarError(
+            f"{path} holds statistics of {len(statistics.moments.mean)} features, and {extractor.name} has "
+            f"{extractor.dim}; name the extractor that made them with --features."
+        )

@@ -1,0 +1,56 @@
+"""Metrics while a model trains: the reference is measured once, and nothing but numbers is kept of what was drawn."""
+
+import torch
+from torch import Tensor
+
+from alphabar import build, generation
+from alphabar.config import Config, ImageFacts
+from alphabar.data import ImageSet
+from alphabar.errors import AlphabarError
+from alphabar.evaluation import choosing, extraction, measuring, references
+from alphabar.evaluation.references import Reference
+from alphabar.metrics import METRICS, QUANTITIES, display_name
+
+
+class Scorer:
+    """Scores images as the [evaluation] section says, against the images of training."""
+
+    def __init__(self, config: Config, images: ImageSet, device: torch.device) -> None:
+        section = config.evaluation
+        about = references.about(images, build.data_options(config.data))
+        reference = Reference(images, None, None, about)
+        self._extractor = choosing.extractor(section.features, section.extractor_weights, config.data.name, device)
+        self._extractor(images.images[:1])  # it refuses now what it will refuse later
+        self._names = measuring.chosen(section.metrics, self._extractor, reference)
+        self.best = self._best(section.best)
+        self._real = measuring.real(reference, self._extractor)
+
+    def job(self, config: Config, facts: ImageFacts) -> generation.Job:
+        """The images to score: the same seeds each time."""
+        return generation.job(range(config.evaluation.count), facts.shape, len(build.class_names(config, facts)))
+
+    def score(self, drawn: Tensor) -> dict[str, float]:
+        """uint8 (N, C, H, W) -> the value of each quantity, by its display name."""
+        fake = extraction.features_in_memory(drawn, self._extractor)
+        values = {}
+        for name in self._names:
+            found = METRICS[name](measuring.reference_for(METRICS[name], self._real), fake)
+            for quantity, estimate in found.items():
+                values[display_name(quantity, self._extractor.name)] = estimate.value
+        return values
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether `value` of the quantity `best` beats another."""
+        assert self.best is not None
+        return value < than if QUANTITIES[self.best[0]].lower_is_better else value > than
+
+    def _best(self, quantity: str) -> tuple[str, str] | None:
+        """(quantity, display name) of what chooses the best checkpoint."""
+        if quantity == "none":
+            return None
+        if QUANTITIES[quantity].metric not in self._names:
+            raise AlphabarError(
+                f"evaluation.best is '{quantity}', which evaluation.metrics {list(self._names)} does not measure; add "
+                f"'{QUANTITIES[quantity].metric}' to it."
+            )
+        return quantity, display_name(quantity, self._extractor.name)

@@ -1,0 +1,270 @@
+"""`alphabar evaluate`: one row that says exactly what was measured, for runs, folders and .npz files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from alphabar import cli, data, images
+from alphabar.metrics import Extractor
+from alphabar.training import loop
+
+FASHION = ["--features", "fashion-cnn"]
+
+
+def call(monkeypatch, *args: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["alphabar", *map(str, args)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0)
+
+
+def row(monkeypatch, capsys, *args: object) -> dict:
+    assert call(monkeypatch, "evaluate", *args) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("trained") / "run"
+    loop.train(tiny(), path, torch.device("cpu"), Console(quiet=True))
+    return path
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("noise") / "noise.npz"
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (60, 1, 8, 8), dtype=np.uint8))
+    images.save_npz(path, pixels)
+    return path
+
+
+def test_a_run_becomes_a_row_that_says_what_was_measured(trained, monkeypatch, capsys, cache) -> None:
+    found = row(monkeypatch, capsys, trained, "--count", 40, *FASHION, "--sampler", "ddim", "--steps", 3, "--eta", 1)
+    assert (found["n_fake"], found["n_real"], found["n_held_out"]) == (40, 1797, None)
+    about = found["images"]
+    assert (about["step"], about["weights"], about["sampler"], about["nfe"]) == (6, "ema-0.995", "ddim", 3)
+    assert about["seeds"] == "0-39" and about["eta"] == 1.0 and "round" in about["rounding"]
+    assert len(about["weights_sha256"]) == len(found["extractor"]["weights_sha256"]) == 64
+    reference = found["reference"]
+    assert reference["name"] == "digits" and reference["split"] == "train" and reference["resize"] == "none"
+    assert reference["fingerprint"] == data.load("digits").fingerprint()
+    assert found["extractor"]["name"] == "fashion-cnn" and "32x32" in found["extractor"]["resize"]
+    assert found["versions"]["torch"] == torch.__version__
+    assert ["below 10,000" in warning for warning in found["warnings"]] == [True]
+    for name, entry in found["metrics"].items():
+        assert name.endswith("-fashion-cnn")
+        if name.startswith("FD"):  # 40 images say nothing of 128 x 128 covariances
+            assert entry["interval"] is None and "too few" in entry["interval_of"]
+        else:
+            low, high = entry["interval"]
+            assert low <= high
+        floor = entry["floor"]["halves"]
+        assert (floor["n_real"], floor["n_fake"]) == (898, 40)
+    assert (
+        found["metrics"]["FD-fashion-cnn"]["value"] > 3 * found["metrics"]["FD-fashion-cnn"]["floor"]["halves"]["value"]
+    )
+    kept = [json.loads(line) for line in (trained / "evaluations.jsonl").read_text().splitlines()]
+    assert kept == [found]
+    with Image.open(trained / "neighbours.png") as picture:
+        assert picture.width > 600
+
+
+def test_what_was_drawn_and_extracted_is_not_made_again(trained, monkeypatch, capsys) -> None:
+    args = [trained, "--count", 12, "--metrics", "fd", *FASHION]
+    first = row(monkeypatch, capsys, *args)
+
+    def forbidden(*args):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("alphabar.generation.denoise", forbidden)
+    monkeypatch.setattr(Extractor, "__call__", lambda self, x: None if len(x) == 1 else forbidden())
+    second = row(monkeypatch, capsys, *args)
+    assert second["metrics"] == first["metrics"]
+
+
+def test_a_folder_of_samples_knows_where_it_comes_from(trained, tmp_path, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "sample", trained, "--seeds", "5-9,20", "--out", tmp_path / "out") == 0
+    capsys.readouterr()
+    found = row(monkeypatch, capsys, tmp_path / "out", "--reference", "digits", "--metrics", "fd", *FASHION)
+    drawn = row(monkeypatch, capsys, trained, "--seeds", "5-9,20", "--metrics", "fd", *FASHION)
+    assert found["n_fake"] == 6 and found["images"]["seeds"] == "5-9,20" and found["images"]["step"] == 6
+    assert found["metrics"] == drawn["metrics"]
+    assert not (tmp_path / "out" / "evaluations.jsonl").exists()
+
+
+def test_the_same_images_score_the_same_in_every_container(tmp_path, noise, monkeypatch, capsys) -> None:
+    with np.load(noise) as file:
+        pixels = file["arr_0"]
+    (tmp_path / "folder").mkdir()
+    for k, image in enumerate(pixels):
+        Image.fromarray(image[..., 0]).save(tmp_path / "folder" / f"{k:03d}.png")
+    args = ["--reference", "digits", "--metrics", "fd,pr,classes", *FASHION, "--out", tmp_path / "out"]
+    first, second = (row(monkeypatch, capsys, place, *args) for place in (noise, tmp_path / "folder"))
+    assert first["metrics"] == second["metrics"]
+    assert len((tmp_path / "out" / "evaluations.jsonl").read_text().splitlines()) == 2
+    assert (tmp_path / "out" / "neighbours.png").exists()
+
+
+def test_statistics_are_written_and_read_in_the_layout_of_pytorch_fid(tmp_path, noise, monkeypatch, capsys) -> None:
+    file = tmp_path / "digits.npz"
+    images.save_npz(tmp_path / "images.npz", data.load("digits").images)
+    args = [*FASHION, "--metrics", "fd"]
+    row(monkeypatch, capsys, tmp_path / "images.npz", "--reference", noise, *args, "--statistics", file)
+    with np.load(file) as arrays:
+        assert arrays["mu"].shape == (128,) and arrays["sigma"].shape == (128, 128)
+        assert arrays["sigma"].dtype == np.float64 and str(arrays["extractor"]) == "fashion-cnn"
+        np.savez(tmp_path / "bare.npz", mu=arrays["mu"], sigma=arrays["sigma"])
+    direct = row(monkeypatch, capsys, noise, "--reference", "digits", *args)
+    own, bare = (row(monkeypatch, capsys, noise, "--reference", f, *args) for f in (file, tmp_path / "bare.npz"))
+    value = direct["metrics"]["FD-fashion-cnn"]["value"]
+    assert own["metrics"]["FD-fashion-cnn"]["value"] == pytest.approx(value, rel=1e-7)
+    assert bare["metrics"]["FD-fashion-cnn"]["value"] == pytest.approx(value, rel=1e-7)
+    assert own["n_real"] == 1797 and bare["n_real"] is None
+    assert any("does not say which extractor" in warning for warning in bare["warnings"])
+    assert own["metrics"]["FD-fashion-cnn"]["floor"] == {}
+
+
+def test_a_batch_of_guided_diffusion_gives_its_statistics_to_fd_and_its_images_to_the_rest(
+    tmp_path, noise, monkeypatch, capsys
+) -> None:
+    """Its reference files hold mu and sigma of the whole data set beside ten thousand of its images."""
+    row(
+        monkeypatch,
+        capsys,
+        noise,
+        "--reference",
+        "digits",
+        *FASHION,
+        "--metrics",
+        "fd",
+        "--statistics",
+        tmp_path / "s.npz",
+    )
+    with np.load(tmp_path / "s.npz") as s, np.load(noise) as n:
+        np.savez(tmp_path / "batch.npz", arr_0=n["arr_0"][::-1][:30], mu=s["mu"], sigma=s["sigma"])
+    found = row(monkeypatch, capsys, noise, "--reference", tmp_path / "batch.npz", *FASHION, "--metrics", "fd,pr")
+    assert found["metrics"]["FD-fashion-cnn"]["value"] == pytest.approx(0, abs=1e-6)  # the statistics are its own
+    assert found["metrics"]["recall-fashion-cnn"]["value"] == 1  # and the images are among its own
+
+
+def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeypatch, capsys) -> None:
+    pixels = torch.from_numpy(np.random.default_rng(3).integers(0, 256, (2300, 1, 8, 8), dtype=np.uint8))
+    images.save_npz(tmp_path / "many.npz", pixels)
+    args = ["evaluate", tmp_path / "many.npz", "--reference", "digits", "--metrics", "fd,classes", *FASHION]
+    alone = row(monkeypatch, capsys, *args[1:])
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "alphabar",
+    ]
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run([*torchrun, *map(str, args)], capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(lines) == 1  # only one of them talks
+    together = json.loads(lines[0])
+    assert together["metrics"] == alone["metrics"]
+    assert len(list((tmp_path / "cache").rglob("0*.safetensors"))) == 3 + 2
+
+
+def test_two_processes_draw_what_one_would(trained, tmp_path, monkeypatch) -> None:
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "alphabar",
+    ]
+    args = ["sample", trained, "--seeds", "0-9", "--batch-size", "3", "--out"]
+    assert call(monkeypatch, *args, tmp_path / "one") == 0
+    done = subprocess.run([*torchrun, *map(str, args), tmp_path / "two"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for path in sorted((tmp_path / "one").glob("seed-*.png")):
+        one, two = (np.asarray(Image.open(tmp_path / folder / path.name)).astype(int) for folder in ("one", "two"))
+        assert np.abs(one - two).max() <= 1
+    assert (tmp_path / "two" / "film.gif").exists() and (tmp_path / "two" / "grid.png").exists()
+
+
+MISTAKES: dict[str, tuple[list[str], list[str]]] = {
+    "unknown metric": (["{noise}", "--reference", "digits", "--metrics", "fdi"], ["'fdi'", "did you mean 'fd'"]),
+    "unknown extractor": (["{noise}", "--reference", "digits", "--features", "incption"], ["did you mean 'inception'"]),
+    "no inception": (["{noise}", "--reference", "digits"], ["alphabar data fetch inception", "--features"]),
+    "wrong weights": (
+        ["{noise}", "--reference", "digits", "--features", "inception", "--extractor-weights", "{noise}"], ["sha256"]
+    ),
+    "no reference": (["{noise}", *FASHION], ["--reference"]),
+    "unknown reference": (["{noise}", "--reference", "digit", *FASHION], ["'digit'", "digits"]),
+    "missing subject": (["{tmp}/nothing", "--reference", "digits", *FASHION], ["{tmp}/nothing"]),
+    "sizes that differ": (["{noise}", "--reference", "{large}", *FASHION], ["1x12x12", "1x8x8", "--resize"]),
+    "more than there are": (["{noise}", "--reference", "digits", "--count", "61", *FASHION], ["60", "61"]),
+    "drawing from a file": (["{noise}", "--reference", "digits", "--steps", "3", *FASHION], ["no run", "steps"]),
+    "count and seeds": (["{run}", "--count", "5", "--seeds", "0-3", *FASHION], ["--count", "--seeds"]),
+    "memorisation without held-out": (
+        ["{run}", "--count", "5", "--metrics", "memorisation", *FASHION], ["memorisation", "held-out"]
+    ),
+    "statistics and kid": (["{noise}", "--reference", "{stats}", "--metrics", "kid", *FASHION], ["kid", "statistics"]),
+    "statistics of another size": (["{noise}", "--reference", "{stats}", "--metrics", "fd", *FASHION], ["128", "3"]),
+    "statistics that are none": (["{noise}", "--reference", "{broken}", *FASHION], ["mu", "sigma"]),
+    "colour for a grey extractor": (["{colour}", "--reference", "{colour}", *FASHION], ["grey", "efficientnet-lite0"]),
+    "step that is not there": (["{run}", "--step", "5", *FASHION], ["no checkpoint of step 5"]),
+    "a best that is not there": (["{run}", "--step", "best", *FASHION], ["no checkpoint of step best"]),
+    "split": (["{noise}", "--reference", "digits", "--split", "test", *FASHION], ["test", "train"]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, noise) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("files")
+    images.save_npz(folder / "large.npz", torch.zeros(9, 1, 12, 12, dtype=torch.uint8))
+    images.save_npz(folder / "colour.npz", torch.zeros(9, 3, 8, 8, dtype=torch.uint8))
+    np.savez(folder / "stats.npz", mu=np.zeros(3), sigma=np.eye(3))
+    np.savez(folder / "broken.npz", mu=np.zeros(3), sigma=np.eye(2))
+    names = {name: folder / f"{name}.npz" for name in ("large", "colour", "stats", "broken")}
+    return names | {"noise": noise}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence_before_any_image_is_drawn(
+    mistake, trained, files, tmp_path, monkeypatch, capsys
+) -> None:
+    def forbidden(*args):
+        raise AssertionError("an image was drawn")
+
+    monkeypatch.setattr("alphabar.generation.denoise", forbidden)
+    places = files | {"run": trained, "tmp": tmp_path}
+    args, words = MISTAKES[mistake]
+    assert call(monkeypatch, "evaluate", *(arg.format(**places) for arg in args)) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and said.startswith("alphabar: ") and said.count("\n") == 1
+    for word in words:
+        assert word.format(**places) in said
+
+
+def test_fetching_an_unknown_thing_is_a_sentence(monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "data", "fetch", "inceptoin") == 2
+    assert "did you mean 'inception'" in capsys.readouterr().err
+
+
+def test_inception_is_fetched_checked_and_kept_only_if_it_is_the_published_file(monkeypatch, capsys, cache) -> None:
+    monkeypatch.setattr("alphabar.data.download._chunks", lambda url, label: iter([b"an error page"]))
+    assert call(monkeypatch, "data", "fetch", "inception") == 2
+    assert "6726825d" in capsys.readouterr().err
+    assert not list(cache.rglob("*.pth"))

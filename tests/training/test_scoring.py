@@ -1,0 +1,143 @@
+"""Metrics while training: of the EMA weights, in metrics.jsonl, and the best checkpoint is kept."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from test_resume import CPU, die_at_call, everything, killed
+
+from alphabar import checkpoint, run
+from alphabar.errors import AlphabarError
+from alphabar.evaluation import Scorer
+from alphabar.model import load_model
+from alphabar.training import loop, scoring
+
+SCORED = (
+    "evaluation.every=2",
+    "evaluation.count=12",
+    "evaluation.features=fashion-cnn",
+    'evaluation.metrics=["fd", "pr"]',
+    "evaluation.best=fd",
+    "training.steps=8",
+    "training.keep_checkpoints=1",
+)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def scored(path: Path) -> dict[int, dict[str, float]]:
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row["evaluation"] for row in rows if "evaluation" in row}
+
+
+@pytest.fixture
+def planned_values(monkeypatch) -> None:
+    """Distances by step: the best is that of step 4."""
+    values = iter([5.0, 1.0, 3.0, 2.0])
+    monkeypatch.setattr(Scorer, "score", lambda self, drawn: {"FD-fashion-cnn": next(values)})
+
+
+def test_each_evaluation_is_a_line_with_the_scores_of_the_ema_weights(tiny, quiet, tmp_path, monkeypatch) -> None:
+    drawn = []
+    score = Scorer.score
+    monkeypatch.setattr(Scorer, "score", lambda self, x: drawn.append(x) or score(self, x))
+    loop.train(tiny(*SCORED), tmp_path / "run", CPU, quiet)
+    found = scored(tmp_path / "run")
+    assert list(found) == [2, 4, 6, 8]
+    assert set(found[8]) == {"FD-fashion-cnn", "precision-fashion-cnn", "recall-fashion-cnn"}
+    assert len(torch.stack(drawn).flatten(1).unique(dim=0)) == 4 and drawn[0].shape == (12, 1, 8, 8)
+
+    config = tiny(*SCORED)
+    state = loop.TrainState(config, load_model(tmp_path / "run").facts, CPU)
+    state.restore(checkpoint.latest(tmp_path / "run" / "checkpoints"))
+    for parameter in state.network.parameters():
+        parameter.data.fill_(torch.nan)  # the raw weights are not looked at
+    job = loop.generation.job(range(12), (1, 8, 8), 0)
+    again = scoring.draw(state, config.sampling, job, CPU, loop.Interrupt(print))
+    assert torch.equal(again, drawn[-1])
+    assert (tmp_path / "run" / "scores.png").stat().st_size > 10_000
+
+
+def test_the_best_checkpoint_outlives_the_newest(tiny, quiet, tmp_path, planned_values) -> None:
+    path = tmp_path / "run"
+    loop.train(tiny(*SCORED), path, CPU, quiet)
+    assert [p.name for p in checkpoint.steps(path / "checkpoints")] == ["step-00000004", "step-00000008"]
+    assert run.read_best(run.Run(path)) == run.Best(4, "FD-fashion-cnn", 1.0)
+    assert load_model(path, step="best").step == 4 and load_model(path).step == 8
+    shutil.rmtree(path / "checkpoints" / "step-00000004")
+    assert run.read_best(run.Run(path)) is None
+    with pytest.raises(AlphabarError, match="no checkpoint of step best; there are: 8"):
+        load_model(path, step="best")
+
+
+def test_more_can_be_better(tiny, quiet, tmp_path, monkeypatch) -> None:
+    values = iter([0.1, 0.4, 0.4, 0.2])
+    monkeypatch.setattr(Scorer, "score", lambda self, drawn: {"recall-fashion-cnn": next(values)})
+    loop.train(tiny(*SCORED, "evaluation.best=recall"), tmp_path / "run", CPU, quiet)
+    assert run.read_best(run.Run(tmp_path / "run")).step == 4  # the first of two that are equally good
+
+
+def test_evaluating_does_not_change_what_is_learnt(tiny, quiet, tmp_path) -> None:
+    loop.train(tiny("training.steps=8"), tmp_path / "plain", CPU, quiet)
+    loop.train(tiny(*SCORED), tmp_path / "scored", CPU, quiet)
+    one, two = (checkpoint.latest(tmp_path / name / "checkpoints") for name in ("plain", "scored"))
+    for name in one.names():
+        for key, tensor in one.tensors(name).items():
+            assert torch.equal(tensor, two.tensors(name)[key])
+
+
+@pytest.mark.parametrize("call", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("module", "name"), [(scoring, "draw"), (scoring.runs, "write_best"), (loop.checkpoint, "save")]
+)
+def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, module, name, call) -> None:
+    config = tiny(*SCORED, "evaluation.best=recall")
+    if (name, call) == ("write_best", 4):
+        pytest.skip("recall does not rise four times")
+    loop.train(config, tmp_path / "whole", CPU, quiet)
+
+    def train() -> None:
+        with monkeypatch.context() as patch:
+            die_at_call(patch, module, name, call)
+            loop.train(config, tmp_path / "run", CPU, quiet)
+
+    killed(train)
+    loop.train(config, tmp_path / "run", CPU, quiet)
+    assert scored(tmp_path / "run") == scored(tmp_path / "whole")
+    assert everything(tmp_path / "run") == everything(tmp_path / "whole")
+    assert (tmp_path / "run" / "best.json").read_text() == (tmp_path / "whole" / "best.json").read_text()
+
+
+def test_a_run_that_is_left_in_an_evaluation_does_it_when_it_comes_back(tiny, quiet, tmp_path, monkeypatch) -> None:
+    config = tiny(*SCORED)
+    with monkeypatch.context() as patch:
+        draw = scoring.draw
+
+        def leave(state, section, job, device, interrupt):
+            interrupt.requested = interrupt.requested or state.step == 4
+            return draw(state, section, job, device, interrupt)
+
+        patch.setattr(scoring, "draw", leave)
+        assert not loop.train(config, tmp_path / "run", CPU, quiet)
+    assert list(scored(tmp_path / "run")) == [2]
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    assert list(scored(tmp_path / "run")) == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("evaluation.best=kid", "evaluation.metrics"),
+        ("evaluation.features=inception", "alphabar data fetch inception"),
+        ("evaluation.extractor_weights=nowhere", "nowhere"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_training(tiny, quiet, tmp_path, setting: str, words: str) -> None:
+    with pytest.raises(AlphabarError, match=words):
+        loop.train(tiny(*SCORED, setting), tmp_path / "run", CPU, quiet)
+    assert not (tmp_path / "run").exists()
