@@ -48,6 +48,15 @@ def test_is_one_for_equal_shares_and_zero_for_none_in_common():
     assert (none.value, none.low) == (0, 0)
 
 
+def test_the_interval_stays_between_none_and_all():
+    fake = torch.arange(20) % 4 + 4
+    fake[0] = 0
+    nearly_none = coverage(of_classes(torch.arange(20) % 4, 8), of_classes(fake, 8))
+    assert (nearly_none.value, nearly_none.low) == (pytest.approx(0.05), 0)
+    nearly_all = coverage(drawn([0.5, 0.5], 40), drawn([0.5, 0.5], 40, 1))
+    assert nearly_all.value < 1 and nearly_all.high == 1
+
+
 def test_is_symmetric_and_does_not_depend_on_the_order():
     real, fake = drawn([0.2, 0.3, 0.5], 200), drawn([0.4, 0.3, 0.3], 300, 1)
     assert coverage(real, fake).value == pytest.approx(coverage(fake, real).value)

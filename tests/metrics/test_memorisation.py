@@ -58,6 +58,11 @@ def test_as_many_training_as_held_out_images_are_looked_at():
     assert measured(train[500:550], train, held_out).value < 1  # the price: these are not among the first 100
 
 
+def test_more_held_out_than_training_images_are_left_aside():
+    fake, train, held_out = normal(50, 4), normal(100, 4, seed=1), normal(900, 4, seed=2)
+    assert measured(fake, train, held_out) == measured(fake, train, held_out[:100])
+
+
 def test_an_image_in_both_sets_counts_half():
     both = normal(50, 4)
     found = measured(both, both, both)

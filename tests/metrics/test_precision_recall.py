@@ -8,7 +8,7 @@ from torch import Tensor
 from alphabar.errors import AlphabarError
 from alphabar.metrics import distances, precision_recall
 from alphabar.metrics.features import Features
-from alphabar.metrics.intervals import wilson
+from alphabar.metrics.intervals import t_interval, wilson
 from alphabar.metrics.precision_recall import density_coverage
 
 
@@ -18,10 +18,11 @@ def measured(real: Tensor, fake: Tensor) -> dict[str, float]:
     return {name: estimate.value for name, estimate in found.items()}
 
 
-def naive(real: Tensor, fake: Tensor) -> dict[str, float]:
-    def radii(x: Tensor, k: int) -> Tensor:
-        return (x[:, None] - x).norm(dim=2).sort(1).values[:, k]  # the 0-th is the image itself
+def radii(x: Tensor, k: int) -> Tensor:
+    return (x[:, None] - x).norm(dim=2).sort(1).values[:, k]  # the 0-th is the image itself
 
+
+def naive(real: Tensor, fake: Tensor) -> dict[str, float]:
     gaps = (fake[:, None] - real).norm(dim=2)
     inside = gaps <= radii(real, 5)
     return {
@@ -116,7 +117,11 @@ def test_intervals_are_wilsons_for_shares_and_say_what_is_held_fixed():
     found = precision_recall.precision_recall(real, fake) | density_coverage(real, fake)
     for name, n in (("precision", 90), ("recall", 150), ("coverage", 150)):
         assert (found[name].low, found[name].high) == pytest.approx(wilson(found[name].value, n))
-    assert found["density"].low is not None and found["density"].low < found["density"].value < found["density"].high
+    inside = (torch.cdist(fake.vectors.load(), real.vectors.load()) <= radii(real.vectors.load(), 5)).sum(
+        1
+    ).double() / 5
+    low, high = t_interval(float(inside.mean()), float(inside.std() / 90**0.5), 89)
+    assert (found["density"].low, found["density"].high) == pytest.approx((low, high), rel=1e-9)
     assert [found[name].more["k"] for name in found] == [3, 3, 5, 5]
     assert all("held fixed" in estimate.more["interval_of"] for estimate in found.values())
 

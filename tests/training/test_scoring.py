@@ -133,6 +133,7 @@ def test_a_run_that_is_left_in_an_evaluation_does_it_when_it_comes_back(tiny, qu
     ("setting", "words"),
     [
         ("evaluation.best=kid", "evaluation.metrics"),
+        ("evaluation.count=3", "4"),
         ("evaluation.features=inception", "alphabar data fetch inception"),
         ("evaluation.extractor_weights=nowhere", "nowhere"),
     ],

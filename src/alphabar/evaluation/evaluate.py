@@ -51,7 +51,7 @@ class Request:
 
 
 def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
-    """One row, ready for JSON, the same in all processes of a `distributed.session`.
+    """One row, ready for JSON; of the processes of a `distributed.session`, which share the work, the main one has it.
 
     All that can be wrong is found before the first image is drawn.
     """

@@ -79,7 +79,7 @@ def measured(names: Sequence[str], fake: Features, real: Real, extractor: Extrac
         else:
             metric = METRICS[name]
             found = metric(reference_for(metric, real), fake)
-            floors = _floors(name, metric, len(fake), real)
+            floors = floors_of(name, len(fake), real)
         for quantity, estimate in found.items():
             rows[display_name(quantity, extractor.name)] = _row(estimate) | {
                 "floor": {floor: {**facts, "value": facts["values"][quantity]} for floor, facts in floors.items()}
@@ -100,10 +100,11 @@ def _row(estimate: Estimate) -> dict[str, Any]:
     return {"value": estimate.value, "interval": interval, **estimate.more}
 
 
-def _floors(name: str, metric: Metric, n: int, real: Real) -> dict[str, dict[str, Any]]:
-    """The metric of n real images against others: half of the reference for the other, and held-out for all of it."""
+def floors_of(name: str, n: int, real: Real) -> dict[str, dict[str, Any]]:
+    """The metric `name` of n real images against others: half of the reference for the other, and held-out for all of it."""
     if real.features is None:
         return {}
+    metric = METRICS[name]
     half = len(real.features) // 2
     pairs = {"halves": (real.features.part(0, half), real.features.part(half, half + n))}
     if real.held_out is not None:

@@ -24,6 +24,8 @@ class Scorer:
         self._names = measuring.chosen(section.metrics, self._extractor, reference)
         self.best = self._best(section.best)
         self._real = measuring.real(reference, self._extractor)
+        self.floor = self._floor(section.count)
+        """What as many real images score, by display name."""
 
     def job(self, config: Config, facts: ImageFacts) -> generation.Job:
         """The images to score: the same seeds each time."""
@@ -38,6 +40,11 @@ class Scorer:
             for quantity, estimate in found.items():
                 values[display_name(quantity, self._extractor.name)] = estimate.value
         return values
+
+    def _floor(self, count: int) -> dict[str, float]:
+        found = [measuring.floors_of(name, count, self._real).get("halves") for name in self._names]
+        values = {quantity: value for floor in found if floor for quantity, value in floor["values"].items()}
+        return {display_name(quantity, self._extractor.name): value for quantity, value in values.items()}
 
     def is_better(self, value: float, than: float) -> bool:
         """Whether `value` of the quantity `best` beats another."""

@@ -1,7 +1,7 @@
 """The metrics by name. To add one: write it in a file of its own and list it in METRICS, its numbers in QUANTITIES."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from alphabar.errors import AlphabarError
@@ -21,6 +21,8 @@ class Metric:
     measure: Callable[[Any, Features], dict[str, Estimate]]
     needs: Literal["nothing", "moments", "features"]
     logits: bool = False
+    as_many: bool = False
+    """Whether it compares no more real images than there are generated ones: both manifolds grow with n."""
 
     def __call__(self, real: Features | Moments | None, fake: Features) -> dict[str, Estimate]:
         """The same, or AlphabarError if `real` is less than it needs; features are as good as moments."""
@@ -28,15 +30,19 @@ class Metric:
             raise AlphabarError("This metric compares image with image; give it reference images, not their moments.")
         if self.needs == "moments" and real is None:
             raise AlphabarError("This metric needs a reference: images, or their moments.")
-        return self.measure(real, fake)
+        if not (self.as_many and isinstance(real, Features)):
+            return self.measure(real, fake)
+        real = real.part(0, len(fake))
+        found = self.measure(real, fake)
+        return {name: replace(e, more={**e.more, "n_real": len(real)}) for name, e in found.items()}
 
 
 METRICS = {
     "fd": Metric(fd, "moments"),
     "kid": Metric(kid, "features"),
     "is": Metric(inception_score, "nothing", logits=True),
-    "pr": Metric(precision_recall, "features"),
-    "coverage": Metric(density_coverage, "features"),
+    "pr": Metric(precision_recall, "features", as_many=True),
+    "coverage": Metric(density_coverage, "features", as_many=True),
     "classes": Metric(class_coverage, "features", logits=True),
 }
 

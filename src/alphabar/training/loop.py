@@ -48,6 +48,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 preview(run, state, device, log.say, interrupt)  # a kill came between a checkpoint and its preview
             if saved_step and scorer and scoring.is_missing(run, config, state.step, last):
                 scoring.evaluate(run, state, scorer, device, log, interrupt)
+            if scorer:
+                log.say(f"as many real images as are evaluated score  {scoring.listed(scorer.floor)}")
             while not (last or leaving):
                 norm = train_step(state, denoiser, stream.batch(state.images, every.batch_size), end)
                 state.seconds = before + time.perf_counter() - start

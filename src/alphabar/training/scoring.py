@@ -1,6 +1,7 @@
 """Metrics of a checkpoint while training, and which checkpoint is the best so far."""
 
 import json
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -57,7 +58,7 @@ def evaluate(
     values = scorer.score(drawn)
     best = _keep_if_best(run, state.step, scorer, values)
     log.write_scores(state, values)
-    log.say(f"step {state.step}  {_listed(values)}{'  the best so far' if best else ''}")
+    log.say(f"step {state.step}  {listed(values)}{'  the best so far' if best else ''}")
 
 
 def _keep_if_best(run: runs.Run, step: int, scorer: Scorer, values: dict[str, float]) -> bool:
@@ -71,5 +72,6 @@ def _keep_if_best(run: runs.Run, step: int, scorer: Scorer, values: dict[str, fl
     return True
 
 
-def _listed(values: dict[str, float]) -> str:
+def listed(values: Mapping[str, float]) -> str:
+    """For people."""
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
