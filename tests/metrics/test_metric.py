@@ -96,6 +96,15 @@ def test_the_reference_may_be_no_more_than_is_needed(name, real, fake):
             metric(less, fake)
 
 
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.as_many])
+def test_manifolds_are_compared_with_as_many_real_images_as_generated_ones(name, real, fake):
+    found, expected = METRICS[name](real, fake), METRICS[name].measure(real.part(0, 180), fake)
+    assert {q: e.value for q, e in found.items()} == {q: e.value for q, e in expected.items()}
+    assert all(e.more["n_real"] == 180 for e in found.values())
+    assert all(e.more["n_real"] == 50 for e in METRICS[name](real.part(0, 50), fake).values())
+    assert METRICS[name].measure(real, fake) != expected
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_never_more_than_a_thousand_images_are_read_at_a_time(name):
     real, fake = Watched(normal(2100, 2).float()), Watched(normal(2100, 2, seed=1).float())

@@ -19,7 +19,7 @@ def ours(case: str) -> dict[str, Estimate]:
     generated = Features.of(fake, torch.from_numpy(logits(case)))
     found: dict[str, Estimate] = {}
     for name in ("fd", "kid", "is", "pr"):
-        found |= METRICS[name](Features.of(real), generated)
+        found |= METRICS[name].measure(Features.of(real), generated)
     return found
 
 

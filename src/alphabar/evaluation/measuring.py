@@ -79,7 +79,7 @@ def measured(names: Sequence[str], fake: Features, real: Real, extractor: Extrac
         else:
             metric = METRICS[name]
             found = metric(reference_for(metric, real), fake)
-            floors = floors_of(name, len(fake), real)
+            floors = _floors(name, len(fake), real)
         for quantity, estimate in found.items():
             rows[display_name(quantity, extractor.name)] = _row(estimate) | {
                 "floor": {floor: {**facts, "value": facts["values"][quantity]} for floor, facts in floors.items()}
@@ -98,6 +98,13 @@ def reference_for(metric: Metric, real: Real) -> Features | Moments | None:
 def _row(estimate: Estimate) -> dict[str, Any]:
     interval = None if estimate.low is None else [estimate.low, estimate.high]
     return {"value": estimate.value, "interval": interval, **estimate.more}
+
+
+def _floors(name: str, n: int, real: Real) -> dict[str, dict[str, Any]]:
+    try:
+        return floors_of(name, n, real)
+    except AlphabarError:  # the halves of a small reference may be too few for what the whole is enough for
+        return {}
 
 
 def floors_of(name: str, n: int, real: Real) -> dict[str, dict[str, Any]]:
