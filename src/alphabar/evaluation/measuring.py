@@ -108,7 +108,7 @@ def _floors(name: str, n: int, real: Real) -> dict[str, dict[str, Any]]:
 
 
 def floors_of(name: str, n: int, real: Real) -> dict[str, dict[str, Any]]:
-    """The metric `name` of n real images against others: half of the reference for the other, and held-out for all of it."""
+    """The metric `name` of n real images: of half of the reference against the other, of held-out ones against all."""
     if real.features is None:
         return {}
     metric = METRICS[name]
