@@ -157,6 +157,25 @@ def test_a_batch_of_guided_diffusion_gives_its_statistics_to_fd_and_its_images_t
     assert found["metrics"]["recall-fashion-cnn"]["value"] == 1  # and the images are among its own
 
 
+def test_copies_of_training_images_are_found_out(tmp_path, monkeypatch, capsys) -> None:
+    """Of a folder with train/ and test/; half of the digits stand for what a model has memorised."""
+    digits = data.load("digits").images[:400]
+    for split, part in (("train", digits[:200]), ("test", digits[200:])):
+        (tmp_path / "real" / split).mkdir(parents=True)
+        for k, image in enumerate(part):
+            images.save_png(tmp_path / "real" / split / f"{k:03d}.png", image)
+    images.save_npz(tmp_path / "copies.npz", digits[:100])
+    images.save_npz(tmp_path / "fresh.npz", data.load("digits").images[600:700])
+    args = ["--reference", tmp_path / "real", *FASHION, "--metrics", "memorisation,fd"]
+    copies, fresh = (row(monkeypatch, capsys, tmp_path / f"{name}.npz", *args) for name in ("copies", "fresh"))
+    assert copies["n_held_out"] == 200
+    found, honest = (r["metrics"]["memorisation-fashion-cnn"] for r in (copies, fresh))
+    assert found["value"] > 0.95 and found["p"] < 1e-6
+    assert honest["p"] > 0.01 and honest["interval"][0] < 0.5 < honest["interval"][1]
+    floors = copies["metrics"]["FD-fashion-cnn"]["floor"]
+    assert (floors["held_out"]["n_real"], floors["held_out"]["n_fake"], floors["halves"]["n_real"]) == (200, 100, 100)
+
+
 def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeypatch, capsys) -> None:
     pixels = torch.from_numpy(np.random.default_rng(3).integers(0, 256, (2300, 1, 8, 8), dtype=np.uint8))
     images.save_npz(tmp_path / "many.npz", pixels)

@@ -74,12 +74,12 @@ def measured(names: Sequence[str], fake: Features, real: Real, extractor: Extrac
     for name in names:
         if name == MEMORISATION:
             assert real.features is not None and real.held_out is not None
-            found = {MEMORISATION: memorisation(fake, real.features, real.held_out)}
-            floors: dict[str, dict[str, Any]] = {}
-        else:
-            metric = METRICS[name]
-            found = metric(reference_for(metric, real), fake)
-            floors = _floors(name, len(fake), real)
+            share = memorisation(fake, real.features, real.held_out)
+            rows[f"{MEMORISATION}-{extractor.name}"] = _row(share) | {"floor": {}}
+            continue
+        metric = METRICS[name]
+        found = metric(reference_for(metric, real), fake)
+        floors = _floors(name, len(fake), real)
         for quantity, estimate in found.items():
             rows[display_name(quantity, extractor.name)] = _row(estimate) | {
                 "floor": {floor: {**facts, "value": facts["values"][quantity]} for floor, facts in floors.items()}

@@ -26,8 +26,7 @@ class Reference:
 
 def of_data(section: Data) -> Reference:
     """The images of a [data] section, and those of its test split if it trains on another."""
-    options = build.data_options(section)
-    return _published(section.name, options)
+    return _with_held_out(section.name, build.data_options(section), {"name": section.name})
 
 
 def of_name(
@@ -36,9 +35,8 @@ def of_name(
     """A name of DATASETS, or a path; brought to the shape (C, H, W) of the images that are evaluated."""
     size = image_size or (None if resize == "none" else shape[1:])
     if text in DATASETS:
-        return _published(
-            text, DataOptions(data_root=root, split=split, image_size=size, resize=resize, channels=shape[0])
-        )
+        options = DataOptions(data_root=root, split=split, image_size=size, resize=resize, channels=shape[0])
+        return _with_held_out(text, options, {"name": text})
     path = Path(text)
     names = arrays(path) if path.suffix.lower() == ".npz" else set()
     statistics = read_statistics(path) if "mu" in names else None
@@ -50,8 +48,7 @@ def of_name(
             "or an .npz."
         )
     options = DataOptions(path=path, split=split, image_size=size, resize=resize, channels=shape[0])
-    found = data.load(data.detect(path), options)
-    return Reference(found, statistics, None, {"path": text} | about(found, options))
+    return replace(_with_held_out(data.detect(path), options, {"path": text}), statistics=statistics)
 
 
 def check_shapes(reference: ImageSet, shape: tuple[int, int, int]) -> None:
@@ -64,7 +61,7 @@ def check_shapes(reference: ImageSet, shape: tuple[int, int, int]) -> None:
         )
 
 
-def _published(name: str, options: DataOptions) -> Reference:
+def _with_held_out(name: str, options: DataOptions, where: Mapping[str, Any]) -> Reference:
     found = data.load(name, options)
     held_out = None
     if options.split == "train":
@@ -72,7 +69,7 @@ def _published(name: str, options: DataOptions) -> Reference:
             held_out = data.load(name, replace(options, split="test"))
         except AlphabarError:  # it has none
             held_out = None
-    return Reference(found, None, held_out, {"name": name} | about(found, options))
+    return Reference(found, None, held_out, {**where, **about(found, options)})
 
 
 def about(found: ImageSet, options: DataOptions) -> dict[str, Any]:

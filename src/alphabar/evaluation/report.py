@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -10,21 +11,21 @@ from rich.text import Text
 
 def report(row: Mapping[str, Any]) -> Group:
     """What was measured, on what, with which floors; then the warnings."""
-    table = Table(title=_title(row), title_justify="left")
+    table = Table(title=_title(row), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("", "value", "95 % interval", "real halves", "held-out"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=True, justify="right" if heading else "left")
     for name, entry in row["metrics"].items():
-        interval = "–" if entry["interval"] is None else " … ".join(map(number, entry["interval"]))
-        floors = [_floor(entry["floor"].get(floor)) for floor in ("halves", "held_out")]
+        interval = "–" if entry["interval"] is None else "…".join(map(number, entry["interval"]))
+        floors = [_floor(entry["floor"].get(floor), row["n_fake"]) for floor in ("halves", "held_out")]
         table.add_row(name, number(entry["value"]), interval, *floors)
-    notes = [Text(f"{name}: {entry['interval_of']}", style="dim") for name, entry in _noted(row).items()]
+    notes = [Text(f"{', '.join(names)}: {what}", style="dim") for what, names in _noted(row).items()]
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in row["warnings"]]
     return Group(table, *notes, *warnings)
 
 
 def number(value: float) -> str:
-    """Three decimals or four digits, whichever says more."""
-    return f"{value:.4g}" if abs(value) < 0.1 else f"{value:,.3f}"
+    """Three decimals, or three digits of what is smaller."""
+    return f"{value:.3g}" if abs(value) < 0.1 else f"{value:,.3f}"
 
 
 def _title(row: Mapping[str, Any]) -> Text:
@@ -46,16 +47,17 @@ def _short(seeds: str) -> str:
     return seeds if len(seeds) <= 40 else f"{seeds[:37]}..."
 
 
-def _floor(floor: Mapping[str, Any] | None) -> str:
+def _floor(floor: Mapping[str, Any] | None, n: int) -> str:
+    """The value; with its own number of images where there were not as many as generated ones."""
     if floor is None:
         return "–"
-    return f"{number(floor['value'])}  ({floor['n_fake']:,})"
+    return number(floor["value"]) + ("" if floor["n_fake"] == n else f" (n {floor['n_fake']:,})")
 
 
-def _noted(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry per kind of interval."""
-    seen: dict[str, tuple[str, Any]] = {}
+def _noted(row: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What the intervals are of, and the names, without their extractor, of those that are of it."""
+    kinds: dict[str, list[str]] = {}
     for name, entry in row["metrics"].items():
         if "interval_of" in entry:
-            seen.setdefault(entry["interval_of"], (name, entry))
-    return dict(seen.values())
+            kinds.setdefault(entry["interval_of"], []).append(name.removesuffix(f"-{row['extractor']['name']}"))
+    return kinds
