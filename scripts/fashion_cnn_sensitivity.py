@@ -1,6 +1,6 @@
 """What FD-fashion-cnn makes of the test images of Fashion-MNIST, changed in one way each (docs/evaluation.md).
 
-    OMP_NUM_THREADS=1 python scripts/fashion_cnn_sensitivity.py
+OMP_NUM_THREADS=1 python scripts/fashion_cnn_sensitivity.py
 """
 
 import torch

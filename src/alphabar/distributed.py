@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
+from alphabar.errors import AlphabarError
+
 T = TypeVar("T")
 
 _PATIENCE = timedelta(days=7)  # one rank may draw for long while the others wait
@@ -13,17 +15,24 @@ _PATIENCE = timedelta(days=7)  # one rank may draw for long while the others wai
 
 def rank() -> int:
     """Of this process, 0..world_size() - 1."""
-    return int(os.environ.get("RANK", "0")) if world_size() > 1 else 0
+    return _number("RANK", 0) if world_size() > 1 else 0
 
 
 def world_size() -> int:
     """How many processes torchrun started on all machines; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _number("WORLD_SIZE", 1)
 
 
 def local_rank() -> int:
     """Of this process on its machine: the number of its GPU."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return _number("LOCAL_RANK", 0)
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise AlphabarError(f"The environment variable {name} must be a number, as torchrun sets it; it is '{text}'.")
+    return int(text)
 
 
 def is_main() -> bool:
@@ -41,7 +50,10 @@ def barrier() -> None:
     if world_size() > 1:
         import torch.distributed as dist
 
-        dist.barrier()
+        try:
+            dist.barrier()
+        except RuntimeError:
+            raise AlphabarError(f"Process {rank()} stops, because another one did.") from None
 
 
 @contextmanager
@@ -52,7 +64,12 @@ def session() -> Iterator[None]:
         return
     import torch.distributed as dist
 
-    dist.init_process_group("gloo", timeout=_PATIENCE)
+    try:
+        dist.init_process_group("gloo", timeout=_PATIENCE)
+    except (ValueError, RuntimeError) as error:
+        raise AlphabarError(
+            f"WORLD_SIZE is {world_size()}, and the other processes cannot be met ({error}); start all with torchrun."
+        ) from None
     try:
         yield
     finally:

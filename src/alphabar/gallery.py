@@ -19,8 +19,8 @@ FILM = "film.gif"
 GRID_IMAGES = 400
 FILM_IMAGES = 16
 FILM_FRAMES = 60
-WHEREABOUTS = ("run",)
-"""Settings that say where things lay, not what they are: a run that was moved is the same run."""
+WHEREABOUTS = ("run", "alphabar")
+"""Settings that say where things lay and who made them, not what they are: a run that was moved is the same run."""
 
 
 class Film:
@@ -61,9 +61,12 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
     except (OSError, ValueError) as error:
         raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None
     if other := _differences(settings, earlier):
-        raise AlphabarError(f"{folder} holds images drawn with another {', '.join(other)}; choose another with --out.")
-    with images.atomic_file(folder / SETTINGS) as file:
-        file.write(json.dumps(dict(settings), indent=1).encode())
+        raise AlphabarError(
+            f"{folder} holds images drawn with another {', '.join(other)}; choose another with --out, or delete it."
+        )
+    if not (folder / SETTINGS).exists():
+        with images.atomic_file(folder / SETTINGS) as file:
+            file.write(json.dumps(dict(settings), indent=1).encode())
 
 
 def _differences(settings: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[str]:
@@ -97,21 +100,33 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
     """
     try:
         settings = json.loads((folder / SETTINGS).read_text())
-        paths = sorted(folder.glob("seed-*.png"), key=lambda path: int(path.stem.removeprefix("seed-")))
+        paths = sorted(path for path in folder.glob("seed-*.png") if path.stem.removeprefix("seed-").isdecimal())
+        if not {"sampler", "steps", "weights_sha256"} <= set(settings):
+            return None
         with Image.open(paths[0]) as first:
             shape = (len(first.getbands()), first.height, first.width)
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, TypeError):
         return None
     settings = {name: value for name, value in settings.items() if name not in ("seeds", "classes")}
     found, seeds = [], []
     for path in paths:
         both = images.load_png(path, shape)
-        told = json.loads(both[1].get("alphabar", "{}")) if both else {}
-        if both is None or _differences(settings | {"class": told.get("class")}, told):
+        told = _told(both[1]) if both else {}
+        named = f"seed-{told.get('seed', -1):06d}" == path.stem
+        if both is None or not named or _differences(settings | {"class": told.get("class")}, told):
             raise AlphabarError(f"{path} is not an image that was drawn with the settings of {folder / SETTINGS}.")
         found.append(both[0])
         seeds.append(told["seed"])
     return torch.stack(found), settings, seeds
+
+
+def _told(text: Mapping[str, str]) -> dict[str, Any]:
+    """What a PNG says of itself."""
+    try:
+        told = json.loads(text["alphabar"])
+    except (KeyError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def save_images(
@@ -137,12 +152,7 @@ def _path(folder: Path, seed: int) -> Path:
 def _load(folder: Path, job: Job, k: int, settings: Mapping[str, Any]) -> Tensor | None:
     """Image k of the job, if it is there and was drawn with these settings."""
     found = images.load_png(_path(folder, job.seeds[k]), job.shape)
-    try:
-        told = json.loads(found[1]["alphabar"]) if found else None
-    except (KeyError, ValueError):
-        return None
-    fits = isinstance(told, dict) and not _differences(_about(job, k, settings), told)
-    return found[0] if found and fits else None
+    return found[0] if found and not _differences(_about(job, k, settings), _told(found[1])) else None
 
 
 def _is_filmed(folder: Path, job: Job) -> bool:

@@ -18,7 +18,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,11 +75,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Best:
-    """The step whose checkpoint had the best `metric` so far, and its value."""
+    """The step whose checkpoint had the best `metric` so far, its value, and how that was measured."""
 
     step: int
     metric: str
     value: float
+    how: Mapping[str, Any]
 
 
 def read_best(run: Run) -> Best | None:

@@ -60,7 +60,7 @@ def test_a_run_becomes_a_row_that_says_what_was_measured(trained, monkeypatch, c
     assert reference["fingerprint"] == data.load("digits").fingerprint()
     assert found["extractor"]["name"] == "fashion-cnn" and "32x32" in found["extractor"]["resize"]
     assert found["versions"]["torch"] == torch.__version__
-    assert ["below 10,000" in warning for warning in found["warnings"]] == [True]
+    assert ["below 10,000" in warning for warning in found["warnings"]] == [True, True]
     for name, entry in found["metrics"].items():
         assert name.endswith("-fashion-cnn")
         if name.startswith("FD"):  # 40 images say nothing of 128 x 128 covariances
@@ -69,13 +69,16 @@ def test_a_run_becomes_a_row_that_says_what_was_measured(trained, monkeypatch, c
             low, high = entry["interval"]
             assert low <= high
         floor = entry["floor"]["halves"]
-        assert (floor["n_real"], floor["n_fake"]) == (898, 40)
+        as_many = name.split("-")[0] in ("precision", "recall", "density", "coverage")
+        assert (floor["n_real"], floor["n_fake"]) == (40 if as_many else 898, 40)
+        assert entry["n_real"] == (40 if as_many else 1797)
+    assert "classes" not in str(found["metrics"])  # of garments, in digits
     assert (
         found["metrics"]["FD-fashion-cnn"]["value"] > 3 * found["metrics"]["FD-fashion-cnn"]["floor"]["halves"]["value"]
     )
     kept = [json.loads(line) for line in (trained / "evaluations.jsonl").read_text().splitlines()]
     assert kept == [found]
-    with Image.open(trained / "neighbours.png") as picture:
+    with Image.open(Path(about["path"]) / "neighbours.png") as picture:
         assert picture.width > 600
 
 
@@ -129,6 +132,7 @@ def test_statistics_are_written_and_read_in_the_layout_of_pytorch_fid(tmp_path, 
     value = direct["metrics"]["FD-fashion-cnn"]["value"]
     assert own["metrics"]["FD-fashion-cnn"]["value"] == pytest.approx(value, rel=1e-7)
     assert bare["metrics"]["FD-fashion-cnn"]["value"] == pytest.approx(value, rel=1e-7)
+    assert own["reference"]["sha256"] != bare["reference"]["sha256"]
     assert own["n_real"] == 1797 and bare["n_real"] is None
     assert any("does not say which extractor" in warning for warning in bare["warnings"])
     assert own["metrics"]["FD-fashion-cnn"]["floor"] == {}
@@ -174,6 +178,63 @@ def test_copies_of_training_images_are_found_out(tmp_path, monkeypatch, capsys) 
     assert honest["p"] > 0.01 and honest["interval"][0] < 0.5 < honest["interval"][1]
     floors = copies["metrics"]["FD-fashion-cnn"]["floor"]
     assert (floors["held_out"]["n_real"], floors["held_out"]["n_fake"], floors["halves"]["n_real"]) == (200, 100, 100)
+
+
+def test_a_folder_that_is_sorted_by_class_gives_a_random_part_of_itself(tmp_path, monkeypatch, capsys) -> None:
+    digits = data.load("digits")
+    by_class = digits.images[digits.labels.argsort()]
+    images.save_npz(tmp_path / "sorted.npz", by_class[:1790])
+    args = [tmp_path / "sorted.npz", "--reference", "digits", "--metrics", "fd", *FASHION]
+    part, whole = (row(monkeypatch, capsys, *args, "--count", n) for n in (400, 1790))
+    first = row(monkeypatch, capsys, *sorted_first(tmp_path, by_class[:400]), *args[1:])
+    assert part["metrics"]["FD-fashion-cnn"]["value"] < 0.2 * first["metrics"]["FD-fashion-cnn"]["value"]
+    assert whole["metrics"]["FD-fashion-cnn"]["value"] < part["metrics"]["FD-fashion-cnn"]["value"]
+
+
+def sorted_first(folder: Path, some: torch.Tensor) -> list[Path]:
+    images.save_npz(folder / "first.npz", some)
+    return [folder / "first.npz"]
+
+
+def test_one_class_is_compared_with_itself_alone(tiny, tmp_path, monkeypatch, capsys) -> None:
+    run = tmp_path / "run"
+    loop.train(tiny("network.class_conditional=true"), run, torch.device("cpu"), Console(quiet=True))
+    found = row(monkeypatch, capsys, run, "--count", 12, "--class", 3, "--metrics", "fd", *FASHION)
+    assert found["n_real"] == int((data.load("digits").labels == 3).sum())
+    assert found["reference"]["class"] == 3 and found["reference"]["is_what_was_trained_on"]
+    other = row(
+        monkeypatch, capsys, run, "--count", 12, "--class", 3, "--reference", "digits", "--metrics", "fd", *FASHION
+    )
+    assert any("class 3 alone" in warning for warning in other["warnings"])
+
+
+def test_data_that_changed_since_are_told(tiny, tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "photos").mkdir()
+    for k in range(14):
+        images.save_png(tmp_path / "photos" / f"{k}.png", torch.full((1, 8, 8), 9 * k, dtype=torch.uint8))
+    run = tmp_path / "run"
+    config = tiny("data.name=folder", f"data.path={tmp_path / 'photos'}")
+    loop.train(config, run, torch.device("cpu"), Console(quiet=True))
+    args = [run, "--count", 12, "--metrics", "fd", *FASHION]
+    assert not any("other images" in w for w in row(monkeypatch, capsys, *args)["warnings"])
+    (tmp_path / "photos" / "3.png").unlink()
+    assert any("other images" in w for w in row(monkeypatch, capsys, *args)["warnings"])
+
+
+def test_a_folder_that_another_version_drew_is_gone_on_with(trained, monkeypatch, capsys) -> None:
+    args = [trained, "--count", 11, "--metrics", "fd", *FASHION, "--sampler", "ddpm"]
+    folder = Path(row(monkeypatch, capsys, *args)["images"]["path"])
+    settings = json.loads((folder / "settings.json").read_text())
+    (folder / "settings.json").write_text(json.dumps(settings | {"alphabar": "0.0.9"}))
+    assert row(monkeypatch, capsys, *args)["n_fake"] == 11
+
+
+@pytest.mark.parametrize("settings", ["[]", "null", "{}", "{"])
+def test_a_folder_with_a_settings_file_of_another_kind_is_a_folder(settings, tmp_path, monkeypatch, capsys) -> None:
+    for k in range(12):
+        images.save_png(tmp_path / f"seed-{k:06d}.png", torch.full((1, 8, 8), 9 * k, dtype=torch.uint8))
+    (tmp_path / "settings.json").write_text(settings)
+    assert row(monkeypatch, capsys, tmp_path, "--reference", "digits", "--metrics", "fd", *FASHION)["n_fake"] == 12
 
 
 def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeypatch, capsys) -> None:
@@ -245,6 +306,20 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "colour for a grey extractor": (["{colour}", "--reference", "{colour}", *FASHION], ["grey", "efficientnet-lite0"]),
     "step that is not there": (["{run}", "--step", "5", *FASHION], ["no checkpoint of step 5"]),
     "a best that is not there": (["{run}", "--step", "best", *FASHION], ["no checkpoint of step best"]),
+    "a size for a run's own data": (["{run}", "--resize", "crop", *FASHION], ["--resize", "--reference"]),
+    "seeds twice": (["{run}", "--seeds", "0-9,3", *FASHION], ["Seed 3", "twice"]),
+    "too few for a metric": (["{run}", "--count", "5", "--metrics", "is", *FASHION], ["'is'", "10"]),
+    "one image": (["{run}", "--seeds", "7", *FASHION], ["1 images", "too few"]),
+    "statistics nowhere": (
+        ["{noise}", "--reference", "digits", "--statistics", "{noise}/x.npz", *FASHION], ["{noise}"]
+    ),
+    "statistics of another kind": (["{noise}", "--reference", "digits", "--statistics", "x.txt", *FASHION], [".npz"]),
+    "out that cannot be": (["{noise}", "--reference", "digits", "--out", "{noise}/out", *FASHION], ["{noise}"]),
+    "sigma that is no covariance": (["{noise}", "--reference", "{negative}", *FASHION], ["no covariance"]),
+    "sigma that is not symmetric": (["{noise}", "--reference", "{lopsided}", *FASHION], ["symmetric"]),
+    "n that is no number": (["{noise}", "--reference", "{many}", *FASHION], ["{many}"]),
+    "a pipe": (["{noise}", "--reference", "{pipe}", *FASHION], ["{pipe}"]),
+    "held-out of another size": (["{noise}", "--reference", "{mixed}", *FASHION], ["held-out", "1x9x9"]),
     "split": (["{noise}", "--reference", "digits", "--split", "test", *FASHION], ["test", "train"]),
 }  # fmt: skip
 
@@ -256,8 +331,18 @@ def files(tmp_path_factory, noise) -> dict[str, Path]:
     images.save_npz(folder / "colour.npz", torch.zeros(9, 3, 8, 8, dtype=torch.uint8))
     np.savez(folder / "stats.npz", mu=np.zeros(3), sigma=np.eye(3))
     np.savez(folder / "broken.npz", mu=np.zeros(3), sigma=np.eye(2))
-    names = {name: folder / f"{name}.npz" for name in ("large", "colour", "stats", "broken")}
-    return names | {"noise": noise}
+    good = {"mu": np.zeros(128), "sigma": np.eye(128)}
+    np.savez(folder / "negative.npz", **good | {"sigma": -np.eye(128)})
+    np.savez(folder / "lopsided.npz", **good | {"sigma": np.eye(128) + np.eye(128, k=3)})
+    np.savez(folder / "many.npz", **good, n=np.arange(3))
+    os.mkfifo(folder / "pipe.npz")
+    for split, side in (("train", 8), ("test", 9)):
+        (folder / "mixed.npz" / split).mkdir(parents=True)
+        for k in range(12):
+            images.save_png(
+                folder / "mixed.npz" / split / f"{k}.png", torch.full((1, side, side), k, dtype=torch.uint8)
+            )
+    return {path.stem: path for path in folder.iterdir()} | {"noise": noise}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -87,13 +87,19 @@ def test_an_interrupted_extraction_goes_on_where_it_stopped(counting, monkeypatc
     assert torch.equal(found.vectors.load(), counting(images.images[random_order(3500)])[0])
 
 
-@pytest.mark.parametrize("damage", ["cut short", "empty", "of another size"])
+@pytest.mark.parametrize("damage", ["cut short", "empty", "of another size", "one bit"])
 def test_a_damaged_shard_is_made_anew(counting, cache, damage: str) -> None:
     images = images_of(2200)
     whole = features(images, counting, HOW).vectors.load()
     shards = sorted(cache.rglob("*.safetensors"))
     assert len(shards) == 3
-    contents = {"cut short": shards[0].read_bytes()[:-1], "empty": b"", "of another size": shards[2].read_bytes()}
+    packed = shards[0].read_bytes()
+    contents = {
+        "cut short": packed[:-1],
+        "empty": b"",
+        "of another size": shards[2].read_bytes(),
+        "one bit": packed[:-5] + bytes([packed[-5] ^ 64]) + packed[-4:],
+    }
     shards[0].write_bytes(contents[damage])
     before = seen(counting)
     assert torch.equal(features(images, counting, HOW).vectors.load(), whole)

@@ -19,7 +19,7 @@ def test_every_line_of_the_metrics_has_the_same_keys_and_the_steps_in_order(tiny
     loop.train(tiny(), tmp_path / "run", CPU, quiet)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6] and [row["images"] for row in rows] == [16, 32, 48]
-    expected = {"step", "images", "epoch", "loss", "grad_norm", "learning_rate", "images_per_second", "seconds"}
+    expected = {"step", "images", "epoch", "loss", "mse", "grad_norm", "learning_rate", "images_per_second", "seconds"}
     assert all(row.keys() == expected | {f"loss_q{k}" for k in (1, 2, 3, 4)} for row in rows)
     assert all(row["loss"] > 0 and row["images_per_second"] > 0 for row in rows)
 

@@ -58,7 +58,7 @@ def test_each_evaluation_is_a_line_with_the_scores_of_the_ema_weights(tiny, quie
     for parameter in state.network.parameters():
         parameter.data.fill_(torch.nan)  # the raw weights are not looked at
     job = loop.generation.job(range(12), (1, 8, 8), 0)
-    again = scoring.draw(state, config.sampling, job, CPU, loop.Interrupt(print))
+    again = scoring.draw(state, config.sampling, job, CPU, loop.Interrupt(print), "")
     assert torch.equal(again, drawn[-1])
     assert (tmp_path / "run" / "scores.png").stat().st_size > 10_000
 
@@ -67,12 +67,29 @@ def test_the_best_checkpoint_outlives_the_newest(tiny, quiet, tmp_path, planned_
     path = tmp_path / "run"
     loop.train(tiny(*SCORED), path, CPU, quiet)
     assert [p.name for p in checkpoint.steps(path / "checkpoints")] == ["step-00000004", "step-00000008"]
-    assert run.read_best(run.Run(path)) == run.Best(4, "FD-fashion-cnn", 1.0)
+    best = run.read_best(run.Run(path))
+    assert (best.step, best.metric, best.value, best.how["count"]) == (4, "FD-fashion-cnn", 1.0, 12)
     assert load_model(path, step="best").step == 4 and load_model(path).step == 8
     shutil.rmtree(path / "checkpoints" / "step-00000004")
     assert run.read_best(run.Run(path)) is None
     with pytest.raises(AlphabarError, match="no checkpoint of step best; there are: 8"):
         load_model(path, step="best")
+
+
+def test_values_that_were_measured_otherwise_are_no_rivals(tiny, quiet, tmp_path, monkeypatch) -> None:
+    values = iter([1.0, 1.5, 9.0, 8.0])
+    monkeypatch.setattr(Scorer, "score", lambda self, drawn: {"FD-fashion-cnn": next(values)})
+    loop.train(tiny(*SCORED, "training.steps=4"), tmp_path / "run", CPU, quiet)
+    assert run.read_best(run.Run(tmp_path / "run")).step == 2
+    loop.train(tiny(*SCORED, "evaluation.count=10"), tmp_path / "run", CPU, quiet)
+    assert run.read_best(run.Run(tmp_path / "run")).step == 8
+
+
+def test_a_last_checkpoint_that_is_the_best_is_the_only_one(tiny, quiet, tmp_path, monkeypatch) -> None:
+    values = iter([4.0, 3.0, 2.0, 1.0])
+    monkeypatch.setattr(Scorer, "score", lambda self, drawn: {"FD-fashion-cnn": next(values)})
+    loop.train(tiny(*SCORED), tmp_path / "run", CPU, quiet)
+    assert [p.name for p in checkpoint.steps(tmp_path / "run" / "checkpoints")] == ["step-00000008"]
 
 
 def test_more_can_be_better(tiny, quiet, tmp_path, monkeypatch) -> None:
@@ -118,9 +135,9 @@ def test_a_run_that_is_left_in_an_evaluation_does_it_when_it_comes_back(tiny, qu
     with monkeypatch.context() as patch:
         draw = scoring.draw
 
-        def leave(state, section, job, device, interrupt):
+        def leave(state, section, job, device, interrupt, label):
             interrupt.requested = interrupt.requested or state.step == 4
-            return draw(state, section, job, device, interrupt)
+            return draw(state, section, job, device, interrupt, label)
 
         patch.setattr(scoring, "draw", leave)
         assert not loop.train(config, tmp_path / "run", CPU, quiet)
@@ -133,7 +150,8 @@ def test_a_run_that_is_left_in_an_evaluation_does_it_when_it_comes_back(tiny, qu
     ("setting", "words"),
     [
         ("evaluation.best=kid", "evaluation.metrics"),
-        ("evaluation.count=3", "4"),
+        ("evaluation.count=3", "'pr' cannot be measured here: it needs at least 4"),
+        ("evaluation.every=0", "evaluation.every"),
         ("evaluation.features=inception", "alphabar data fetch inception"),
         ("evaluation.extractor_weights=nowhere", "nowhere"),
     ],

@@ -118,8 +118,10 @@ def test_minutes_end_a_run_that_has_no_other_end(tiny, quiet, tmp_path) -> None:
 def test_the_meter_tells_the_quartiles_of_t_apart() -> None:
     meter = LossMeter(100, CPU)
     assert meter.read()["loss"] is None
-    meter.update(torch.tensor([1, 25, 26, 51, 76, 100]), torch.tensor([1.0, 3.0, 5.0, 7.0, 9.0, 11.0]))
-    assert meter.read() == {"loss": 6.0, "loss_q1": 2.0, "loss_q2": 5.0, "loss_q3": 7.0, "loss_q4": 10.0}
+    losses = torch.tensor([1.0, 3.0, 5.0, 7.0, 9.0, 11.0])
+    meter.update(torch.tensor([1, 25, 26, 51, 76, 100]), {"loss": losses, "mse": 2 * losses}, torch.ones(6))
+    quartiles = {"loss_q1": 2.0, "loss_q2": 5.0, "loss_q3": 7.0, "loss_q4": 10.0}
+    assert meter.read() == {"loss": 6.0, **quartiles, "mse": 12.0}
     assert meter.read()["loss_q1"] is None
 
 

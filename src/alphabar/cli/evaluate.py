@@ -29,7 +29,9 @@ def evaluate(
     extractor_weights: Annotated[
         Path | None, typer.Option(help="The weights of the extractor, if not fetched.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of a --reference data set: train or test.")] = "train",
+    split: Annotated[
+        str | None, typer.Option(help="Of the reference: train or test; train, or as it was trained, if left out.")
+    ] = None,
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
     data_root: o.DataRoot = None,

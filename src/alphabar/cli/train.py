@@ -33,8 +33,11 @@ def train(
     """
     config = _config(recipe, overrides or [], data, data_root)
 
-    from alphabar import build, training
+    from alphabar import build, distributed, training
+    from alphabar.errors import AlphabarError
 
+    if distributed.world_size() > 1:
+        raise AlphabarError("Training on several processes is not there yet; start `alphabar train` without torchrun.")
     chosen = build.device(device)
     if dry_run:
         for line in training.dry_run(config, chosen):

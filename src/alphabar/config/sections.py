@@ -195,6 +195,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> "Config":
+        if self.evaluation.best != "none" and not self.evaluation.every:
+            raise ValueError("evaluation.best needs evaluations to choose by: set evaluation.every, in steps")
         steps, T = self.sampling.steps, self.diffusion.steps
         if steps is not None and steps > T:
             raise ValueError(

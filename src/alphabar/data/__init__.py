@@ -1,5 +1,6 @@
 """Data sets: every source is a function DataOptions -> ImageSet, listed by name in DATASETS."""
 
+from alphabar.data.files import NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import Report, inspect
 from alphabar.data.options import DataOptions
@@ -11,6 +12,7 @@ __all__ = [
     "Batch",
     "DataOptions",
     "ImageSet",
+    "NoSplitError",
     "Report",
     "ShuffledStream",
     "Source",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from alphabar.data.download import download
-from alphabar.data.files import UnreadableError, cache_folder, exists, open_regular, places, shown
+from alphabar.data.files import NoSplitError, UnreadableError, cache_folder, exists, open_regular, places, shown
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_bytes
@@ -49,7 +49,7 @@ def cifar10(options: DataOptions) -> ImageSet:
         for name in wanted:
             _verify(source, name, batches.get(name, b""))
     if not wanted:
-        raise UnreadableError(source, f"it has no CIFAR-10 batch for split '{options.split}'")
+        raise NoSplitError(f"{shown(source)} has no CIFAR-10 batch for split '{options.split}'.")
     parts = [_parsed(source, name, batches[name]) for name in wanted]
     images, labels = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
     return ImageSet(

@@ -18,6 +18,10 @@ class UnreadableError(AlphabarError):
         self.reason = reason
 
 
+class NoSplitError(AlphabarError):
+    """A source that is whole has no such split."""
+
+
 def shown(path: Path) -> str:
     """A name fit for a terminal and for JSON: undecodable bytes and control characters are escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -63,6 +67,6 @@ def places(name: str, options: DataOptions, others: Iterable[Path] = ()) -> list
 
 
 def only_train(what: str, options: DataOptions) -> None:
-    """Raises AlphabarError where a test split is asked of a source that has none."""
+    """Raises NoSplitError where a test split is asked of a source that has none."""
     if options.split != "train":
-        raise AlphabarError(f"{what} has no '{options.split}' split: its images are all in data.split=train.")
+        raise NoSplitError(f"{what} has no '{options.split}' split: its images are all in data.split=train.")

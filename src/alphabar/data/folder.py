@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from alphabar.data.decode import MODES, SUFFIXES, decode, read_header
-from alphabar.data.files import UnreadableError, exists, only_train, shown
+from alphabar.data.files import NoSplitError, UnreadableError, exists, only_train, shown
 from alphabar.data.fit import Pixels
 from alphabar.data.image_set import ImageSet
 from alphabar.data.listing import Listing, class_folders, list_images
@@ -58,9 +58,7 @@ def split_root(options: DataOptions) -> Path:
         raise AlphabarError(f"The folder {shown(root)} cannot be read: {error.strerror}.") from error
     if len(entries) > 1 and "train" in entries and entries <= _SPLIT_FOLDERS:
         if options.split not in entries:
-            raise AlphabarError(
-                f"{shown(root)} has no sub-folder '{options.split}', only {', '.join(sorted(entries))}."
-            )
+            raise NoSplitError(f"{shown(root)} has no sub-folder '{options.split}', only {', '.join(sorted(entries))}.")
         return root / options.split
     only_train(f"The folder {shown(root)}", options)
     return root

@@ -72,16 +72,30 @@ def features(image_set: ImageSet, extractor: Extractor, made: Mapping[str, Any])
                 vectors.append(both[0].cpu())
                 logits.append(both[1].cpu())
                 advance(len(rows))
+            shard = {"vectors": torch.cat(vectors), "logits": torch.cat(logits)}
             with atomic_file(paths[k]) as file:
-                file.write(save({"vectors": torch.cat(vectors), "logits": torch.cat(logits)}))
+                file.write(save(shard, {"sha256": _digest(shard)}))
     distributed.barrier()
     return Features(_rows(paths, "vectors", count, extractor.device), _rows(paths, "logits", count, extractor.device))
 
 
 def features_in_memory(images: Tensor, extractor: Extractor) -> Features:
     """Of images uint8 (N, C, H, W) that are in random order already; nothing is kept on disk."""
+    home = _home(extractor.device)
     both = [extractor(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
-    return Features.of(torch.cat([vectors for vectors, _ in both]), torch.cat([logits for _, logits in both]))
+    return Features.of(*(torch.cat(parts).to(home) for parts in zip(*both, strict=True)))
+
+
+def _home(device: torch.device) -> torch.device:
+    """Where metrics compute: MPS has no float64."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def _digest(shard: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(shard):
+        digest.update(shard[name].contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _make(folder: Path, name: Mapping[str, Any]) -> None:
@@ -97,12 +111,14 @@ def _make(folder: Path, name: Mapping[str, Any]) -> None:
 
 
 def _holds(path: Path, size: int, dim: int) -> bool:
-    """Whether there is a whole shard: a file that was cut short does not open."""
+    """Whether there is a whole shard, as it was written."""
     try:
         with safe_open(path, "pt") as file:
-            return bool(file.get_slice("vectors").get_shape() == [size, dim])
+            shard = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            told = (file.metadata() or {}).get("sha256")
     except (OSError, SafetensorError):
         return False
+    return "vectors" in shard and tuple(shard["vectors"].shape) == (size, dim) and _digest(shard) == told
 
 
 def _rows(paths: list[Path], name: str, count: int, device: torch.device) -> Rows:
@@ -111,7 +127,6 @@ def _rows(paths: list[Path], name: str, count: int, device: torch.device) -> Row
         for k in range(first // SHARD, -(-last // SHARD)):
             with safe_open(paths[k], "pt") as file:
                 parts.append(file.get_slice(name)[max(first - k * SHARD, 0) : min(last - k * SHARD, SHARD)])
-        home = torch.device("cpu") if device.type == "mps" else device  # MPS has no float64
-        return torch.cat(parts).to(home)
+        return torch.cat(parts).to(_home(device))
 
     return Rows(read, 0, count)

@@ -16,7 +16,9 @@ from alphabar.registry import unknown
 
 MEMORISATION = "memorisation"
 CHOICES = (*METRICS, MEMORISATION)
-VERSION = 1  # of the metrics: raise it when their values change
+ENOUGH = 10_000
+"""Images; with fewer, distances are large for that alone."""
+VERSION = 2  # of the metrics: raise it when their values change
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,28 @@ def check_names(names: Sequence[str] | None) -> None:
             raise AlphabarError(unknown("metric", name, CHOICES))
 
 
-def chosen(names: Sequence[str] | None, extractor: Extractor, reference: Reference) -> list[str]:
-    """The metrics asked for, or all that can be measured; AlphabarError for one that cannot."""
-    why = {name: _obstacle(name, reference) for name in CHOICES}
+def chosen(names: Sequence[str] | None, extractor: Extractor, reference: Reference, n: int) -> list[str]:
+    """The metrics asked for, or all that can be measured of n images; AlphabarError for one that cannot."""
+    check_names(names)
+    why = {name: _obstacle(name, reference, n) for name in CHOICES}
     if names is None:
-        return [name for name in CHOICES if why[name] is None and not (name == "classes" and not extractor.knows_data)]
+        knows_classes = extractor.knows_data and reference.about.get("name") == "fashion_mnist"
+        left_out = set() if knows_classes else {"classes"} if extractor.name == "inception" else {"classes", "is"}
+        found = [name for name in CHOICES if why[name] is None and name not in left_out]
+        if not found:
+            raise AlphabarError(f"{n} images are too few for any metric; evaluate at least 3, better {ENOUGH:,}.")
+        return found
     for name in names:
         if why[name] is not None:
             raise AlphabarError(f"The metric '{name}' cannot be measured here: {why[name]}.")
     return list(dict.fromkeys(names))
 
 
-def _obstacle(name: str, reference: Reference) -> str | None:
+def _obstacle(name: str, reference: Reference, n: int) -> str | None:
+    if name != MEMORISATION:
+        real = len(reference.images) if reference.images is not None and METRICS[name].needs != "nothing" else n
+        if min(n, real) < METRICS[name].least:
+            return f"it needs at least {METRICS[name].least} images of each kind, and there are {min(n, real)}"
     if reference.images is None and (name == MEMORISATION or METRICS[name].needs == "features"):
         return "it needs reference images, and the reference is statistics alone"
     if name == MEMORISATION and reference.held_out is None:
@@ -78,16 +90,24 @@ def measured(names: Sequence[str], fake: Features, real: Real, extractor: Extrac
             rows[f"{MEMORISATION}-{extractor.name}"] = _row(share) | {"floor": {}}
             continue
         metric = METRICS[name]
-        found = metric(reference_for(metric, real), fake)
-        floors = _floors(name, len(fake), real)
-        for quantity, estimate in found.items():
-            rows[display_name(quantity, extractor.name)] = _row(estimate) | {
-                "floor": {floor: {**facts, "value": facts["values"][quantity]} for floor, facts in floors.items()}
+        against = reference_for(metric, real)
+        floors = {} if isinstance(against, Moments) else floors_of(name, len(fake), real)
+        for quantity, estimate in metric(against, fake).items():
+            rows[display_name(quantity, extractor.name)] = {
+                "n_real": _size(against),
+                **_row(estimate),
+                "floor": {
+                    floor: {"n_real": found.n_real, "n_fake": found.n_fake, "value": found.values[quantity]}
+                    for floor, found in floors.items()
+                },
             }
-    for row in rows.values():
-        for floor in row["floor"].values():
-            floor.pop("values")
     return rows
+
+
+def _size(real: Features | Moments | None) -> int | None:
+    if isinstance(real, Moments):
+        return real.n or None  # 0 where the file does not say
+    return None if real is None else len(real)
 
 
 def reference_for(metric: Metric, real: Real) -> Features | Moments | None:
@@ -100,26 +120,31 @@ def _row(estimate: Estimate) -> dict[str, Any]:
     return {"value": estimate.value, "interval": interval, **estimate.more}
 
 
-def _floors(name: str, n: int, real: Real) -> dict[str, dict[str, Any]]:
-    try:
-        return floors_of(name, n, real)
-    except AlphabarError:  # the halves of a small reference may be too few for what the whole is enough for
-        return {}
+@dataclass(frozen=True)
+class Floor:
+    """What n_fake real images score against n_real others, by quantity."""
+
+    n_real: int
+    n_fake: int
+    values: Mapping[str, float]
 
 
-def floors_of(name: str, n: int, real: Real) -> dict[str, dict[str, Any]]:
-    """The metric `name` of n real images: of half of the reference against the other, of held-out ones against all."""
+def floors_of(name: str, n: int, real: Real) -> dict[str, Floor]:
+    """The metric `name` of n real images: of half of the reference against the other, of held-out ones against all.
+
+    Of as many as there are, where there are not n; none where those are too few for the metric.
+    """
     if real.features is None:
         return {}
-    metric = METRICS[name]
-    half = len(real.features) // 2
+    half, metric = len(real.features) // 2, METRICS[name]
     pairs = {"halves": (real.features.part(0, half), real.features.part(half, half + n))}
     if real.held_out is not None:
         pairs["held_out"] = (real.features, real.held_out.part(0, n))
+    cut = {floor: (metric.compared(a, len(b)), b) for floor, (a, b) in pairs.items()}
     return {
-        floor: {"n_real": len(a), "n_fake": len(b), "values": _cached(name, metric, floor, a, b, real.key)}
-        for floor, (a, b) in pairs.items()
-        if min(len(a), len(b)) > 1
+        floor: Floor(len(a), len(b), _cached(name, metric, floor, a, b, real.key))
+        for floor, (a, b) in cut.items()
+        if min(len(a), len(b)) >= metric.least
     }
 
 

@@ -16,7 +16,8 @@ def save_neighbours(
     path: Path, generated: ImageSet, fake: Features, reference: ImageSet, real: Features, extractor: Extractor
 ) -> None:
     """Left: the first images of the subject; right: those of all its images that are nearest to a reference image."""
-    distances, indices = nearest(fake.vectors, real.vectors, NEIGHBOURS)
+    k = min(NEIGHBOURS, len(reference))
+    distances, indices = nearest(fake.vectors, real.vectors, k)
     order, real_order = random_order(len(generated)), random_order(len(reference))
     back = torch.empty_like(order)
     back[order] = torch.arange(len(order))
@@ -32,5 +33,5 @@ def save_neighbours(
             title: [(generated.images[order[row]], reference.images[real_order[indices[row].cpu()]]) for row in rows]
             for title, rows in blocks.items()
         },
-        f"each generated image, then its {NEIGHBOURS} nearest reference images by {extractor.name} features",
+        f"each generated image, then its {k} nearest reference images by {extractor.name} features",
     )

@@ -15,6 +15,7 @@ def report(row: Mapping[str, Any]) -> Group:
     for heading in ("", "value", "95 % interval", "real halves", "held-out"):
         table.add_column(heading, no_wrap=True, justify="right" if heading else "left")
     for name, entry in row["metrics"].items():
+        name = _plain(name, row)
         interval = "–" if entry["interval"] is None else "…".join(map(number, entry["interval"]))
         floors = [_floor(entry["floor"].get(floor), row["n_fake"]) for floor in ("halves", "held_out")]
         table.add_row(name, number(entry["value"]), interval, *floors)
@@ -54,10 +55,15 @@ def _floor(floor: Mapping[str, Any] | None, n: int) -> str:
     return number(floor["value"]) + ("" if floor["n_fake"] == n else f" (n {floor['n_fake']:,})")
 
 
+def _plain(name: str, row: Mapping[str, Any]) -> str:
+    """A name without its extractor, which the title tells."""
+    return name.removesuffix(f"-{row['extractor']['name']}")
+
+
 def _noted(row: Mapping[str, Any]) -> dict[str, list[str]]:
     """What the intervals are of, and the names, without their extractor, of those that are of it."""
     kinds: dict[str, list[str]] = {}
     for name, entry in row["metrics"].items():
         if "interval_of" in entry:
-            kinds.setdefault(entry["interval_of"], []).append(name.removesuffix(f"-{row['extractor']['name']}"))
+            kinds.setdefault(entry["interval_of"], []).append(_plain(name, row))
     return kinds

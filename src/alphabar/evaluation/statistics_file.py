@@ -3,6 +3,7 @@
 Our own files say also whose features they are of, so that they cannot be read as another's.
 """
 
+import hashlib
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from alphabar.data.files import UnreadableError, open_regular
 from alphabar.errors import AlphabarError
 from alphabar.images import atomic_file
 from alphabar.metrics import Extractor, Moments
@@ -23,32 +25,42 @@ class Statistics:
     moments: Moments
     extractor: str | None
     weights_sha256: str | None
+    file_sha256: str
 
 
 def arrays(path: Path) -> set[str]:
     """The names of the arrays in an .npz; empty for any other file."""
     try:
-        return {item.filename.removesuffix(".npy") for item in zipfile.ZipFile(path).infolist()}
-    except (OSError, zipfile.BadZipFile):
+        with open_regular(path) as file:
+            return {item.filename.removesuffix(".npy") for item in zipfile.ZipFile(file).infolist()}
+    except (UnreadableError, OSError, zipfile.BadZipFile):
         return set()
 
 
 def read_statistics(path: Path) -> Statistics:
-    """The statistics at `path`; AlphabarError if they are none, or not finite."""
+    """The statistics at `path`; AlphabarError unless they are a mean and a covariance."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_regular(path) as packed, np.load(packed, allow_pickle=False) as file:
             mu, sigma = (torch.from_numpy(np.asarray(file[name], dtype=np.float64)) for name in ("mu", "sigma"))
             told = {name: str(file[name]) for name in ("extractor", "weights_sha256") if name in file}
             n = int(file["n"]) if "n" in file else 0
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            kinds = {file[name].dtype.kind for name in ("mu", "sigma")}
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise AlphabarError(
             f"{path} holds no statistics that can be read ({error}); right would be mu and sigma."
         ) from None
-    if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)) or not (mu.isfinite().all() and sigma.isfinite().all()):
+    fits = mu.ndim == 1 and sigma.shape == (len(mu), len(mu)) and kinds <= set("fiu")
+    if not fits or not (mu.isfinite().all() and sigma.isfinite().all()):
         raise AlphabarError(
             f"{path} holds mu {tuple(mu.shape)} and sigma {tuple(sigma.shape)}; right would be finite (D,) and (D, D)."
         )
-    return Statistics(Moments(n, mu, sigma), told.get("extractor"), told.get("weights_sha256"))
+    slack = 1e-6 * float(sigma.diagonal().abs().max())
+    if (sigma - sigma.T).abs().max() > slack or torch.linalg.eigvalsh(sigma).min() < -slack:
+        raise AlphabarError(
+            f"The sigma in {path} is no covariance; right would be symmetric, with no variance below 0."
+        )
+    return Statistics(Moments(n, mu, sigma), told.get("extractor"), told.get("weights_sha256"), sha256)
 
 
 def write_statistics(path: Path, moments: Moments, extractor: Extractor) -> None:

@@ -1,4 +1,4 @@
-"""Metrics while a model trains: the reference is measured once, and nothing but numbers is kept of what was drawn."""
+"""Metrics while a model trains: reference features are made once, and nothing but numbers is kept of what was drawn."""
 
 import torch
 from torch import Tensor
@@ -21,11 +21,19 @@ class Scorer:
         reference = Reference(images, None, None, about)
         self._extractor = choosing.extractor(section.features, section.extractor_weights, config.data.name, device)
         self._extractor(images.images[:1])  # it refuses now what it will refuse later
-        self._names = measuring.chosen(section.metrics, self._extractor, reference)
+        self._names = measuring.chosen(section.metrics, self._extractor, reference, section.count)
         self.best = self._best(section.best)
         self._real = measuring.real(reference, self._extractor)
+        self.how = {
+            "count": section.count,
+            "extractor": self._extractor.name,
+            "weights_sha256": self._extractor.weights_sha256,
+            "sampling": config.sampling.model_dump(mode="json", exclude={"num", "batch_size"}),
+        }
+        """What two scores must share to be comparable."""
         self.floor = self._floor(section.count)
-        """What as many real images score, by display name."""
+        """What `floor_n` real images score against the other half of them, by display name."""
+        self.floor_n = min(section.count, len(images) - len(images) // 2)
 
     def job(self, config: Config, facts: ImageFacts) -> generation.Job:
         """The images to score: the same seeds each time."""
@@ -43,7 +51,7 @@ class Scorer:
 
     def _floor(self, count: int) -> dict[str, float]:
         found = [measuring.floors_of(name, count, self._real).get("halves") for name in self._names]
-        values = {quantity: value for floor in found if floor for quantity, value in floor["values"].items()}
+        values = {quantity: value for floor in found if floor for quantity, value in floor.values.items()}
         return {display_name(quantity, self._extractor.name): value for quantity, value in values.items()}
 
     def is_better(self, value: float, than: float) -> bool:

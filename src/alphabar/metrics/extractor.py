@@ -113,7 +113,7 @@ def _fashion_cnn(path: Path | None, device: torch.device) -> Extractor:
     network = fashion_cnn.FashionCNN().requires_grad_(False)
     sha256 = weights.fill(network, path or files("alphabar") / "assets" / "fashion_cnn.safetensors")
     return Extractor(
-        name="fashion-cnn",
+        name="fashion-cnn" if sha256 == fashion_cnn.SHA256 else f"fashion-cnn-{sha256[:8]}",
         weights_sha256=sha256,
         resize=f"none, centred on black {fashion_cnn.SIDE}x{fashion_cnn.SIDE}",
         dim=fashion_cnn.FEATURES,

@@ -25,7 +25,8 @@ def inception_score(real: Features | Moments | None, fake: Features) -> dict[str
     value = fmean(scores)
     low, high = t_interval(value, stdev(scores) / math.sqrt(SPLITS), SPLITS - 1)
     interval_of = f"the score that {len(fake) // SPLITS} images have on average"
-    return {"score": Estimate(value, low, high, {"splits": SPLITS, "std": pstdev(scores), "interval_of": interval_of})}
+    more = {"splits": SPLITS, "std": pstdev(scores), "interval_of": interval_of}
+    return {"score": Estimate(value, max(1.0, low), high, more)}
 
 
 def _score(logits: Tensor) -> float:

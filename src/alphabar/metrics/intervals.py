@@ -34,7 +34,8 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     """The interval of a share of n independent cases (Wilson 1927): of honest width even when the share is 0 or 1."""
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return (0.0 if share == 0 else low), (1.0 if share == 1 else high)
 
 
 def _integral(f: Callable[[float], float], end: float, pieces: int = 500) -> float:

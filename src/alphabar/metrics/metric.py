@@ -20,6 +20,8 @@ class Metric:
 
     measure: Callable[[Any, Features], dict[str, Estimate]]
     needs: Literal["nothing", "moments", "features"]
+    least: int
+    """The images of each set that it cannot do without."""
     logits: bool = False
     as_many: bool = False
     """Whether it compares no more real images than there are generated ones: both manifolds grow with n."""
@@ -32,18 +34,22 @@ class Metric:
             raise AlphabarError("This metric needs a reference: images, or their moments.")
         if not (self.as_many and isinstance(real, Features)):
             return self.measure(real, fake)
-        real = real.part(0, len(fake))
+        real = self.compared(real, len(fake))
         found = self.measure(real, fake)
         return {name: replace(e, more={**e.more, "n_real": len(real)}) for name, e in found.items()}
 
+    def compared(self, real: Features, n: int) -> Features:
+        """The real images that it compares with n generated ones."""
+        return real.part(0, n) if self.as_many else real
+
 
 METRICS = {
-    "fd": Metric(fd, "moments"),
-    "kid": Metric(kid, "features"),
-    "is": Metric(inception_score, "nothing", logits=True),
-    "pr": Metric(precision_recall, "features", as_many=True),
-    "coverage": Metric(density_coverage, "features", as_many=True),
-    "classes": Metric(class_coverage, "features", logits=True),
+    "fd": Metric(fd, "moments", least=3),
+    "kid": Metric(kid, "features", least=3),
+    "is": Metric(inception_score, "nothing", least=10, logits=True),
+    "pr": Metric(precision_recall, "features", least=4, as_many=True),
+    "coverage": Metric(density_coverage, "features", least=6, as_many=True),
+    "classes": Metric(class_coverage, "features", least=2, logits=True),
 }
 
 

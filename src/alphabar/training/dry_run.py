@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from alphabar import build, data, generation
+from alphabar import build, data, evaluation, generation
 from alphabar.config import Config
 from alphabar.training.length import total_steps
 from alphabar.training.state import TrainState
@@ -26,6 +26,8 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else f"{config.training.minutes:g} minutes"
     yield f"length       {length} of batch size {batch_size}"
 
+    if config.evaluation.every:
+        evaluation.Scorer(config, image_set, device)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     denoiser = training_denoiser(config, state, device)
     start = time.perf_counter()

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -49,6 +50,15 @@ class Log:
         if self._board is not None:
             self._board.close()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Another bar may be shown meanwhile."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
+
     def restart_clock(self, state: TrainState) -> None:
         """Measure images/s from here: whatever was done since the last step was not training."""
         self._mark, self._marked_images = time.perf_counter(), state.images
@@ -76,9 +86,9 @@ class Log:
             self._console.print(f"step {state.step}  {news}  {state.seconds:,.0f} s{left}", highlight=False)
         self.restart_clock(state)
 
-    def write_scores(self, state: TrainState, scores: Mapping[str, float]) -> None:
-        """Keep the metrics of an evaluation, in a line of their own."""
-        self._keep(state, {"evaluation": dict(scores)})
+    def write_scores(self, state: TrainState, scores: Mapping[str, float], how: Mapping[str, Any]) -> None:
+        """Keep the metrics of an evaluation, and how they were measured, in a line of their own."""
+        self._keep(state, {"evaluation": dict(scores), "evaluated": dict(how)})
         self._plot(state.step, scores, "evaluation/")
 
     def _keep(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:

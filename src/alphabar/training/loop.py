@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -45,11 +44,11 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
         last, leaving = is_over(every, end, state.step, state.seconds), False
         with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt(log.say) as interrupt:
             if saved_step and _preview_is_due(config, state.step, last) and not _preview_path(run, state).exists():
-                preview(run, state, device, log.say, interrupt)  # a kill came between a checkpoint and its preview
+                preview(run, state, device, log, interrupt)  # a kill came between a checkpoint and its preview
             if saved_step and scorer and scoring.is_missing(run, config, state.step, last):
                 scoring.evaluate(run, state, scorer, device, log, interrupt)
             if scorer:
-                log.say(f"as many real images as are evaluated score  {scoring.listed(scorer.floor)}")
+                log.say(f"{scorer.floor_n:,} real images against others score  {scoring.listed(scorer.floor)}")
             while not (last or leaving):
                 norm = train_step(state, denoiser, stream.batch(state.images, every.batch_size), end)
                 state.seconds = before + time.perf_counter() - start
@@ -65,7 +64,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                     scoring.prune(run, every.keep_checkpoints)
                     saved_step = state.step
                 if draw:
-                    preview(run, state, device, log.say, interrupt)
+                    preview(run, state, device, log, interrupt)
                 if scorer and score and not interrupt.requested:
                     scoring.evaluate(run, state, scorer, device, log, interrupt)
                 leaving = leaving or interrupt.requested
@@ -84,16 +83,15 @@ def _preview_path(run: runs.Run, state: TrainState) -> Path:
     return run.samples / f"step-{state.step:08d}.png"
 
 
-def preview(
-    run: runs.Run, state: TrainState, device: torch.device, say: Callable[[str], None], interrupt: Interrupt
-) -> None:
+def preview(run: runs.Run, state: TrainState, device: torch.device, log: Log, interrupt: Interrupt) -> None:
     """A grid of the same seeds each time, drawn with the first EMA; given up if the run is to be left."""
     section, facts = state.config.sampling, state.facts
     job = generation.job(range(section.num), facts.shape, len(build.class_names(state.config, facts)))
-    drawn = scoring.draw(state, section, job, device, interrupt)
+    with log.paused():
+        drawn = scoring.draw(state, section, job, device, interrupt, "samples")
     if drawn is not None:
         images.save_png(_preview_path(run, state), images.sheet(drawn))
-        say(f"samples of step {state.step}: {_preview_path(run, state)}")
+        log.say(f"samples of step {state.step}: {_preview_path(run, state)}")
 
 
 def _stop_if_not_finite(state: TrainState, norm: Tensor, saved_step: int | None) -> None:

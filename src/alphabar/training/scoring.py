@@ -11,6 +11,7 @@ from alphabar import run as runs
 from alphabar.config import Config, Sampling
 from alphabar.evaluation import Scorer
 from alphabar.generation import Job
+from alphabar.progress import progress
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.log import Log
 from alphabar.training.state import TrainState
@@ -35,16 +36,20 @@ def prune(run: runs.Run, keep: int) -> None:
     checkpoint.prune(run.checkpoints, keep, best.step if best else None)
 
 
-def draw(state: TrainState, section: Sampling, job: Job, device: torch.device, interrupt: Interrupt) -> Tensor | None:
+def draw(
+    state: TrainState, section: Sampling, job: Job, device: torch.device, interrupt: Interrupt, label: str
+) -> Tensor | None:
     """Images of a job, uint8 (N, C, H, W), by the first EMA; None if the run is to be left meanwhile."""
     average = next(iter(state.ema.networks.values()))
     denoiser = build.respaced(build.denoiser(state.config, average), section)
     drawn = []
-    for step in generation.draw(denoiser, build.sampler(section), job, section.batch_size, device):
-        if interrupt.requested:
-            return None
-        if step.t == 0:
-            drawn.append(images.to_uint8(step.x).cpu())
+    with progress(label, len(job.seeds)) as advance:
+        for step in generation.draw(denoiser, build.sampler(section), job, section.batch_size, device):
+            if interrupt.requested:
+                return None
+            advance(len(step.x) / denoiser.schedule.T)
+            if step.t == 0:
+                drawn.append(images.to_uint8(step.x).cpu())
     return torch.cat(drawn)
 
 
@@ -52,12 +57,15 @@ def evaluate(
     run: runs.Run, state: TrainState, scorer: Scorer, device: torch.device, log: Log, interrupt: Interrupt
 ) -> None:
     """A line of metrics.jsonl with the metrics of this step's checkpoint, and best.json if it is the best."""
-    drawn = draw(state, state.config.sampling, scorer.job(state.config, state.facts), device, interrupt)
-    if drawn is None:
-        return
-    values = scorer.score(drawn)
+    with log.paused():
+        job = scorer.job(state.config, state.facts)
+        drawn = draw(state, state.config.sampling, job, device, interrupt, "drawing to evaluate")
+        if drawn is None:
+            return
+        values = scorer.score(drawn)
     best = _keep_if_best(run, state.step, scorer, values)
-    log.write_scores(state, values)
+    prune(run, state.config.training.keep_checkpoints)
+    log.write_scores(state, values, scorer.how)
     log.say(f"step {state.step}  {listed(values)}{'  the best so far' if best else ''}")
 
 
@@ -66,9 +74,10 @@ def _keep_if_best(run: runs.Run, step: int, scorer: Scorer, values: dict[str, fl
         return False
     _, name = scorer.best
     before = runs.read_best(run)
-    if before and before.metric == name and not scorer.is_better(values[name], before.value):
+    comparable = before is not None and (before.metric, before.how) == (name, scorer.how)
+    if before and comparable and not scorer.is_better(values[name], before.value):
         return False
-    runs.write_best(run, runs.Best(step, name, values[name]))
+    runs.write_best(run, runs.Best(step, name, values[name], scorer.how))
     return True
 
 

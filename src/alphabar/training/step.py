@@ -37,10 +37,10 @@ def train_step(state: TrainState, denoiser: Denoiser, batch: Batch, total_steps:
     for first in range(0, len(x0), piece):
         rows = slice(first, first + piece)
         conditioned = denoiser if y is None else denoiser.given(y[rows])
-        loss = training_loss(conditioned, objective, x0[rows], t[rows], eps[rows])["loss"]
-        state.scaler.scale((loss * weight[rows]).sum() / len(x0)).backward()  # type: ignore[no-untyped-call]
-        state.timestep_sampler.update(t[rows], loss.detach())
-        state.meter.update(t[rows], loss.detach())
+        losses = training_loss(conditioned, objective, x0[rows], t[rows], eps[rows])
+        state.scaler.scale((losses["loss"] * weight[rows]).sum() / len(x0)).backward()  # type: ignore[no-untyped-call]
+        state.timestep_sampler.update(t[rows], losses.get("vlb", losses["loss"]).detach())
+        state.meter.update(t[rows], losses, weight[rows])
 
     state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.optimizer.clip_norm or torch.inf)
