@@ -19,6 +19,8 @@ REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Diffusion, "variance"): diffusion.VARIANCES,
     (c.Diffusion, "x0_transform"): diffusion.X0_TRANSFORMS,
     (c.Diffusion, "objective"): diffusion.OBJECTIVES,
+    (c.Diffusion, "weighting"): diffusion.WEIGHTINGS,
+    (c.Diffusion, "decoder"): diffusion.DECODERS,
     (c.Diffusion, "timestep_sampler"): diffusion.TIMESTEP_SAMPLERS,
     (c.Training, "precision"): PRECISIONS,
     (c.Sampling, "sampler"): diffusion.SAMPLERS,

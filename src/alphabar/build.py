@@ -100,12 +100,28 @@ def denoiser(config: c.Config, network: diffusion.Network) -> diffusion.Denoiser
 
 def objective(config: c.Config) -> diffusion.Objective:
     """What [diffusion] trains on."""
+    section = config.diffusion
     with _blame("diffusion"):
-        return diffusion.Objective(config.diffusion.objective)
+        chosen = diffusion.Objective(
+            kind=section.objective,
+            vlb_weight=section.vlb_weight,
+            weighting=section.weighting,
+            min_snr_gamma=section.min_snr_gamma,
+            p2_gamma=section.p2_gamma,
+            p2_k=section.p2_k,
+            decoder=section.decoder,
+        )
+        chosen.check_fits(look_up(diffusion.VARIANCES, section.variance, "reverse variance"))
+    return chosen
 
 
 def timestep_sampler(config: c.Config) -> diffusion.TimestepSampler:
     """How [diffusion] draws t."""
+    if config.diffusion.timestep_sampler == "loss_second_moment" and config.diffusion.objective == "simple":
+        raise AlphabarError(
+            "[diffusion] timestep_sampler 'loss_second_moment' follows the terms of the bound, and the objective "
+            "'simple' has none; use the objective 'vlb', or timestep_sampler 'antithetic'."
+        )
     make = look_up(diffusion.TIMESTEP_SAMPLERS, config.diffusion.timestep_sampler, "timestep sampler")
     return make(config.diffusion.steps)
 

@@ -52,13 +52,13 @@ def wavy(x: Tensor, time: Tensor) -> Tensor:
 
 
 def wide(network: Callable[..., Tensor], variance: ReverseVariance) -> Callable[..., Tensor]:
-    """`network` with a second half of channels if the variance is learned."""
+    """`network` with a second half of channels, within (−1, 1), if the variance is learned."""
     if not variance.learned:
         return network
 
     def both(x: Tensor, time: Tensor) -> Tensor:
         out = network(x, time)
-        return torch.cat([out, torch.zeros_like(out)], dim=1)
+        return torch.cat([out, torch.sin(3 * x).to(out.dtype)], dim=1)
 
     return both
 

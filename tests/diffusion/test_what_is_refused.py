@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from alphabar import build
+from alphabar import config as c
 from alphabar.diffusion import (
     EPS,
     FIXED_SMALL,
@@ -17,6 +19,7 @@ from alphabar.diffusion import (
     reverse_process,
     training_loss,
 )
+from alphabar.errors import AlphabarError
 from alphabar.networks.precision import autocast
 
 IMAGES = torch.zeros(2, 1, 4, 4)
@@ -54,3 +57,28 @@ def test_another_schedule_on_a_respaced_denoiser_is_read_on_its_own_chain() -> N
 
 def test_a_network_without_classes_runs_under_autocast() -> None:
     assert autocast(nothing, "cpu", torch.bfloat16)(IMAGES, torch.zeros(2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "overrides, words",
+    [
+        (["variance=learned_range"], r"\[diffusion\] .*'simple' does not look at the variance.*'hybrid'"),
+        (["objective=hybrid", "variance=fixed_large"], r"\[diffusion\] .*'fixed_large' has nothing to learn"),
+        (["vlb_weight=0.1"], r"\[diffusion\] .*'simple' has no bound to weigh"),
+        (["objective=vlb", "weighting=p2"], r"\[diffusion\] .*'vlb' has no squared error"),
+        (["timestep_sampler=loss_second_moment"], r"\[diffusion\] .*follows the terms of the bound"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_the_users_sentence(overrides: list[str], words: str) -> None:
+    config = c.load("ddpm_digits", [f"diffusion.{override}" for override in overrides])
+    with pytest.raises(AlphabarError, match=words):
+        build.objective(config)
+        build.timestep_sampler(config)
+
+
+def test_every_setting_of_the_objective_reaches_it() -> None:
+    settings = {"vlb_weight": 0.01, "weighting": "p2", "min_snr_gamma": 3.0, "p2_gamma": 0.5, "p2_k": 2.0}
+    settings |= {"decoder": "reference"}
+    overrides = [f"diffusion.{name}={value}" for name, value in settings.items()]
+    config = c.load("ddpm_digits", ["diffusion.objective=hybrid", "diffusion.variance=learned_range", *overrides])
+    assert build.objective(config) == Objective("hybrid", **settings)

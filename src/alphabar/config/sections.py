@@ -88,14 +88,29 @@ class Diffusion(Section):
         "linear", "linear_raw", "quadratic", "constant", "jsd", "warmup10", "warmup50", "sigmoid", "cosine"
     ] = "linear"
     parameterization: Literal["eps", "x0", "mu", "v"] = "eps"
-    variance: Literal["fixed_small", "fixed_large"] = "fixed_large"
-    """Of the reverse step: the posterior's, or β_t (best with all T steps, bad with few)."""
+    variance: Literal["fixed_small", "fixed_large", "learned", "learned_range"] = "fixed_large"
+    """Of the reverse step: the posterior's, β_t (best with all T steps, bad with few), or the network's own: as it is,
+    or between those two (Improved DDPM)."""
     x0_transform: Literal["none", "clip", "dynamic"] = "clip"
     """What is done to a predicted image before it is used."""
     time_scale: Annotated[float, Field(gt=0)] = 1.0
     """Multiplies the step that the network is told (1000/T for OpenAI's rescaled time)."""
-    objective: Literal["simple"] = "simple"
-    timestep_sampler: Literal["uniform"] = "uniform"
+    objective: Literal["simple", "vlb", "hybrid"] = "simple"
+    """The squared error, the variational bound, or both (a learned variance needs one of the last two)."""
+    vlb_weight: OptionalFloat = None
+    """λ, of the whole bound: 0.001 in hybrid and 1 in vlb if none. OpenAI's unrescaled losses are 1/T."""
+    weighting: Literal["none", "min_snr", "p2"] = "none"
+    """Of the squared error over t."""
+    min_snr_gamma: Annotated[float, Field(gt=0)] = 5.0
+    """min_snr: the largest weight of an error in the image."""
+    p2_gamma: Annotated[float, Field(ge=0)] = 1.0
+    """p2: how strongly nearly clean images are weighed down."""
+    p2_k: Annotated[float, Field(gt=0)] = 1.0
+    """p2: keeps that from going to zero."""
+    decoder: Literal["exact", "reference"] = "exact"
+    """Of the pixels in the bound's last term: exact, or with the approximation behind the published numbers."""
+    timestep_sampler: Literal["uniform", "antithetic", "loss_second_moment"] = "uniform"
+    """How t is drawn: independently, evenly within each batch, or by how large the bound's terms are."""
 
 
 class Optimizer(Section):

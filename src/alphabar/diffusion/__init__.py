@@ -1,7 +1,17 @@
 """The mathematics of diffusion models: pure functions over float64 tables, indexed t = 1..T as in the papers."""
 
+from alphabar.diffusion.decoder import DECODERS, Decoder, discretized_log_prob, reference_log_prob
 from alphabar.diffusion.denoiser import Denoiser, Network, NetworkOutput, Prediction, p_transition
-from alphabar.diffusion.objective import OBJECTIVES, Objective, training_loss
+from alphabar.diffusion.likelihood import (
+    Term,
+    VariationalBound,
+    bound_of,
+    prior_term,
+    variational_bound,
+    vlb_term,
+    vlb_terms,
+)
+from alphabar.diffusion.objective import OBJECTIVES, WEIGHTINGS, Objective, training_loss
 from alphabar.diffusion.parameterization import (
     EPS,
     MU,
@@ -11,6 +21,14 @@ from alphabar.diffusion.parameterization import (
     V,
     eps_to_x0,
     x0_to_eps,
+)
+from alphabar.diffusion.probability_flow import (
+    every_pixel,
+    flow,
+    flow_and_divergence,
+    flow_ends,
+    flow_log_density,
+    flow_time,
 )
 from alphabar.diffusion.process import Gaussian, Time, q_marginal, q_posterior, q_sample, q_step
 from alphabar.diffusion.samplers import DDIM, SAMPLERS, Ancestral, Noise, Sampler, SeededNoise, Step, reverse_process
@@ -30,16 +48,19 @@ from alphabar.diffusion.schedule import (
     warmup10,
     warmup50,
 )
-from alphabar.diffusion.spacing import SPACINGS, spaced
+from alphabar.diffusion.spacing import SPACINGS, rows_of, spaced
 from alphabar.diffusion.thresholding import X0_TRANSFORMS, DynamicThreshold, clip
-from alphabar.diffusion.timesteps import TIMESTEP_SAMPLERS, TimestepSampler, Uniform
-from alphabar.diffusion.variance import FIXED_LARGE, FIXED_SMALL, VARIANCES, ReverseVariance
+from alphabar.diffusion.timesteps import TIMESTEP_SAMPLERS, Antithetic, LossSecondMoment, TimestepSampler, Uniform
+from alphabar.diffusion.variance import FIXED_LARGE, FIXED_SMALL, LEARNED, LEARNED_RANGE, VARIANCES, ReverseVariance
 
 __all__ = [
     "DDIM",
+    "DECODERS",
     "EPS",
     "FIXED_LARGE",
     "FIXED_SMALL",
+    "LEARNED",
+    "LEARNED_RANGE",
     "MU",
     "OBJECTIVES",
     "PARAMETERIZATIONS",
@@ -48,12 +69,16 @@ __all__ = [
     "SPACINGS",
     "TIMESTEP_SAMPLERS",
     "VARIANCES",
+    "WEIGHTINGS",
     "X0",
     "X0_TRANSFORMS",
     "Ancestral",
+    "Antithetic",
+    "Decoder",
     "Denoiser",
     "DynamicThreshold",
     "Gaussian",
+    "LossSecondMoment",
     "Network",
     "NetworkOutput",
     "Noise",
@@ -65,29 +90,45 @@ __all__ = [
     "Sampler",
     "SeededNoise",
     "Step",
+    "Term",
     "Time",
     "TimestepSampler",
     "Uniform",
     "V",
+    "VariationalBound",
+    "bound_of",
     "clip",
     "constant",
     "cosine",
+    "discretized_log_prob",
     "eps_to_x0",
+    "every_pixel",
+    "flow",
+    "flow_and_divergence",
+    "flow_ends",
+    "flow_log_density",
+    "flow_time",
     "from_alpha_bar",
     "from_betas",
     "jsd",
     "linear",
     "linear_raw",
     "p_transition",
+    "prior_term",
     "q_marginal",
     "q_posterior",
     "q_sample",
     "q_step",
     "quadratic",
+    "reference_log_prob",
     "reverse_process",
+    "rows_of",
     "sigmoid",
     "spaced",
     "training_loss",
+    "variational_bound",
+    "vlb_term",
+    "vlb_terms",
     "warmup",
     "warmup10",
     "warmup50",

@@ -79,6 +79,11 @@ class Denoiser:
         """What the network is to output for x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; (B, C, H, W)."""
         return self.parameterization.target(*self._trained(x0, eps, t))
 
+    def x0_slope(self, t: Time) -> Tensor:
+        """∂x̂_0/∂output at step t, the same for every pixel; float64, () or (B,)."""
+        one = torch.ones_like(self.schedule.alpha_bar[t])
+        return self.parameterization.to_x0(*self._trained(one, torch.zeros_like(one), t))
+
     def interpret(self, output: NetworkOutput, x_t: Tensor, t: Time) -> Prediction:
         """Output -> (x̂_0, ε̂, log σ²); ε̂ is always the one that belongs to the transformed x̂_0."""
         x0 = self.parameterization.to_x0(*self._trained(output.mean, x_t, t))

@@ -1,9 +1,7 @@
 """The forward process q, whose every conditional is a Gaussian (DDPM §2)."""
 
-import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from alphabar.diffusion.schedule import NoiseSchedule
@@ -36,21 +34,7 @@ class Gaussian:
     def kl(self, other: "Gaussian") -> Tensor:
         """KL(self ‖ other) of each element, in nats."""
         gap = self.log_var - other.log_var
-        return 0.5 * (torch.expm1(gap) - gap + (self.mean - other.mean) ** 2 * (-other.log_var).exp())
-
-    def discretized_log_prob(self, x0: Tensor) -> Tensor:
-        """log ∫ over the pixel's bin [x − 1/255, x + 1/255], open at ±1 (DDPM Eq. 13), of each element, in nats.
-
-        `x0` lies on the uint8 grid in [−1, 1]. Exact, in log space: no clamp, so the tails keep their gradient.
-        """
-        inv_std = (-0.5 * self.log_var).exp()
-        low = torch.where(x0 < -0.999, -math.inf, (x0 - self.mean - 1 / 255) * inv_std)
-        high = torch.where(x0 > 0.999, math.inf, (x0 - self.mean + 1 / 255) * inv_std)
-        flip = low + high > 0  # Φ(b) − Φ(a) = Φ(−a) − Φ(−b): work in the tail where Φ does not round to 1
-        low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
-        log_high = torch.special.log_ndtr(high)
-        log_prob: Tensor = log_high + torch.log(-torch.expm1(torch.special.log_ndtr(low) - log_high))
-        return log_prob
+        return 0.5 * (gap.expm1() - gap + (self.mean - other.mean) ** 2 * (-other.log_var).exp())
 
 
 def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: Time) -> Gaussian:

@@ -62,15 +62,20 @@ class NoiseSchedule:
 
     def respace(self, rows: Sequence[int]) -> "NoiseSchedule":
         """The shorter chain that visits only `rows`, 1 ≤ rows[0] < rows[1] < ... ≤ T (IDDPM §4): indexing, no more."""
-        if not rows or rows[0] < 1 or rows[-1] > self.T or any(a >= b for a, b in pairwise(rows)):
-            raise ValueError(f"Timesteps must increase strictly within 1..{self.T}; they are {_shorten(rows)}.")
-        index = torch.tensor([0, *rows], device=self.alpha_bar.device)
+        index = torch.tensor([0, *checked_rows(rows, self.T)], device=self.alpha_bar.device)
         return NoiseSchedule(self.alpha_bar[index], self.timesteps[index], self.full or self)
 
     def to(self, device: torch.device | str) -> "NoiseSchedule":
         """The same tables on `device`, which must know float64 (keep them on the CPU for MPS)."""
         full = None if self.full is None else self.full.to(device)
         return NoiseSchedule(self.alpha_bar.to(device), self.timesteps.to(device), full)
+
+
+def checked_rows(rows: Sequence[int], T: int) -> list[int]:
+    """`rows` themselves; ValueError unless 1 ≤ rows[0] < rows[1] < ... ≤ T."""
+    if not rows or rows[0] < 1 or rows[-1] > T or any(a >= b for a, b in pairwise(rows)):
+        raise ValueError(f"Timesteps must increase strictly within 1..{T}; they are {_shorten(rows)}.")
+    return list(rows)
 
 
 def _shorten(rows: Sequence[int]) -> str:

@@ -1,24 +1,29 @@
 """Which K of the T timesteps a shorter reverse process visits: ascending rows in 1..T, ready for `respace`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, repeat
 
-from alphabar.diffusion.schedule import NoiseSchedule
+from alphabar.diffusion.schedule import NoiseSchedule, checked_rows
 
 
 def _distinct(steps: Iterable[float]) -> list[int]:
     return sorted({round(t) for t in steps})
 
 
-def uniform(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """Evenly spaced from 1 to T, both visited; T alone if steps = 1.
+def _section(first: int, size: int, count: int) -> list[int]:
+    """`count` rows, evenly spaced over the `size` rows from `first` on, both ends visited; `first` alone if one.
 
     The rounded running sum of improved-diffusion's respacing, so that the steps are the same ones to the last.
     """
-    if steps == 1:
-        return [schedule.T]
-    strides = repeat((schedule.T - 1) / (steps - 1), steps - 1)
-    return [1 + round(offset) for offset in accumulate(strides, initial=0.0)]
+    if count <= 1:
+        return [first] * count
+    strides = repeat((size - 1) / (count - 1), count - 1)
+    return [first + round(offset) for offset in accumulate(strides, initial=0.0)]
+
+
+def uniform(schedule: NoiseSchedule, steps: int) -> list[int]:
+    """Evenly spaced from 1 to T, both visited; T alone if steps = 1."""
+    return [schedule.T] if steps == 1 else _section(1, schedule.T, steps)
 
 
 def trailing(schedule: NoiseSchedule, steps: int) -> list[int]:
@@ -51,3 +56,53 @@ def spaced(schedule: NoiseSchedule, spacing: str, steps: int) -> list[int]:
     if not 1 <= steps <= schedule.T:
         raise ValueError(f"Sampling steps must lie in 1..{schedule.T}, the length of this model's chain; got {steps}.")
     return SPACINGS[spacing](schedule, steps)
+
+
+def rows_of(spec: str | Sequence[int], T: int) -> list[int]:
+    """The rows of a chain of T that improved-diffusion's timestep_respacing names, counted from 1; ValueError if none.
+
+    "250": so many, evenly from 1 to T. "10,15,20": the chain in equal sections, so many steps in each, of a single
+    step the section's first. "ddim50": every k-th from 1 on, with the k that gives so many.
+    "t:1,5,9", or a list of numbers: those very steps (not in improved-diffusion, where a list is one of sections).
+    """
+    if not isinstance(spec, str):
+        return checked_rows(list(spec), T)
+    kind = next((prefix for prefix in ("ddim", "t:") if spec.startswith(prefix)), "")
+    try:
+        numbers = [int(word) for word in spec.removeprefix(kind).split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or (kind == "ddim" and len(numbers) > 1):
+        raise ValueError(
+            f"'{spec}' names no timesteps; write a number of steps (250), one for each section (10,15,20), "
+            "a stride by its number of steps (ddim50), or the steps themselves (t:1,5,9)."
+        )
+    if kind == "ddim":
+        return _strided(numbers[0], T)
+    return checked_rows(numbers, T) if kind else _sectioned(numbers, T)
+
+
+def _strided(steps: int, T: int) -> list[int]:
+    grids = {len(range(1, T + 1, stride)): stride for stride in range(T - 1, 0, -1)}  # the least stride of each length
+    if steps not in grids:
+        near = sorted(sorted(grids, key=lambda length: abs(length - steps))[:4])
+        advice = f"near it, {', '.join(f'ddim{length}' for length in near)} do" if near else "use 't:1'"
+        raise ValueError(f"No whole stride visits exactly {steps} of {T} timesteps (ddim{steps}); {advice}.")
+    return list(range(1, T + 1, grids[steps]))
+
+
+def _sectioned(counts: list[int], T: int) -> list[int]:
+    if counts == [1] and T > 1:
+        raise ValueError(f"A single step would be t = 1, the least noisy one; for one step from noise write 't:{T}'.")
+    if min(counts) < 0 or not any(counts):
+        raise ValueError(f"A respacing must keep at least one timestep; got {','.join(map(str, counts))}.")
+    size, larger = divmod(T, len(counts))
+    rows, first = [], 1
+    for number, count in enumerate(counts):
+        length = size + (number < larger)
+        if count > length:
+            where = f"section {number + 1} of {len(counts)}" if len(counts) > 1 else "the chain"
+            raise ValueError(f"{count} timesteps do not fit into {where}, which has {length}.")
+        rows += _section(first, length, count)
+        first += length
+    return rows

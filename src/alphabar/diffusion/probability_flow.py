@@ -1,0 +1,104 @@
+"""The probability-flow ODE, whose flow carries the same marginals as the chain, and the likelihood that it gives.
+
+In x̄ = x/√ᾱ and σ = √((1 − ᾱ)/ᾱ) it is dx̄/dσ = ε̂(x, t(σ)) (Song et al. 2021, §4.3; DDIM Eq. 14). Along it
+d log p̄(x̄)/dσ = −∇·ε̂, the divergence taken in x̄. No solver is here: hand these functions to one.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.schedule import NoiseSchedule
+
+FlowState = tuple[Tensor, Tensor]
+"""x̄ (B, ...), and ∫ ∇·ε̂ dσ so far (B,)."""
+
+Integrate = Callable[[Callable[[Tensor, FlowState], FlowState], FlowState, Tensor], FlowState]
+"""(d/dσ of a state: (σ, state) -> its derivative; the state at σ_1; [σ_1, σ_T]) -> the state at σ_T."""
+
+
+def flow_ends(schedule: NoiseSchedule) -> tuple[float, float]:
+    """(σ_1, σ_T) of the network's chain; ValueError where the flow has no end."""
+    chain = schedule.full or schedule
+    if chain.ends_in_pure_noise:
+        raise ValueError("This schedule ends at ᾱ_T = 0, where σ = √((1 − ᾱ)/ᾱ) is infinite: its flow has no end.")
+    sigma = (-chain.half_log_snr).exp()
+    return float(sigma[1]), float(sigma[-1])
+
+
+def flow_time(schedule: NoiseSchedule, sigma: float) -> float:
+    """t(σ), fractional: what the network's chain says, linear in log σ between its rows; 1 and T beyond its ends."""
+    chain = schedule.full or schedule
+    log_sigma, steps = -chain.half_log_snr[1:], chain.timesteps[1:]
+    if chain.T == 1:
+        return float(steps[0])
+    row = int(torch.searchsorted(log_sigma, math.log(sigma)).clamp(1, chain.T - 1))
+    fraction = ((math.log(sigma) - log_sigma[row - 1]) / (log_sigma[row] - log_sigma[row - 1])).clamp(0, 1)
+    return float(torch.lerp(steps[row - 1].double(), steps[row].double(), fraction))
+
+
+def flow(denoiser: Denoiser, x_bar: Tensor, sigma: float | Tensor) -> Tensor:
+    """dx̄/dσ = ε̂ at x̄ (B, C, H, W) and noise level σ, by one call of the network at a fractional time.
+
+    The network is called in the precision of x̄. x̂_0 is treated as the denoiser's x0_transform says.
+    """
+    if denoiser.parameterization.name == "mu":
+        raise ValueError(
+            "The probability flow needs the network between its timesteps, where the parameterization 'mu' means "
+            "nothing; it is there for 'eps', 'x0' and 'v'."
+        )
+    sigma = float(sigma)
+    alpha_bar = 1 / (1 + sigma**2)
+    # A chain of one step, to this level and at this time: ε̂ is then read off as in any other chain.
+    here = NoiseSchedule(
+        torch.tensor([1.0, alpha_bar], dtype=torch.float64),
+        torch.tensor([0.0, flow_time(denoiser.schedule, sigma)], dtype=x_bar.dtype),
+    )
+    return replace(denoiser, schedule=here)(x_bar * math.sqrt(alpha_bar), 1).eps
+
+
+def flow_and_divergence(
+    denoiser: Denoiser, x_bar: Tensor, sigma: float | Tensor, probes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """dx̄/dσ, and its divergence (B,) as the mean of z · (∂ε̂/∂x̄) z over the probes z (P, B, C, H, W).
+
+    Unbiased where E[z zᵀ] = I: signs or N(0, I), drawn once for the whole path (Hutchinson). Exact for `every_pixel`.
+    """
+    with torch.enable_grad():
+        x_bar = x_bar.detach().requires_grad_()
+        eps = flow(denoiser, x_bar, sigma)
+        total = torch.zeros_like(x_bar)
+        for z in probes:
+            (gradient,) = torch.autograd.grad(eps, x_bar, z, retain_graph=True)
+            total += gradient * z
+    return eps.detach(), total.flatten(1).sum(1) / len(probes)
+
+
+def every_pixel(x: Tensor) -> Tensor:
+    """The D probes √D e_k for images x (B, ...) of D pixels, with which the divergence is exact: D backward passes."""
+    size = x[0].numel()
+    basis = math.sqrt(size) * torch.eye(size, dtype=x.dtype, device=x.device)
+    return basis.reshape(size, 1, *x.shape[1:]).expand(size, *x.shape)
+
+
+def flow_log_density(denoiser: Denoiser, x_1: Tensor, probes: Tensor, integrate: Integrate) -> Tensor:
+    """log p(x_1) of each image, (B,), in nats: a density over x_1, the data at the chain's first noise level.
+
+    p(x_T) = N(0, I) is brought back along the flow. With D pixels, and log p̄(x̄) = log p(x) + D/2 · log ᾱ:
+    log p(x_1) = log N(x_T; 0, I) + D/2 · (log ᾱ_T − log ᾱ_1) + ∫ ∇·ε̂ dσ from σ_1 to σ_T.
+    """
+    first, last = flow_ends(denoiser.schedule)
+    size = x_1[0].numel()
+
+    def derivative(sigma: Tensor, state: FlowState) -> FlowState:
+        return flow_and_divergence(denoiser, state[0], sigma, probes)
+
+    start = (x_1 * math.sqrt(1 + first**2), x_1.new_zeros(len(x_1)))
+    x_bar, integral = integrate(derivative, start, torch.tensor([first, last], dtype=x_1.dtype, device=x_1.device))
+    x_T = x_bar / math.sqrt(1 + last**2)
+    log_prior = -0.5 * (x_T.square().flatten(1).sum(1) + size * math.log(2 * math.pi))
+    return log_prior + size / 2 * (math.log1p(first**2) - math.log1p(last**2)) + integral
