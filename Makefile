@@ -53,7 +53,7 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(INSTALL) -e '.[dev,evaluation,interop]'
+	$(INSTALL) -e '.[dev,evaluation,interop,ode]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.interop: $(VENV)/.torch pyproject.toml

@@ -82,6 +82,13 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "missing run": (["sample", "{tmp}/nothing"], ["{tmp}/nothing"]),
     "no checkpoint": (["sample", "{folders}"], ["no checkpoint"]),
     "steps > T": (["sample", "{run}", "--steps", "21"], ["21", "1..20"]),
+    "a respacing that is none": (["sample", "{run}", "--steps", "ten"], ["'ten'", "ddim50"]),
+    "a respacing with a spacing": (
+        ["sample", "{run}", "--steps", "2,3", "--spacing", "trailing"], ["--spacing", "--steps"]
+    ),
+    "a respacing in a recipe": ([*TRAIN, "sampling.steps=t:1,50"], ["50", "20"]),
+    "an objective that does not fit": ([*TRAIN, "diffusion.objective=hybrid"], ["hybrid", "learned_range"]),
+    "importance without a bound": ([*TRAIN, "diffusion.timestep_sampler=loss_second_moment"], ["'vlb'"]),
     "eta": (["sample", "{run}", "--sampler", "ddim", "--eta", "2"], ["eta", "2"]),
     "eta without DDIM": (["sample", "{run}", "--sampler", "ddpm", "--eta", "0.5"], ["--eta", "'ddpm'"]),
     "spacing of all": (["sample", "{run}", "--sampler", "ddpm", "--spacing", "trailing"], ["--spacing", "--steps"]),

@@ -126,6 +126,19 @@ def test_a_drawing_says_how_it_was_made(trained, tmp_path) -> None:
     assert (tmp_path / "out" / "grid.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("spec", "rows"),
+    [("4", [1, 7, 14, 20]), ("2,3", [1, 10, 11, 15, 20]), ("ddim5", [1, 5, 9, 13, 17]), ("t:2,20", [2, 20])],
+)
+def test_a_respacing_is_written_as_improved_diffusion_does(trained, tmp_path, spec, rows) -> None:
+    job = plan(trained, tmp_path / "out", [0], steps=spec, sampler="ddpm")
+    respaced = build.respaced(job.model.denoiser, job.section)
+    assert respaced.schedule.timesteps[1:].tolist() == rows
+    assert job.settings["steps"] == len(rows)
+    assert job.settings["spacing"] == (spec if not spec.isdecimal() else "uniform")
+    assert drawing.draw_into(job, CPU, film=False).shape == (1, 1, 8, 8)
+
+
 @pytest.fixture
 def drawn_seeds(monkeypatch) -> list[int]:
     """The seeds that go through the network, in order."""

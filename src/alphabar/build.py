@@ -122,6 +122,8 @@ def timestep_sampler(config: c.Config) -> diffusion.TimestepSampler:
             "[diffusion] timestep_sampler 'loss_second_moment' follows the terms of the bound, and the objective "
             "'simple' has none; use the objective 'vlb', or timestep_sampler 'antithetic'."
         )
+    if config.diffusion.timestep_sampler == "loss_second_moment":
+        return diffusion.LossSecondMoment(config.diffusion.steps, gather=distributed.gathered)
     make = look_up(diffusion.TIMESTEP_SAMPLERS, config.diffusion.timestep_sampler, "timestep sampler")
     return make(config.diffusion.steps)
 
@@ -137,6 +139,8 @@ def respaced(denoiser: diffusion.Denoiser, section: c.Sampling) -> diffusion.Den
     if section.steps is None:
         return denoiser
     with _blame("sampling"):
+        if isinstance(section.steps, str):
+            return denoiser.respaced(diffusion.rows_of(section.steps, denoiser.schedule.T))
         return denoiser.respaced(diffusion.spaced(denoiser.schedule, section.spacing, section.steps))
 
 

@@ -4,9 +4,12 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from alphabar.errors import AlphabarError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -54,6 +57,23 @@ def barrier() -> None:
             dist.barrier()
         except RuntimeError:
             raise AlphabarError(f"Process {rank()} stops, because another one did.") from None
+
+
+def gathered(rows: "Tensor") -> "Tensor":
+    """The rows (n, k) of this process -> those of all, in the order of the ranks; n may differ from rank to rank."""
+    if world_size() == 1:
+        return rows
+    import torch
+    import torch.distributed as dist
+
+    here = rows.cpu()  # where gloo works
+    sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(world_size())]
+    dist.all_gather(sizes, torch.tensor([len(here)]))
+    most = int(max(sizes))
+    padded = torch.cat([here, here.new_zeros((most - len(here), *here.shape[1:]))])
+    parts = [torch.empty_like(padded) for _ in sizes]
+    dist.all_gather(parts, padded)
+    return torch.cat([part[: int(size)] for part, size in zip(parts, sizes, strict=True)]).to(rows.device)
 
 
 @contextmanager

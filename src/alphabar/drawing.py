@@ -85,8 +85,9 @@ def section(model: Model, changes: dict[str, Any]) -> Sampling:
         raise AlphabarError(
             f"--eta is DDIM's, and the sampler is '{chosen.sampler}'; give --sampler ddim, or no --eta."
         )
-    if "spacing" in changes and chosen.steps is None:
+    if "spacing" in changes and not isinstance(chosen.steps, int):
         raise AlphabarError(f"--spacing {chosen.spacing} chooses among the timesteps; say how many with --steps.")
+    build.respaced(model.denoiser, chosen)
     return chosen
 
 
@@ -103,12 +104,19 @@ def _settings(run: Path, model: Model, section: Sampling, label: int | None) -> 
         "weights": model.weights,
         "weights_sha256": model.sha256,
         "sampler": section.sampler,
-        "steps": section.steps or model.denoiser.schedule.T,
-        "spacing": "all" if section.steps is None else section.spacing,
+        "steps": build.respaced(model.denoiser, section).schedule.T,
+        "spacing": _spacing(section),
         "eta": section.eta if section.sampler == "ddim" else None,
         "x0_transform": model.config.diffusion.x0_transform,
         "class": label,
     }
+
+
+def _spacing(section: Sampling) -> str:
+    """Which timesteps are visited, in words."""
+    if isinstance(section.steps, str):
+        return section.steps
+    return "all" if section.steps is None else section.spacing
 
 
 def _name(settings: dict[str, Any]) -> str:

@@ -49,6 +49,22 @@ def neighbours(path: Path, blocks: Mapping[str, Sequence[tuple[Tensor, Tensor]]]
     _save(figure, path)
 
 
+def bound_terms(path: Path, t: Tensor, terms: Tensor, x0_mse: Tensor) -> None:
+    """L_{t−1} over t, (T,), bits/dim, as in IDDPM Fig. 2; and rate against distortion, as in DDPM Fig. 5."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(t, terms, color="#31688e")
+    left.set(xlabel="t", ylabel="term of the bound, bits/dim", xscale="log", yscale="log")
+    rate = terms[1:].flip(0).cumsum(0)  # what is sent until x_t is known, t = T − 1, ..., 1
+    right.plot(rate, 127.5 * x0_mse[:-1].flip(0).sqrt(), color="#31688e")
+    right.set(xlabel="rate, bits/dim", ylabel="distortion: RMSE of x̂_0, of 255")
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    _save(figure, path)
+
+
 def scores(metrics: Path, path: Path) -> None:
     """Each metric of the evaluations while training, over images seen; nothing if there were none."""
     from matplotlib.figure import Figure

@@ -45,7 +45,7 @@ def main() -> None:
     # Threads that wait should yield: spinning ones make a step several times slower when the cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     debug = "--debug" in sys.argv
-    sys.argv = [arg for arg in sys.argv if arg != "--debug"]
+    sys.argv = evaluate.with_kind([arg for arg in sys.argv if arg != "--debug"])
     try:
         app()
     except (AlphabarError, OSError, MemoryError, RuntimeError) as error:

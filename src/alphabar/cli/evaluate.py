@@ -2,12 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alphabar.cli import options as o
 from alphabar.cli.console import console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
 
 
 def evaluate(
@@ -29,6 +34,15 @@ def evaluate(
     extractor_weights: Annotated[
         Path | None, typer.Option(help="The weights of the extractor, if not fetched.")
     ] = None,
+    bpd: Annotated[
+        str | None,
+        typer.Option(
+            help="Bits per dimension of a run's test split instead: bound (--bpd alone) or ode.", metavar="[bound|ode]"
+        ),
+    ] = None,
+    decoder: Annotated[
+        str, typer.Option(help="Of --bpd: exact, or reference for the published approximation.")
+    ] = "exact",
     split: Annotated[
         str | None, typer.Option(help="Of the reference: train or test; train, or as it was trained, if left out.")
     ] = None,
@@ -56,12 +70,28 @@ def evaluate(
     are not made again, so an interrupted evaluation goes on. Under torchrun the processes share the work.
     """
     from alphabar import build, distributed, evaluation
-    from alphabar.evaluation import report
+    from alphabar.errors import AlphabarError
 
     drawing = o.given(
         seeds=seeds, label=label, step=step, weights=None if weights == "ema" else weights,
         sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size,
     )  # fmt: skip
+    if bpd is not None:
+        unused = o.given(
+            reference=reference, metrics=metrics, features=None if features == "auto" else features, seeds=seeds,
+            extractor_weights=extractor_weights, image_size=image_size, sampler=sampler, spacing=spacing, eta=eta,
+            resize=None if resize == "none" else resize, label=label, statistics=statistics,
+        )  # fmt: skip
+        if unused:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+            raise AlphabarError(f"--bpd looks at the data, and draws nothing; leave out {flags}.")
+        bits = evaluation.BitsRequest(
+            run=subject, kind=bpd, split=split or "test", count=count, steps=steps,
+            decoder=decoder, weights=weights, step=step, batch_size=batch_size, data_root=data_root, out=out,
+        )  # fmt: skip
+        with distributed.session():
+            _say(evaluation.bits_per_dim(bits, build.device(device)), evaluation.bits_report)
+        return
     request = evaluation.Request(
         subject=subject,
         reference=reference,
@@ -78,7 +108,22 @@ def evaluate(
         statistics=statistics,
     )
     with distributed.session():
-        row = evaluation.evaluate(request, build.device(device))
+        _say(evaluation.evaluate(request, build.device(device)), evaluation.report)
+
+
+def with_kind(args: list[str]) -> list[str]:
+    """`--bpd` alone means `--bpd bound`, which typer cannot say."""
+    kinds = ("bound", "ode")
+    return [
+        word
+        for arg, following in zip(args, [*args[1:], ""], strict=True)
+        for word in ([arg, "bound"] if arg == "--bpd" and following not in kinds else [arg])
+    ]
+
+
+def _say(row: dict[str, Any], report: "Callable[[dict[str, Any]], RenderableType]") -> None:
+    from alphabar import distributed
+
     if distributed.is_main():
         console().print(report(row))
         typer.echo(json.dumps(row))

@@ -7,7 +7,9 @@ import typer
 
 Seeds = Annotated[str | None, typer.Option(help="Which images: 0-63,100. Image k depends on seed k alone.")]
 Sampler = Annotated[str | None, typer.Option(help="ddpm or ddim; the recipe's if left out.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Network calls per image, up to T.")]
+Steps = Annotated[
+    str | None, typer.Option(help="Network calls per image, up to T; or a respacing: 10,15,20, ddim50, t:1,5,9.")
+]
 Spacing = Annotated[str | None, typer.Option(help="Which timesteps: uniform, trailing, leading, quadratic.")]
 Eta = Annotated[float | None, typer.Option(help="DDIM's noise: 0 none, 1 as much as DDPM.")]
 Label = Annotated[str | None, typer.Option("--class", help="The class to draw, by number or name.")]

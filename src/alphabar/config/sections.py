@@ -29,6 +29,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+def _respacing(value: object) -> object:
+    value = _none(value)
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 def _square(value: object) -> object:
     value = _none(value)
     if isinstance(value, str) and "x" in value:
@@ -170,8 +175,9 @@ class Sampling(Section):
     """How images are drawn, unless `alphabar sample` is told otherwise."""
 
     sampler: Literal["ddpm", "ddim"] = "ddpm"
-    steps: OptionalInt = None
-    """All T if none."""
+    steps: Annotated[Annotated[int, Field(ge=1)] | str | None, BeforeValidator(_respacing)] = None
+    """How many, all T if none; or, as improved-diffusion writes them: 10,15,20 (so many in each section), ddim50, or
+    t:1,5,9 (those very ones)."""
     spacing: Literal["uniform", "trailing", "leading", "quadratic"] = "uniform"
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     """DDIM only."""
@@ -213,7 +219,7 @@ class Config(Section):
         if self.evaluation.best != "none" and not self.evaluation.every:
             raise ValueError("evaluation.best needs evaluations to choose by: set evaluation.every, in steps")
         steps, T = self.sampling.steps, self.diffusion.steps
-        if steps is not None and steps > T:
+        if isinstance(steps, int) and steps > T:
             raise ValueError(
                 f"The chain has {T} steps (diffusion.steps), so sampling.steps must lie in 1..{T}; got {steps}"
             )

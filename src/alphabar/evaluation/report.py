@@ -24,6 +24,23 @@ def report(row: Mapping[str, Any]) -> Group:
     return Group(table, *notes, *warnings)
 
 
+def bits_report(row: Mapping[str, Any]) -> Group:
+    """The bits per dimension of a row."""
+    title = (
+        f"{row['n']:,} images of {row['data']} {row['split']}  {row['run']}, step {row['step']:,}, {row['weights']}\n"
+        f"{row['kind']}, {row['steps']:,} of {row['T']:,} steps, decoder {row['decoder']}"
+    )
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("bits/dim", "value", "s.e.", "95 % interval"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "bits/dim" else "right")
+    for name, entry in row["bits_per_dim"].items():
+        error = "–" if entry["standard_error"] is None else number(entry["standard_error"])
+        interval = "–" if entry["interval"] is None else "…".join(map(number, entry["interval"]))
+        table.add_row(name, number(entry["value"]), error, interval)
+    where = [Text(f"{what:10}{row[what]}") for what in ("terms", "picture") if what in row]
+    return Group(table, *where)
+
+
 def number(value: float) -> str:
     """Three decimals, or three digits of what is smaller."""
     return f"{value:.3g}" if abs(value) < 0.1 else f"{value:,.3f}"

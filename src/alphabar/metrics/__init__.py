@@ -6,6 +6,7 @@ from alphabar.metrics.extractor import EXTRACTORS, Extractor
 from alphabar.metrics.features import Features, Moments, Rows, moments
 from alphabar.metrics.frechet import frechet_distance
 from alphabar.metrics.inception import INCEPTION_FILE, INCEPTION_URLS, check_inception
+from alphabar.metrics.intervals import Z
 from alphabar.metrics.memorisation import memorisation
 from alphabar.metrics.metric import METRICS, QUANTITIES, Metric
 from alphabar.metrics.naming import display_name
@@ -22,6 +23,7 @@ __all__ = [
     "Metric",
     "Moments",
     "Rows",
+    "Z",
     "check_inception",
     "display_name",
     "frechet_distance",

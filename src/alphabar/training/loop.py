@@ -30,6 +30,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     image_set = build.image_set(config)
     state = TrainState(config, build.image_facts(image_set), device)
     denoiser = training_denoiser(config, state, device)
+    build.objective(config)  # what is wrong with these two is said now
+    build.respaced(denoiser, config.sampling)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     scorer = evaluation.Scorer(config, image_set, device) if config.evaluation.every else None
     end = total_steps(config.training, len(image_set))

@@ -1,0 +1,160 @@
+"""Bits per dimension of a data set under a run: the bound by its terms, or the likelihood of the probability flow."""
+
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alphabar import build, data, distributed, drawing, plots
+from alphabar import run as runs
+from alphabar.data import ImageSet
+from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
+from alphabar.errors import AlphabarError
+from alphabar.evaluation.bound import BoundJob, bound
+from alphabar.evaluation.extraction import random_order
+from alphabar.evaluation.flow_likelihood import flow_bits
+from alphabar.images import atomic_file
+from alphabar.metrics import Z
+from alphabar.model import Model, load_model
+from alphabar.registry import unknown
+
+KINDS = ("bound", "ode")
+
+
+@dataclass(frozen=True)
+class BitsRequest:
+    """Whose bits of what; the options of `alphabar evaluate RUN --bpd`."""
+
+    run: Path
+    kind: str = "bound"
+    """bound: the variational bound, by the sum of its terms. ode: the likelihood of the probability flow."""
+    split: str = "test"
+    count: int | None = None
+    """How many images, random but always the same; None: all."""
+    steps: str | None = None
+    """Of a shorter chain: a number, or a respacing of `rows_of`; None: all T."""
+    decoder: str = "exact"
+    weights: str = "ema"
+    step: str | None = None
+    batch_size: int | None = None
+    data_root: Path | None = None
+    out: Path | None = None
+
+
+def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
+    """One row, ready for JSON; terms and a plot of them go to a folder in the run."""
+    started = time.perf_counter()
+    for what, name, names in (("kind of bits/dim", request.kind, KINDS), ("decoder", request.decoder, DECODERS)):
+        if name not in names:
+            raise AlphabarError(unknown(what, name, names))
+    model = load_model(request.run, request.weights, device, request.step)
+    images = _images(model, request)
+    rows = random_order(len(images))[: request.count]
+    labels = images.labels[rows] if model.config.network.class_conditional and images.labels is not None else None
+    denoiser = _respaced(model.denoiser, request.steps)
+    folder = request.out or drawing.run_of(request.run) / "bits_per_dim"
+    key = {
+        "kind": request.kind,
+        "weights_sha256": model.sha256,
+        "diffusion": model.config.diffusion.model_dump(mode="json"),
+        "images": images.fingerprint(),
+        "count": len(rows),
+        "timesteps": denoiser.schedule.timesteps[1:].tolist(),
+        "decoder": request.decoder,
+    }
+    job = BoundJob(
+        images=images.images[rows],
+        seeds=tuple(rows.tolist()),
+        labels=labels,
+        decoder=request.decoder,
+        batch_size=request.batch_size or model.config.sampling.batch_size,
+        folder=folder,
+        key=key,
+    )
+    if request.kind == "ode":
+        quantities, more = flow_bits(denoiser, job, device)
+    else:
+        found = bound(denoiser, job, device)
+        quantities = {
+            "total": found.total, "prior": found.prior, "rate": found.rate, "distortion": found.distortion,
+        }  # fmt: skip
+        more = _kept(found, denoiser, job, rows) if distributed.is_main() else {}
+    row = {
+        "bits_per_dim": {name: _estimate(values) for name, values in quantities.items()},
+        "kind": request.kind,
+        "n": len(rows),
+        "split": request.split,
+        "data": model.config.data.name,
+        "fingerprint": images.fingerprint(),
+        "run": str(request.run),
+        "step": model.step,
+        "weights": model.weights,
+        "weights_sha256": model.sha256,
+        "T": model.denoiser.schedule.T,
+        "steps": denoiser.schedule.T,
+        "x0_transform": model.config.diffusion.x0_transform,
+        "decoder": request.decoder,
+        **more,
+        "command": sys.argv,
+        "versions": runs.versions(),
+        "device": device.type,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    if distributed.is_main():
+        with (request.out or drawing.run_of(request.run)).joinpath(runs.EVALUATIONS).open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    return row
+
+
+def _images(model: Model, request: BitsRequest) -> ImageSet:
+    section = model.config.data.model_copy(
+        update={"split": request.split, "root": request.data_root or model.config.data.root}
+    )
+    images = data.load(section.name, build.data_options(section))
+    if images.shape != model.facts.shape:
+        raise AlphabarError(f"The images are {images.shape}, and the run was trained on {model.facts.shape}.")
+    if request.count is not None and request.count > len(images):
+        raise AlphabarError(
+            f"The {request.split} split holds {len(images):,} images; --count {request.count} asks for more."
+        )
+    return images
+
+
+def _respaced(denoiser: Denoiser, spec: str | None) -> Denoiser:
+    if spec is None:
+        return denoiser
+    try:
+        return denoiser.respaced(rows_of(spec, denoiser.schedule.T))
+    except ValueError as error:
+        raise AlphabarError(str(error)) from None
+
+
+def _estimate(values: Tensor) -> dict[str, Any]:
+    value, error = float(values.mean()), float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
+    interval = None if error is None else [value - Z * error, value + Z * error]
+    return {"value": value, "standard_error": error, "interval": interval}
+
+
+def _kept(found: VariationalBound, denoiser: Denoiser, job: BoundJob, rows: Tensor) -> dict[str, str]:
+    """The terms as an .npz, and as a picture."""
+    terms, picture = job.place / "terms.npz", job.place / "terms.png"
+    steps = denoiser.schedule.timesteps[1:].cpu()
+    with atomic_file(terms) as file:
+        np.savez(
+            file,
+            t=steps.numpy(),
+            image=rows.numpy(),
+            prior=found.prior.numpy(),
+            terms=found.terms.numpy(),
+            x0_mse=found.x0_mse.numpy(),
+            eps_mse=found.eps_mse.numpy(),
+        )
+    plots.bound_terms(picture, steps, found.terms.mean(0), found.x0_mse.mean(0))
+    return {"terms": str(terms), "picture": str(picture)}

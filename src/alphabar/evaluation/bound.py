@@ -1,0 +1,130 @@
+"""The variational bound of images under a model, term by term.
+
+A batch of images is finished before the next, and what is done of it is kept: an interrupted job goes on from there.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from alphabar import distributed
+from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, prior_term, vlb_terms
+from alphabar.images import atomic_file, to_signed
+from alphabar.progress import progress
+
+SAVE_EVERY = 60.0  # seconds
+COLUMNS = ("terms", "x0_mse", "eps_mse")
+"""(N, T) float64, by t ascending: column t − 1 is of step t."""
+
+
+@dataclass(frozen=True)
+class BoundJob:
+    """Images uint8 (N, C, H, W), a seed for the noise of each, their labels (N,) where the model is told classes.
+
+    folder: where it is kept, under a name made of `key`, which is all that the result depends on.
+    """
+
+    images: Tensor
+    seeds: tuple[int, ...]
+    labels: Tensor | None
+    decoder: str
+    batch_size: int
+    folder: Path
+    key: Mapping[str, Any]
+
+    @property
+    def place(self) -> Path:
+        """The folder of this job alone."""
+        return self.folder / hashlib.sha256(json.dumps(dict(self.key), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def bound(denoiser: Denoiser, job: BoundJob, device: torch.device) -> VariationalBound:
+    """Of all the images; the processes of a `distributed.session` share the batches, and each returns the whole."""
+    begin(job)
+    parts = batches(job)
+    share = distributed.mine(parts)
+    with progress("bits/dim", sum(rows.stop - rows.start for rows in share)) as advance:
+        for rows in share:
+            _finish(denoiser, job, rows, device, advance)
+    distributed.barrier()
+    done = [load_file(batch_path(job, rows)) for rows in parts]
+    prior, *columns = (torch.cat([part[name] for part in done]) for name in ("prior", *COLUMNS))
+    return VariationalBound(prior, *columns)
+
+
+def begin(job: BoundJob) -> None:
+    """Make its folder, and say there what it is of."""
+    if distributed.is_main():
+        job.place.mkdir(parents=True, exist_ok=True)
+        with atomic_file(job.place / "key.json") as file:
+            file.write(json.dumps(dict(job.key), indent=1).encode())
+    distributed.barrier()
+
+
+def batches(job: BoundJob) -> list[slice]:
+    """Its images, some at a time."""
+    return [slice(k, min(k + job.batch_size, len(job.images))) for k in range(0, len(job.images), job.batch_size)]
+
+
+def batch_path(job: BoundJob, rows: slice) -> Path:
+    """Where the result of a batch is kept."""
+    return job.place / f"{rows.start:08d}-{rows.stop:08d}.safetensors"
+
+
+def _finish(
+    denoiser: Denoiser, job: BoundJob, rows: slice, device: torch.device, advance: Callable[[float], None]
+) -> None:
+    """Bring the file of one batch to its end, from the last term that it holds."""
+    T, size, path = denoiser.schedule.T, rows.stop - rows.start, batch_path(job, rows)
+    x0 = to_signed(job.images[rows].to(device)).contiguous(memory_format=torch.channels_last)
+    if job.labels is not None:
+        denoiser = denoiser.given(job.labels[rows].to(device))
+    done = _begun(path, size, T)
+    left = int(done["left"])  # the terms t = left..1 are still to come
+    done["prior"] = prior_term(denoiser.schedule, x0).cpu()
+    advance(size * (T - left) / T)
+    if left == 0:
+        return
+    saved = time.monotonic()
+    noise = noise_of(job.seeds[rows], x0)
+    for term in vlb_terms(denoiser, x0, start=left, noise=noise, decoder=DECODERS[job.decoder]):
+        for name, values in zip(COLUMNS, (term.vlb, term.x0_mse, term.eps_mse), strict=True):
+            done[name][:, term.t - 1] = values.cpu()
+        done["left"] = torch.tensor(term.t - 1)
+        advance(size / T)
+        if term.t == 1 or time.monotonic() - saved > SAVE_EVERY:
+            with atomic_file(path) as file:
+                file.write(save(done))
+            saved = time.monotonic()
+
+
+def _begun(path: Path, size: int, T: int) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError):
+        columns = {name: torch.zeros(size, T, dtype=torch.float64) for name in COLUMNS}
+        return {"left": torch.tensor(T), **columns}
+
+
+def noise_of(seeds: tuple[int, ...], like: Tensor) -> Callable[[int], Tensor]:
+    """t -> ε of an image and a step, whatever the batch, and whether or not the job was interrupted."""
+
+    def noise(t: int) -> Tensor:
+        draws = [torch.randn(like.shape[1:], generator=_generator(seed, t)) for seed in seeds]
+        return torch.stack(draws).to(like)
+
+    return noise
+
+
+def _generator(seed: int, t: int) -> torch.Generator:
+    digest = hashlib.blake2b(f"{seed}/{t}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest) >> 1)

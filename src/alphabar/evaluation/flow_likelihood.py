@@ -1,0 +1,115 @@
+"""The likelihood of images by the probability-flow ODE (Song et al. 2021), with SciPy's adaptive Runge-Kutta 4(5).
+
+The flow has a density over x_1, the image at the chain's first noise level. An image x_0 on its grid of bytes is taken
+there by the forward process, and back by the decoder:
+−log P(x_0) ≤ E[−log p(x_1) − log p(x_0|x_1) + log q(x_1|x_0)] over q(x_1|x_0).
+So the dequantization is the chain's own first step, and what comes out is a bound, of which only that step is loose.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from alphabar import distributed
+from alphabar.diffusion import DECODERS, Denoiser, flow_log_density, p_transition, q_sample
+from alphabar.diffusion.probability_flow import FlowState
+from alphabar.errors import AlphabarError
+from alphabar.evaluation.bound import BoundJob, batch_path, batches, begin, noise_of
+from alphabar.images import atomic_file, to_signed
+from alphabar.progress import progress
+
+TOLERANCE = 1e-5
+"""Relative and absolute, of the solver: Song et al. 2021, App. D.2."""
+
+
+def flow_bits(denoiser: Denoiser, job: BoundJob, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """total (N,), bits/dim, and what the row says of how it was found; shared by processes like `bound`."""
+    solve = _solver()
+    begin(job)
+    parts = batches(job)
+    share = distributed.mine(parts)
+    with progress("bits/dim", sum(rows.stop - rows.start for rows in share)) as advance:
+        for rows in share:
+            if not _is_there(job, rows):
+                with atomic_file(batch_path(job, rows)) as file:
+                    file.write(save(_bits(denoiser, job, rows, device, solve)))
+            advance(rows.stop - rows.start)
+    distributed.barrier()
+    done = [load_file(batch_path(job, rows)) for rows in parts]
+    calls = sum(int(part["calls"]) for part in done) / len(done)
+    return {"total": torch.cat([part["bits"] for part in done])}, {
+        "solver": f"RK45, rtol = atol = {TOLERANCE:g}",
+        "nfe": round(calls, 1),
+        "divergence": "Hutchinson, one vector of signs per image",
+        "dequantization": "x_1 ~ q(x_1|x_0), decoded by p(x_0|x_1): a bound",
+    }
+
+
+Vector = npt.NDArray[np.float64]
+Solve = Callable[[Callable[[float, Vector], Vector], Vector, list[float]], Vector]
+"""(derivative, state at the start, [start, end]) -> state at the end."""
+
+
+def _solver() -> Solve:
+    try:
+        from scipy.integrate import solve_ivp
+    except ImportError:
+        raise AlphabarError('--bpd ode needs SciPy: pip install "alphabar[ode]".') from None
+
+    def solve(derivative: Callable[[float, Vector], Vector], start: Vector, ends: list[float]) -> Vector:
+        found = solve_ivp(derivative, ends, start, method="RK45", rtol=TOLERANCE, atol=TOLERANCE)
+        if not found.success:
+            raise AlphabarError(f"The probability flow could not be followed to its end: {found.message}")
+        end: Vector = found.y[:, -1]
+        return end
+
+    return solve
+
+
+def _is_there(job: BoundJob, rows: slice) -> bool:
+    try:
+        return bool(len(load_file(batch_path(job, rows))["bits"]) == rows.stop - rows.start)
+    except (OSError, SafetensorError, KeyError):
+        return False
+
+
+def _bits(denoiser: Denoiser, job: BoundJob, rows: slice, device: torch.device, solve: Solve) -> dict[str, Tensor]:
+    x0 = to_signed(job.images[rows].to(device))
+    if job.labels is not None:
+        denoiser = denoiser.given(job.labels[rows].to(device))
+    noise = noise_of(job.seeds[rows], x0)
+    x_1 = q_sample(denoiser.schedule, x0, 1, noise(1))
+    probes = noise(2).sign()[None]  # step 2 draws other noise than step 1
+    flowing = replace(denoiser, x0_transform=None)
+    calls = 0
+
+    def integrate(derivative: Callable[[Tensor, FlowState], FlowState], start: FlowState, ends: Tensor) -> FlowState:
+        def flat(sigma: float, state: Vector) -> Vector:
+            nonlocal calls
+            calls += 1
+            x_bar, integral = torch.from_numpy(state).to(x0).tensor_split([x0.numel()])
+            return _flattened(derivative(torch.tensor(sigma), (x_bar.reshape(x0.shape), integral)))
+
+        x_bar, integral = torch.from_numpy(solve(flat, _flattened(start), ends.tolist())).tensor_split([x0.numel()])
+        return x_bar.reshape(x0.shape).to(x0), integral.to(x0)
+
+    log_p = flow_log_density(flowing, x_1, probes, integrate).double()
+    with torch.no_grad():
+        decoded = p_transition(denoiser.schedule, denoiser(x_1, 1), x_1, 1)
+        log_decoder = DECODERS[job.decoder](decoded, x0).double().flatten(1).sum(1)
+    size = x0[0].numel()
+    entropy = 0.5 * size * math.log(2 * math.pi * math.e * float(1 - denoiser.schedule.alpha_bar[1]))
+    bits = -(log_p + log_decoder + entropy) / (size * math.log(2))
+    return {"bits": bits.cpu(), "calls": torch.tensor(calls)}
+
+
+def _flattened(state: FlowState) -> Vector:
+    return np.concatenate([part.detach().cpu().double().flatten().numpy() for part in state])
