@@ -108,6 +108,31 @@ def test_kill_and_resume_is_exact(tiny, quiet, tmp_path, monkeypatch, uninterrup
     assert everything(tmp_path / "run") == uninterrupted(config)
 
 
+IMPORTANCE = (
+    "diffusion.objective=vlb",
+    "diffusion.variance=learned_range",
+    "diffusion.timestep_sampler=loss_second_moment",
+    "diffusion.steps=5",
+    "training.batch_size=40",
+    "training.steps=9",
+)
+
+
+@pytest.mark.parametrize("call", [4, 6, 8])
+def test_resume_is_exact_with_an_importance_sampler(tiny, quiet, tmp_path, monkeypatch, uninterrupted, call) -> None:
+    """Before and after it has the ten losses of each t that it starts from."""
+    config = tiny(*IMPORTANCE)
+    with monkeypatch.context() as patch:
+        die_at_call(patch, loop, "train_step", call)
+        assert killed(lambda: loop.train(config, tmp_path / "run", CPU, quiet))
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    whole = uninterrupted(config)
+    assert everything(tmp_path / "run") == whole
+    found = checkpoint.latest(tmp_path / "run" / "checkpoints")
+    assert found is not None and (found.tensors("timestep_sampler")["count"][1:] == 10).all()
+    assert all(row["vlb"] > 0 for row in whole["metrics"])
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_resume_is_exact_in_half_precision(tiny, quiet, tmp_path, monkeypatch, uninterrupted, precision) -> None:
     config = tiny(f"training.precision={precision}")

@@ -115,6 +115,32 @@ def test_minutes_end_a_run_that_has_no_other_end(tiny, quiet, tmp_path) -> None:
     assert is_over(config.training, None, 10**9, 0.61) and not is_over(config.training, None, 10**9, 0.59)
 
 
+def test_the_meter_does_not_mind_how_t_is_drawn() -> None:
+    """Losses 1 and 9 at two steps; the larger is drawn three times as often and weighs a third."""
+    meter = LossMeter(100, CPU)
+    t = torch.tensor([10, 60, 60, 60])
+    losses = {"loss": torch.tensor([1.0, 9.0, 9.0, 9.0]), "vlb": torch.tensor([2.0, 6.0, 6.0, 6.0])}
+    meter.update(t, losses, torch.tensor([2.0, 2 / 3, 2 / 3, 2 / 3]))
+    found = meter.read()
+    assert (found["loss"], found["loss_q1"], found["loss_q3"], found["vlb"]) == pytest.approx((5.0, 1.0, 9.0, 4.0))
+    assert "mse" not in found
+
+
+@pytest.mark.parametrize(
+    ("objective", "variance"), [("hybrid", "learned_range"), ("vlb", "learned"), ("vlb", "fixed_small")]
+)
+@pytest.mark.parametrize("sampler", ["uniform", "antithetic", "loss_second_moment"])
+def test_every_objective_trains_with_every_timestep_sampler(tiny, objective, variance, sampler) -> None:
+    config = tiny(
+        f"diffusion.objective={objective}", f"diffusion.variance={variance}", f"diffusion.timestep_sampler={sampler}"
+    )
+    state, norms = run_steps(config, 4)
+    assert all(0 < norm < math.inf for norm in norms)
+    assert state.meter.read()["vlb"] > 0
+    if sampler == "loss_second_moment":
+        assert int(state.timestep_sampler.state_dict()["count"].sum()) == 4 * config.training.batch_size
+
+
 def test_the_meter_tells_the_quartiles_of_t_apart() -> None:
     meter = LossMeter(100, CPU)
     assert meter.read()["loss"] is None

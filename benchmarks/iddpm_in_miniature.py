@@ -1,0 +1,232 @@
+"""Table 2 of Improved DDPM and Table 2 of DDPM in miniature, on Fashion-MNIST at 16x16.
+
+    OMP_NUM_THREADS=1 python benchmarks/iddpm_in_miniature.py train FOLDER [--share K/N]
+    OMP_NUM_THREADS=1 python benchmarks/iddpm_in_miniature.py measure FOLDER [--share K/N]
+    python benchmarks/iddpm_in_miniature.py report FOLDER
+
+Every run sees the same number of images, with the same network but for the head of a learned variance. The commands go
+on where they stopped; --share 0/2 and 1/2 are two halves of the work for two processes.
+"""
+
+import argparse
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from alphabar import config as c
+from alphabar import data, diffusion, evaluation, generation, images, metrics, training
+from alphabar.errors import AlphabarError
+from alphabar.evaluation.bound import BoundJob, bound
+from alphabar.evaluation.extraction import features_in_memory
+from alphabar.model import load_model
+
+SEEDS = (0, 1, 2)
+BITS_IMAGES = 64
+"""At T = 1000; as many network calls, so fewer images, for longer chains."""
+SAMPLES = 1000
+DRAWING = {"sampler": "ddim", "steps": 50, "eta": 1.0, "batch_size": 100}
+COMMON = (
+    "data.image_size=16",
+    "data.resize=crop",
+    "network.preset=iddpm",
+    "network.channels=16",
+    "network.channel_mult=[1,2,2]",
+    "network.attention_resolutions=[8]",
+    "optimizer.learning_rate=5e-4",
+    "optimizer.warmup_steps=50",
+    "training.steps=750",
+    "training.epochs=none",
+    "training.batch_size=64",
+    "training.ema_rates=[0.99]",
+    "training.log_every=50",
+    "training.sample_every=0",
+    "training.checkpoint_every=250",
+    "training.keep_checkpoints=1",
+    "sampling.num=64",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of a table: how it is called, and the settings that make it."""
+
+    table: str
+    schedule: str
+    T: int
+    objective: str
+    variance: str
+    parameterization: str
+    timestep_sampler: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        parts = (self.parameterization, self.schedule, self.T, self.objective, self.variance, f"seed{self.seed}")
+        return "-".join(map(str, parts))
+
+    def config(self) -> c.Config:
+        settings = {
+            "diffusion.schedule": self.schedule,
+            "diffusion.steps": self.T,
+            "diffusion.time_scale": 1000 / self.T,
+            "diffusion.objective": self.objective,
+            "diffusion.variance": self.variance,
+            "diffusion.parameterization": self.parameterization,
+            "diffusion.timestep_sampler": self.timestep_sampler,
+            "training.seed": self.seed,
+        }
+        return c.load("ddpm_fashion_mnist", [*COMMON, *(f"{key}={value}" for key, value in settings.items())])
+
+
+def iddpm(T: int, seed: int) -> list[Run]:
+    """{linear, cosine} x {simple, hybrid, vlb}; vlb draws t by importance, as in the paper."""
+    how = {
+        "simple": ("fixed_large", "uniform"),
+        "hybrid": ("learned_range", "uniform"),
+        "vlb": ("learned_range", "loss_second_moment"),
+    }
+    return [
+        Run("iddpm", schedule, T, objective, variance, "eps", sampler, seed)
+        for schedule in ("linear", "cosine")
+        for objective, (variance, sampler) in how.items()
+    ]
+
+
+def ddpm(seed: int) -> list[Run]:
+    """{mu, eps} x {L with learned Σ, L with fixed Σ, squared error}; eps with the last is in the table above."""
+    rows = (("vlb", "learned"), ("vlb", "fixed_large"), ("simple", "fixed_large"))
+    return [
+        Run("ddpm", "linear", 1000, objective, variance, parameterization, "uniform", seed)
+        for parameterization in ("mu", "eps")
+        for objective, variance in rows
+        if (parameterization, objective) != ("eps", "simple")
+    ]
+
+
+def runs() -> list[Run]:
+    """In the order of what is wanted most."""
+    rest = [run for seed in SEEDS[1:] for run in (*iddpm(1000, seed), *ddpm(seed), *iddpm(4000, seed))]
+    return [*iddpm(1000, 0), *ddpm(0), *iddpm(4000, 0), *rest]
+
+
+def train(folder: Path, share: list[Run]) -> None:
+    for run in share:
+        path = folder / run.name
+        if (path / "done.json").exists():
+            continue
+        try:
+            finished = training.train(run.config(), path, torch.device("cpu"), Console(stderr=True))
+        except AlphabarError as error:  # a run that diverges is a result
+            finished, said = True, str(error)
+        else:
+            said = "trained"
+        if not finished:
+            return
+        (path / "done.json").write_text(json.dumps({"said": said}))
+
+
+def measure(folder: Path, share: list[Run]) -> None:
+    """Bits/dim of test images, and FD-fashion-cnn and KID of samples, of every run that is trained."""
+    for run in share:
+        path = folder / run.name
+        kept = path / "measured.json"
+        if not (path / "done.json").exists() or kept.exists():
+            continue
+        try:
+            kept.write_text(json.dumps(measured(run, path)))
+        except AlphabarError as error:
+            kept.write_text(json.dumps({"said": str(error)}))
+        print(run.name, kept.read_text()[:200], flush=True)
+
+
+def measured(run: Run, path: Path) -> dict[str, Any]:
+    device = torch.device("cpu")
+    count = BITS_IMAGES * 1000 // run.T if run.T > 1000 else BITS_IMAGES
+    bits = evaluation.bits_per_dim(evaluation.BitsRequest(path, count=count, batch_size=64), device)
+    request = evaluation.Request(path, metrics=["fd", "kid"], features="fashion-cnn", count=SAMPLES, drawing=DRAWING)
+    quality = evaluation.evaluate(request, device)
+    found = {"bits": bits["bits_per_dim"], "bits_n": count, "quality": quality["metrics"]}
+    if run.objective == "simple" and (run.parameterization, run.schedule, run.T) == ("eps", "linear", 1000):
+        found["variances"] = {name: with_variance(path, name, count) for name in ("fixed_large", "fixed_small")}
+    return found
+
+
+def with_variance(path: Path, name: str, count: int) -> dict[str, Any]:
+    """Bits/dim, and FD of ancestral samples on a tenth of the steps, of one network with another fixed σ²."""
+    model = load_model(path)
+    denoiser = replace(model.denoiser, variance=diffusion.VARIANCES[name])
+    test = data.load("fashion_mnist", data.DataOptions(split="test", image_size=(16, 16), resize="crop"))
+    rows = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[:count]
+    job = BoundJob(test.images[rows], tuple(rows.tolist()), None, "exact", 64, path / "variances", {"variance": name})
+    bits = bound(denoiser, job, torch.device("cpu")).total
+    short = denoiser.respaced(diffusion.spaced(denoiser.schedule, "uniform", 100))
+    drawn = [
+        images.to_uint8(step.x)
+        for step in generation.draw(short, diffusion.Ancestral(), generation.job(range(SAMPLES), (1, 16, 16), 0), 100)
+        if step.t == 0
+    ]
+    extractor = metrics.EXTRACTORS["fashion-cnn"](None, torch.device("cpu"))
+    train = data.load("fashion_mnist", data.DataOptions(image_size=(16, 16), resize="crop"))
+    real, fake = (features_in_memory(x, extractor) for x in (train.images[:10_000], torch.cat(drawn)))
+    fd = metrics.METRICS["fd"](real, fake)["fd"]
+    return {"bits": float(bits.mean()), "error": float(bits.std()) / len(bits) ** 0.5, "fd": fd.value}
+
+
+def report(folder: Path, share: list[Run]) -> None:
+    """Markdown: a row for each cell, mean ± standard error over the seeds that are measured."""
+    cells: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for run in share:
+        kept = folder / run.name / "measured.json"
+        key = (run.table, run.parameterization, run.schedule, run.T, run.objective, run.variance)
+        if kept.exists():
+            cells.setdefault(key, []).append(json.loads(kept.read_text()))
+    for table in ("iddpm", "ddpm"):
+        print(f"\n**{table}**\n")
+        print(
+            "| predicts | schedule | T | objective | Σ | seeds | bits/dim | rate | distortion | FD-fashion-cnn | KID |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|---|---|")
+        for key, found in sorted(cells.items(), key=lambda item: (item[0][3], item[0][2] != "linear", item[0][1:])):
+            belongs = key[0] == table or (table == "ddpm" and key[1:5] == ("eps", "linear", 1000, "simple"))
+            if belongs:
+                print(f"| {' | '.join(map(str, key[1:]))} | {len(found)} | {' | '.join(columns(found))} |")
+    for key, found in cells.items():
+        for one in found:
+            if "variances" in one:
+                print(key, json.dumps(one["variances"]))
+
+
+def columns(found: list[dict[str, Any]]) -> list[str]:
+    good = [one for one in found if "bits" in one]
+    if not good:
+        return ["diverged"] + [""] * 4
+    values = [[one["bits"][name]["value"] for one in good] for name in ("total", "rate", "distortion")]
+    values += [[one["quality"][f"{name}-fashion-cnn"]["value"] for one in good] for name in ("FD", "KID")]
+    return [shown(column) for column in values]
+
+
+def shown(values: list[float]) -> str:
+    mean = fmean(values)
+    return f"{mean:.3f}" if len(values) == 1 else f"{mean:.3f} ± {stdev(values) / len(values) ** 0.5:.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("train", "measure", "report"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--share", default="0/1")
+    asked = parser.parse_args()
+    k, n = map(int, asked.share.split("/"))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    share = runs()[k::n]
+    {"train": train, "measure": measure, "report": report}[asked.part](asked.folder, share)
+
+
+if __name__ == "__main__":
+    main()
