@@ -1,7 +1,5 @@
 """Processes that torchrun starts agree; one process alone needs none of it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +7,7 @@ import torch
 
 from alphabar import distributed
 from alphabar.errors import AlphabarError
+from ranks import ALPHABAR, two_ranks
 
 RANKS = """
 import sys, torch
@@ -31,8 +30,8 @@ with distributed.session():
 
 def test_two_ranks_with_uneven_batches_hold_equal_histories(tmp_path) -> None:
     (tmp_path / "ranks.py").write_text(RANKS)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([*torchrun, tmp_path / "ranks.py", tmp_path], check=True, timeout=200, capture_output=True)
+    done = two_ranks(tmp_path / "ranks.py", tmp_path)
+    assert done.returncode == 0, done.stderr
     one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert (one["count"][1:] == 10).any()
@@ -61,17 +60,5 @@ def test_a_broken_environment_is_a_sentence(environment, words, monkeypatch) -> 
 
 
 def test_training_under_torchrun_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "alphabar",
-    ]
-    done = subprocess.run(
-        [*torchrun, "train", "ddpm_digits"], capture_output=True, text=True, cwd=tmp_path, timeout=200
-    )
+    done = two_ranks(*ALPHABAR, "train", "ddpm_digits", cwd=tmp_path)
     assert done.returncode != 0 and "several processes" in done.stderr and not (tmp_path / "runs").exists()

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +13,13 @@ from rich.console import Console
 from alphabar import cli, data, images
 from alphabar.metrics import Extractor
 from alphabar.training import loop
+from ranks import ALPHABAR, two_ranks
 
 FASHION = ["--features", "fashion-cnn"]
 
 
 def call(monkeypatch, *args: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["alphabar", *map(str, args)])
+    monkeypatch.setattr("sys.argv", ["alphabar", *map(str, args)])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     return int(caught.value.code or 0)
@@ -242,18 +241,7 @@ def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeyp
     images.save_npz(tmp_path / "many.npz", pixels)
     args = ["evaluate", tmp_path / "many.npz", "--reference", "digits", "--metrics", "fd,classes", *FASHION]
     alone = row(monkeypatch, capsys, *args[1:])
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "alphabar",
-    ]
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    done = subprocess.run([*torchrun, *map(str, args)], capture_output=True, text=True, timeout=300, env=environment)
+    done = two_ranks(*ALPHABAR, *args, env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(lines) == 1  # only one of them talks
@@ -263,19 +251,9 @@ def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeyp
 
 
 def test_two_processes_draw_what_one_would(trained, tmp_path, monkeypatch) -> None:
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "alphabar",
-    ]
     args = ["sample", trained, "--seeds", "0-9", "--batch-size", "3", "--out"]
     assert call(monkeypatch, *args, tmp_path / "one") == 0
-    done = subprocess.run([*torchrun, *map(str, args), tmp_path / "two"], capture_output=True, text=True, timeout=300)
+    done = two_ranks(*ALPHABAR, *args, tmp_path / "two")
     assert done.returncode == 0, done.stderr
     for path in sorted((tmp_path / "one").glob("seed-*.png")):
         one, two = (np.asarray(Image.open(tmp_path / folder / path.name)).astype(int) for folder in ("one", "two"))
