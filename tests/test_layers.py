@@ -22,7 +22,7 @@ ROWS: dict[str, int] = {
     **dict.fromkeys(("plots", "gallery", "model"), 6),
     "drawing": 7,
     "evaluation": 8,
-    "training": 9,
+    **dict.fromkeys(("training", "figures"), 9),
     **dict.fromkeys(("cli", "app"), 10),
     **dict.fromkeys(("", "__main__"), 11),  # "" is alphabar/__init__.py, which offers everything
 }

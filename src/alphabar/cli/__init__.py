@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import alphabar
-from alphabar.cli import data, evaluate, recipes, sample, settings, train
+from alphabar.cli import data, evaluate, plot, recipes, sample, settings, train
 from alphabar.errors import AlphabarError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("recipes")(recipes.recipes)
 app.command("settings")(settings.settings)
 app.add_typer(data.app, name="data")
+app.add_typer(plot.app, name="plot")
 
 
 def _version(wanted: bool) -> None:

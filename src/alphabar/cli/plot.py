@@ -1,0 +1,233 @@
+"""`alphabar plot`: the papers' figures from our own numbers, which are written beside each.
+
+To add a figure: a function in figures/ that returns it drawn; here, its command, and a line in FIGURES.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from alphabar.cli import options as o
+from alphabar.errors import AlphabarError
+from alphabar.registry import unknown
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alphabar.plots import Drawn
+
+SUFFIXES = (".png", ".svg")
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a checkpoint in it.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, or checkpoints in them.")]
+Measured = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Runs that `alphabar evaluate RUN --bpd` saw, or a terms.npz.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="The picture, .png or .svg, with a .csv of its numbers beside it; plots/NAME.png if left out."),
+]
+
+
+def variances(
+    steps: Annotated[str, typer.Option(help="Lengths T of the chain, a curve for each.")] = "100,1000,4000",
+    schedule: Annotated[str, typer.Option(help="The noise schedule.")] = "linear",
+    out: Out = None,
+) -> None:
+    """β̃_t/β_t over t/T for several T: where the two fixed variances differ (IDDPM Fig. 1)."""
+    lengths = [int(T) for T in _numbers("--steps", steps, int)]
+    path = _place("variances", out)
+    from alphabar import figures
+
+    _save(figures.variances(lengths, schedule), path)
+
+
+def schedules(
+    steps: Annotated[int, typer.Option(min=1, help="The length T of the chain.")] = 1000, out: Out = None
+) -> None:
+    """ᾱ_t over t/T of every noise schedule, linear and cosine bold (IDDPM Fig. 5)."""
+    path = _place("schedules", out)
+    from alphabar import figures
+
+    _save(figures.schedules(steps), path)
+
+
+def forward(
+    data: Annotated[str, typer.Option(help="A data set by name, a folder of images, or a file.")] = "digits",
+    image: Annotated[int, typer.Option(min=0, help="Which image of it, from 0.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="The length T of the chain.")] = 1000,
+    columns: Annotated[int, typer.Option(help="How many times t = 0..T to show.")] = 9,
+    image_size: o.ImageSize = None,
+    resize: o.Resize = "none",
+    data_root: o.DataRoot = None,
+    out: Out = None,
+) -> None:
+    """The forward process on a real image, linear above cosine (IDDPM Fig. 3)."""
+    size = o.parsed_size(image_size)
+    path = _place("forward", out)
+    from alphabar import figures
+    from alphabar.data import DATASETS, DataOptions, detect, load
+
+    named = data in set(DATASETS) - {"folder", "idx", "npz"}
+    source = None if named else Path(data)
+    if source is not None and not source.exists():
+        raise AlphabarError(f"There is no data set and no path '{data}'; `alphabar data list` lists the data sets.")
+    options = DataOptions(path=source, data_root=data_root, image_size=size, resize=resize)
+    found = load(data if source is None else detect(source), options).images
+    _save(figures.forward(_picked(found, image), steps, columns), path)
+
+
+def vlb(runs: Measured, out: Out = None) -> None:
+    """The terms L_{t−1} of the bound over t, a curve per run (IDDPM Fig. 2)."""
+    path = _place("vlb", out)
+    from alphabar import figures
+
+    _save(figures.vlb(runs), path)
+
+
+def rate_distortion(runs: Measured, out: Out = None) -> None:
+    """What an image costs over the reverse process, and how well it is known by then (DDPM Fig. 5)."""
+    path = _place("rate-distortion", out)
+    from alphabar import figures
+
+    _save(figures.rate_distortion(runs), path)
+
+
+def gradient_noise(
+    run: Run,
+    batches: Annotated[int, typer.Option(min=1, help="Batches of 32 gradients to measure, at least 8.")] = 32,
+    weights: Annotated[str, typer.Option(help="raw, ema, or ema-RATE.")] = "raw",
+    step: o.Step = None,
+    data_root: o.DataRoot = None,
+    device: o.Device = "auto",
+    out: Out = None,
+) -> None:
+    """Gradient noise of L_vlb, t drawn uniformly or by importance, at one checkpoint (IDDPM §3.3)."""
+    path = _place("gradient-noise", out)
+    from alphabar import build, figures
+
+    _save(figures.gradient_noise(run, batches, weights, step, data_root, build.device(device)), path)
+
+
+def skipped(
+    runs: Runs,
+    count: Annotated[int, typer.Option(min=3, help="Images for each point.")] = 500,
+    shares: Annotated[str, typer.Option(help="What to skip, in %, a point for each.")] = "0,5,10,15,20,25,30,40,50",
+    sampler: o.Sampler = None,
+    steps: o.Steps = None,
+    eta: o.Eta = None,
+    features: Annotated[
+        str, typer.Option(help="inception, efficientnet-lite0, fashion-cnn; auto: inception, but for Fashion-MNIST.")
+    ] = "auto",
+    extractor_weights: Annotated[Path | None, typer.Option(help="Its weights, if not fetched.")] = None,
+    weights: o.Weights = "ema",
+    batch_size: o.BatchSize = None,
+    data_root: o.DataRoot = None,
+    device: o.Device = "auto",
+    out: Out = None,
+) -> None:
+    """FD if the first part of the reverse process is skipped, a curve per run (IDDPM Fig. 4)."""
+    parts = [share / 100 for share in _numbers("--shares", shares, float)]
+    path = _place("skipped", out)
+    from alphabar import build, figures
+
+    changes = o.given(sampler=sampler, steps=steps, eta=eta, batch_size=batch_size)
+    where = build.device(device)
+    _save(figures.skipped(runs, parts, count, changes, features, extractor_weights, weights, data_root, where), path)
+
+
+def loss(
+    runs: Runs,
+    count: Annotated[int, typer.Option(min=2, help="Draws of image, t and noise for each point.")] = 64,
+    split: Annotated[str, typer.Option(help="Of the run's data: train or test.")] = "train",
+    weights: o.Weights = "ema",
+    step: o.Step = None,
+    data_root: o.DataRoot = None,
+    device: o.Device = "auto",
+    out: Out = None,
+) -> None:
+    """The squared error of the network's output over t, with its standard error, a curve per run."""
+    path = _place("loss", out)
+    from alphabar import build, figures
+
+    _save(figures.loss(runs, count, split, weights, step, data_root, build.device(device)), path)
+
+
+FIGURES: dict[str, Callable[..., None]] = {
+    "variances": variances,
+    "schedules": schedules,
+    "forward": forward,
+    "vlb": vlb,
+    "rate-distortion": rate_distortion,
+    "gradient-noise": gradient_noise,
+    "skipped": skipped,
+    "loss": loss,
+}
+
+
+class _Figures(TyperGroup):
+    """The figures as commands; one that is not there is answered with the nearest that is.
+
+    Untyped, as typer's contexts were click's own and are no more.
+    """
+
+    def get_command(self, ctx, cmd_name):  # type: ignore[no-untyped-def]
+        if cmd_name not in self.commands:
+            raise AlphabarError(unknown("figure", cmd_name, FIGURES))
+        return self.commands[cmd_name]
+
+
+app = typer.Typer(cls=_Figures, no_args_is_help=True, help="Draw the papers' figures from our own code and models.")
+for name, command in FIGURES.items():
+    app.command(name)(command)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the figures."""
+    width = max(map(len, FIGURES))
+    for name, command in FIGURES.items():
+        typer.echo(f"{name:{width}}  {(command.__doc__ or '').strip()}")
+
+
+def _place(name: str, out: Path | None) -> Path:
+    """Where the picture goes; AlphabarError before the work if it cannot go there."""
+    path = out or Path("plots") / f"{name}.png"
+    if path.suffix.lower() not in SUFFIXES:
+        raise AlphabarError(f"A picture is a {' or '.join(SUFFIXES)} file; --out is {path}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AlphabarError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        why = "it is a folder" if path.is_dir() else "its folder is read-only"
+        raise AlphabarError(f"{path} cannot be written ({why}); choose another --out.")
+    return path
+
+
+def _save(drawn: "Drawn", path: Path) -> None:
+    from alphabar import plots
+
+    numbers = path.with_suffix(".csv")
+    drawn.table.save(numbers)
+    plots.save(drawn.figure, path)
+    typer.echo(f"picture  {path}\nnumbers  {numbers}")
+
+
+def _numbers(option: str, text: str, kind: type[int] | type[float]) -> list[int] | list[float]:
+    """ "100,1000" -> [100, 1000]."""
+    try:
+        return [kind(word) for word in text.split(",")]
+    except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
+        raise AlphabarError(f"{option} takes {what} with commas between them; got '{text}'.") from None
+
+
+def _picked(images: "Tensor", k: int) -> "Tensor":
+    if k >= len(images):
+        raise AlphabarError(f"--image must lie in 0..{len(images) - 1}, as there are {len(images):,} images; got {k}.")
+    return images[k]

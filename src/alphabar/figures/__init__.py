@@ -1,0 +1,15 @@
+"""The papers' figures from our own code and models: one file each, a function -> the picture and its numbers.
+
+What needs a network or a data set is measured here; plots/ draws it.
+"""
+
+from alphabar.figures.forward import forward
+from alphabar.figures.gradient_noise import gradient_noise
+from alphabar.figures.loss import loss
+from alphabar.figures.rate_distortion import rate_distortion
+from alphabar.figures.schedules import schedules
+from alphabar.figures.skipped import skipped
+from alphabar.figures.variances import variances
+from alphabar.figures.vlb import vlb
+
+__all__ = ["forward", "gradient_noise", "loss", "rate_distortion", "schedules", "skipped", "variances", "vlb"]

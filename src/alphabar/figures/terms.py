@@ -1,0 +1,50 @@
+"""The terms of the bound that `alphabar evaluate RUN --bpd` left in a run."""
+
+import shlex
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alphabar.drawing import run_of
+from alphabar.errors import AlphabarError
+from alphabar.plots import Array
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Of N images: t (T,) ascending, prior (N,), terms (N, T) and x0_mse (N, T), column k of step t[k]."""
+
+    path: Path
+    t: Array
+    prior: Array
+    terms: Array
+    x0_mse: Array
+
+    @property
+    def n(self) -> int:
+        """How many images."""
+        return len(self.prior)
+
+
+def newest_terms(run: Path) -> Terms:
+    """The newest of a run, or those of a terms.npz itself; AlphabarError if there are none."""
+    if run.suffix == ".npz":
+        return _read(run)
+    folder = run_of(run)
+    if not folder.is_dir():
+        raise AlphabarError(f"There is no run at {folder}; `alphabar train` makes one and says where.")
+    found = sorted(folder.glob("bits_per_dim/*/terms.npz"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        command = f"alphabar evaluate {shlex.quote(str(run))} --bpd"
+        raise AlphabarError(f"{folder} holds no terms of the bound; `{command}` measures them.")
+    return _read(found[-1])
+
+
+def _read(path: Path) -> Terms:
+    try:
+        with np.load(path) as kept:
+            return Terms(path, *(np.asarray(kept[name], np.float64) for name in ("t", "prior", "terms", "x0_mse")))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise AlphabarError(f"{path} is no terms.npz of `alphabar evaluate RUN --bpd` ({error}).") from None

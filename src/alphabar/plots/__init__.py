@@ -1,0 +1,34 @@
+"""Figures of numbers: one file each, functions of arrays. The numbers of `alphabar plot` are made in figures/."""
+
+from alphabar.plots.bound import bound_terms, rate_distortion, vlb
+from alphabar.plots.drawn import Drawn, save
+from alphabar.plots.forward import forward
+from alphabar.plots.gradient_noise import gradient_noise
+from alphabar.plots.loss import loss
+from alphabar.plots.neighbours import neighbours
+from alphabar.plots.schedules import schedules
+from alphabar.plots.skipped import skipped
+from alphabar.plots.style import Array, Band
+from alphabar.plots.table import Table
+from alphabar.plots.training import loss_curve, scores
+from alphabar.plots.variances import variances
+
+__all__ = [
+    "Array",
+    "Band",
+    "Drawn",
+    "Table",
+    "bound_terms",
+    "forward",
+    "gradient_noise",
+    "loss",
+    "loss_curve",
+    "neighbours",
+    "rate_distortion",
+    "save",
+    "schedules",
+    "scores",
+    "skipped",
+    "variances",
+    "vlb",
+]
