@@ -27,9 +27,10 @@ from alphabar.evaluation.extraction import features_in_memory
 from alphabar.model import load_model
 
 SEEDS = (0, 1, 2)
-BITS_IMAGES = 64
-"""At T = 1000; as many network calls, so fewer images, for longer chains."""
-SAMPLES = 1000
+BITS_IMAGES = 32
+"""At T = 1000; fewer for longer chains, but 16."""
+SAMPLES = 600
+QUALITY = ("FD", "precision", "recall")
 DRAWING = {"sampler": "ddim", "steps": 50, "eta": 1.0, "batch_size": 100}
 COMMON = (
     "data.image_size=16",
@@ -132,7 +133,7 @@ def train(folder: Path, share: list[Run]) -> None:
 
 
 def measure(folder: Path, share: list[Run]) -> None:
-    """Bits/dim of test images, and FD-fashion-cnn and KID of samples, of every run that is trained."""
+    """Bits/dim of test images, and FD, precision and recall of samples by fashion-cnn, of every run that is trained."""
     for run in share:
         path = folder / run.name
         kept = path / "measured.json"
@@ -147,9 +148,9 @@ def measure(folder: Path, share: list[Run]) -> None:
 
 def measured(run: Run, path: Path) -> dict[str, Any]:
     device = torch.device("cpu")
-    count = BITS_IMAGES * 1000 // run.T if run.T > 1000 else BITS_IMAGES
-    bits = evaluation.bits_per_dim(evaluation.BitsRequest(path, count=count, batch_size=64), device)
-    request = evaluation.Request(path, metrics=["fd", "kid"], features="fashion-cnn", count=SAMPLES, drawing=DRAWING)
+    count = max(16, BITS_IMAGES * 1000 // run.T)
+    bits = evaluation.bits_per_dim(evaluation.BitsRequest(path, count=count, batch_size=BITS_IMAGES), device)
+    request = evaluation.Request(path, metrics=["fd", "pr"], features="fashion-cnn", count=SAMPLES, drawing=DRAWING)
     quality = evaluation.evaluate(request, device)
     found = {"bits": bits["bits_per_dim"], "bits_n": count, "quality": quality["metrics"]}
     if run.objective == "simple" and (run.parameterization, run.schedule, run.T) == ("eps", "linear", 1000):
@@ -179,7 +180,7 @@ def with_variance(path: Path, name: str, count: int) -> dict[str, Any]:
 
 
 def report(folder: Path, share: list[Run]) -> None:
-    """Markdown: a row for each cell, mean ± standard error over the seeds that are measured."""
+    """Markdown: a row for each cell, mean ± standard error over its seeds; of one seed, over its test images."""
     cells: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for run in share:
         kept = folder / run.name / "measured.json"
@@ -188,10 +189,9 @@ def report(folder: Path, share: list[Run]) -> None:
             cells.setdefault(key, []).append(json.loads(kept.read_text()))
     for table in ("iddpm", "ddpm"):
         print(f"\n**{table}**\n")
-        print(
-            "| predicts | schedule | T | objective | Σ | seeds | bits/dim | rate | distortion | FD-fashion-cnn | KID |"
-        )
-        print("|---|---|---|---|---|---|---|---|---|---|---|")
+        quality = " | ".join(f"{name}-fashion-cnn" for name in QUALITY)
+        print(f"| predicts | schedule | T | objective | Σ | seeds | bits/dim | rate | distortion | {quality} |")
+        print("|" + "---|" * 12)
         for key, found in sorted(cells.items(), key=lambda item: (item[0][3], item[0][2] != "linear", item[0][1:])):
             belongs = key[0] == table or (table == "ddpm" and key[1:5] == ("eps", "linear", 1000, "simple"))
             if belongs:
@@ -205,15 +205,16 @@ def report(folder: Path, share: list[Run]) -> None:
 def columns(found: list[dict[str, Any]]) -> list[str]:
     good = [one for one in found if "bits" in one]
     if not good:
-        return ["diverged"] + [""] * 4
-    values = [[one["bits"][name]["value"] for one in good] for name in ("total", "rate", "distortion")]
-    values += [[one["quality"][f"{name}-fashion-cnn"]["value"] for one in good] for name in ("FD", "KID")]
-    return [shown(column) for column in values]
+        return ["diverged"] + [""] * 5
+    parts = [[one["bits"][name] for one in good] for name in ("total", "rate", "distortion")]
+    bits = [shown([p["value"] for p in part], part[0]["standard_error"]) for part in parts]
+    return bits + [shown([one["quality"][f"{name}-fashion-cnn"]["value"] for one in good], None) for name in QUALITY]
 
 
-def shown(values: list[float]) -> str:
-    mean = fmean(values)
-    return f"{mean:.3f}" if len(values) == 1 else f"{mean:.3f} ± {stdev(values) / len(values) ** 0.5:.3f}"
+def shown(values: list[float], error: float | None) -> str:
+    if len(values) > 1:
+        error = stdev(values) / len(values) ** 0.5
+    return f"{fmean(values):.3f}" + ("" if error is None else f" ± {error:.3f}")
 
 
 def main() -> None:
