@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -28,7 +29,8 @@ from alphabar.model import load_model
 
 SEEDS = (0, 1, 2)
 BITS_IMAGES = 32
-"""At T = 1000; fewer for longer chains, but 16."""
+SHARED = 16
+"""Test images: so many at T = 1000, fewer for longer chains, but always the same SHARED."""
 SAMPLES = 600
 QUALITY = ("FD", "precision", "recall")
 DRAWING = {"sampler": "ddim", "steps": 50, "eta": 1.0, "batch_size": 100}
@@ -148,7 +150,7 @@ def measure(folder: Path, share: list[Run]) -> None:
 
 def measured(run: Run, path: Path) -> dict[str, Any]:
     device = torch.device("cpu")
-    count = max(16, BITS_IMAGES * 1000 // run.T)
+    count = max(SHARED, BITS_IMAGES * 1000 // run.T)
     bits = evaluation.bits_per_dim(evaluation.BitsRequest(path, count=count, batch_size=BITS_IMAGES), device)
     request = evaluation.Request(path, metrics=["fd", "pr"], features="fashion-cnn", count=SAMPLES, drawing=DRAWING)
     quality = evaluation.evaluate(request, device)
@@ -186,12 +188,14 @@ def report(folder: Path, share: list[Run]) -> None:
         kept = folder / run.name / "measured.json"
         key = (run.table, run.parameterization, run.schedule, run.T, run.objective, run.variance)
         if kept.exists():
-            cells.setdefault(key, []).append(json.loads(kept.read_text()))
+            found = json.loads(kept.read_text())
+            cells.setdefault(key, []).append(found | {"shared": shared(folder / run.name)})
     for table in ("iddpm", "ddpm"):
         print(f"\n**{table}**\n")
         quality = " | ".join(f"{name}-fashion-cnn" for name in QUALITY)
-        print(f"| predicts | schedule | T | objective | Σ | seeds | bits/dim | rate | distortion | {quality} |")
-        print("|" + "---|" * 12)
+        head = "predicts | schedule | T | objective | Σ | seeds | bits/dim | rate | distortion"
+        print(f"| {head} | bits/dim of {SHARED} images | {quality} |")
+        print("|" + "---|" * 13)
         for key, found in sorted(cells.items(), key=lambda item: (item[0][3], item[0][2] != "linear", item[0][1:])):
             belongs = key[0] == table or (table == "ddpm" and key[1:5] == ("eps", "linear", 1000, "simple"))
             if belongs:
@@ -202,12 +206,22 @@ def report(folder: Path, share: list[Run]) -> None:
                 print(key, json.dumps(one["variances"]))
 
 
+def shared(path: Path) -> float | None:
+    """Bits/dim of the images that every run is measured on, whatever its T."""
+    kept = sorted(path.glob("bits_per_dim/*/terms.npz"))
+    if not kept:
+        return None
+    with np.load(kept[-1]) as file:
+        return float((file["prior"] + file["terms"].sum(1))[:SHARED].mean())
+
+
 def columns(found: list[dict[str, Any]]) -> list[str]:
     good = [one for one in found if "bits" in one]
     if not good:
-        return ["diverged"] + [""] * 5
+        return ["diverged"] + [""] * 6
     parts = [[one["bits"][name] for one in good] for name in ("total", "rate", "distortion")]
     bits = [shown([p["value"] for p in part], part[0]["standard_error"]) for part in parts]
+    bits.append(shown([one["shared"] for one in good], None))
     return bits + [shown([one["quality"][f"{name}-fashion-cnn"]["value"] for one in good], None) for name in QUALITY]
 
 
