@@ -34,6 +34,7 @@ from alphabar.errors import AlphabarError
 from alphabar.images import atomic_file
 
 EVALUATIONS = "evaluations.jsonl"
+"""One JSON row per evaluation; in a run directory, or where --out says."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,6 @@ class Run:
     def best(self) -> Path:
         """Which checkpoint is the best."""
         return self.path / "best.json"
-
-    @property
-    def evaluations(self) -> Path:
-        """One JSON row per evaluation."""
-        return self.path / EVALUATIONS
 
     @property
     def samples(self) -> Path:
@@ -160,6 +156,11 @@ def described(found: checkpoint.Checkpoint) -> tuple[c.Config, c.ImageFacts]:
         raise AlphabarError(f"{found.path} was written by another version of alphabar ({error}).") from None
 
 
+def command() -> list[str]:
+    """What was run, without the folder that the program lies in."""
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+
+
 def versions() -> dict[str, Any]:
     """Of what made the numbers."""
     return {
@@ -173,7 +174,7 @@ def versions() -> dict[str, Any]:
 def _environment() -> dict[str, Any]:
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": sys.argv,
+        "command": command(),
         **versions(),
         "machine": platform.platform(),
         "cpus": os.cpu_count(),

@@ -10,13 +10,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import cli, data, diffusion, images
+from alphabar import cli, data, diffusion
 from alphabar.evaluation import bound as bounds
 from alphabar.evaluation.bound import BoundJob, bound
 from alphabar.evaluation.flow_likelihood import flow_bits
 from alphabar.images import to_signed
 from alphabar.model import load_model
 from alphabar.training import loop
+from digits_folder import digits_folder
 
 CPU = torch.device("cpu")
 
@@ -25,12 +26,7 @@ CPU = torch.device("cpu")
 def trained(tiny, tmp_path_factory) -> Path:
     """A class-conditional run with learned variances on a folder of digits with a test split."""
     root = tmp_path_factory.mktemp("bits")
-    digits = data.load("digits")
-    for k in range(60):
-        folder = root / "digits" / ("test" if k >= 40 else "train") / str(int(digits.labels[k]))
-        folder.mkdir(parents=True, exist_ok=True)
-        images.save_png(folder / f"{k}.png", digits.images[k])
-    settings = ["data.name=folder", f"data.path={root / 'digits'}", "network.class_conditional=true"]
+    settings = ["data.name=folder", f"data.path={digits_folder(root)}", "network.class_conditional=true"]
     learned = ["diffusion.variance=learned_range", "diffusion.objective=hybrid", "training.steps=20"]
     loop.train(tiny(*settings, *learned), root / "run", CPU, Console(quiet=True))
     return root / "run"

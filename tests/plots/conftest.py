@@ -6,8 +6,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import cli, data, images
+from alphabar import cli
 from alphabar.training import loop
+from digits_folder import digits_folder
 
 Rows = list[dict[str, str]]
 
@@ -24,12 +25,7 @@ def cache(tmp_path_factory) -> None:
 def runs(tiny, tmp_path_factory) -> dict[str, Path]:
     """Two class-conditional runs with learned variances, T = 24, on a folder of digits with a test split."""
     root = tmp_path_factory.mktemp("plots")
-    digits = data.load("digits")
-    for k in range(60):
-        folder = root / "digits" / ("test" if k >= 40 else "train") / str(int(digits.labels[k]))
-        folder.mkdir(parents=True, exist_ok=True)
-        images.save_png(folder / f"{k}.png", digits.images[k])
-    settings = ["data.name=folder", f"data.path={root / 'digits'}", "network.class_conditional=true"]
+    settings = ["data.name=folder", f"data.path={digits_folder(root)}", "network.class_conditional=true"]
     settings += ["diffusion.variance=learned_range", "diffusion.objective=hybrid", "diffusion.steps=24"]
     for name in ("linear", "cosine"):
         config = tiny(*settings, "training.steps=20", "sampling.steps=6", f"diffusion.schedule={name}")

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +101,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         "x0_transform": model.config.diffusion.x0_transform,
         "decoder": request.decoder,
         **more,
-        "command": sys.argv,
+        "command": runs.command(),
         "versions": runs.versions(),
         "device": device.type,
         "seconds": round(time.perf_counter() - started, 1),

@@ -1,7 +1,6 @@
 """The whole of an evaluation: what is asked in, one row out."""
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -158,7 +157,7 @@ def _measured(
         "reference": dict(reference.about),
         "images": dict(subject.about),
         "warnings": _warnings(subject, reference),
-        "command": sys.argv,
+        "command": runs.command(),
         "versions": runs.versions(),
         "device": extractor.device.type,
         "seconds": round(time.perf_counter() - started, 1),
