@@ -90,7 +90,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "an objective that does not fit": ([*TRAIN, "diffusion.objective=hybrid"], ["hybrid", "learned_range"]),
     "importance without a bound": ([*TRAIN, "diffusion.timestep_sampler=loss_second_moment"], ["'vlb'"]),
     "eta": (["sample", "{run}", "--sampler", "ddim", "--eta", "2"], ["eta", "2"]),
-    "eta without DDIM": (["sample", "{run}", "--sampler", "ddpm", "--eta", "0.5"], ["--eta", "'ddpm'"]),
+    "eta without DDIM": (["sample", "{run}", "--sampler", "ddpm", "--eta", "0.5"], ["eta", "'ddpm'"]),
     "spacing of all": (["sample", "{run}", "--sampler", "ddpm", "--spacing", "trailing"], ["--spacing", "--steps"]),
     "a step of one checkpoint": (
         ["sample", "{run}/checkpoints/step-00000006", "--step", "4"], ["one checkpoint already"]

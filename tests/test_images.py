@@ -16,7 +16,6 @@ from alphabar.images import (
     enlargement,
     grid,
     pad,
-    save_gif,
     save_npz,
     save_png,
     to_pil,
@@ -110,11 +109,9 @@ def test_a_grid_is_near_square(count: int, shape: tuple[int, int]) -> None:
     assert grid(noise(count, 1, 2, 2), gap=0).shape == (1, 2 * shape[0], 2 * shape[1])
 
 
-def test_an_empty_grid_or_film_is_refused(tmp_path: Path) -> None:
+def test_an_empty_grid_is_refused() -> None:
     with pytest.raises(AlphabarError, match="at least one image"):
         grid(noise(0, 1, 2, 2))
-    with pytest.raises(AlphabarError, match="at least one frame"):
-        save_gif(tmp_path / "a.gif", [])
 
 
 def test_enlargement_makes_small_images_visible() -> None:
@@ -143,33 +140,6 @@ def test_png_round_trip_with_text(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.png") as read:
         assert np.array_equal(np.asarray(read), image.permute(1, 2, 0))
         assert read.text == {**text, "path": "\\udcff.png"}
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_gif_round_trip(channels: int, tmp_path: Path) -> None:
-    frames = [torch.full((channels, 8, 8), level, dtype=torch.uint8) for level in (0, 80, 255)]
-    save_gif(tmp_path / "a.gif", frames, seconds=3, hold=2)
-    with Image.open(tmp_path / "a.gif") as read:
-        assert (read.n_frames, read.info["loop"]) == (3, 0)
-        durations = []
-        for k, frame in enumerate(frames):
-            read.seek(k)
-            durations.append(read.info["duration"])
-            assert np.array_equal(np.asarray(read.convert("RGB"))[..., 0], frame[0])
-        assert durations == [1000, 1000, 3000]
-
-
-def test_a_gif_of_many_frames_keeps_its_length_and_its_end(tmp_path: Path) -> None:
-    frames = [torch.full((1, 2, 2), k % 256, dtype=torch.uint8) for k in range(1000)]
-    save_gif(tmp_path / "a.gif", frames, seconds=2, hold=1)
-    with Image.open(tmp_path / "a.gif") as read:
-        assert read.n_frames == 100
-        durations = []
-        for k in range(100):
-            read.seek(k)
-            durations.append(read.info["duration"])
-        assert sum(durations) == 3000
-        assert np.asarray(read.convert("L"))[0, 0] == 999 % 256
 
 
 def test_npz_round_trip(tmp_path: Path) -> None:

@@ -14,17 +14,19 @@ ROWS: dict[str, int] = {
     "errors": -2,  # the one exception: everybody may raise it
     "distributed": -1,  # which process this is: everybody may ask
     **dict.fromkeys(("registry", "images", "progress"), 0),
-    **dict.fromkeys(("diffusion", "networks", "data", "metrics"), 1),
+    **dict.fromkeys(("diffusion", "networks", "data", "metrics", "film"), 1),
     "config": 2,
     "build": 3,
     **dict.fromkeys(("checkpoint", "interop"), 4),
     **dict.fromkeys(("generation", "run"), 5),
-    **dict.fromkeys(("plots", "gallery", "model"), 6),
-    "drawing": 7,
-    "evaluation": 8,
-    **dict.fromkeys(("training", "figures"), 9),
-    **dict.fromkeys(("cli", "app"), 10),
-    **dict.fromkeys(("", "__main__"), 11),  # "" is alphabar/__init__.py, which offers everything
+    **dict.fromkeys(("plots", "gallery", "model", "previews"), 6),
+    **dict.fromkeys(("analytic_variance", "pictures"), 7),
+    "drawing": 8,
+    "evaluation": 9,
+    **dict.fromkeys(("training", "figures", "edits"), 10),
+    "latents": 11,
+    **dict.fromkeys(("cli", "app"), 12),
+    **dict.fromkeys(("", "__main__"), 13),  # "" is alphabar/__init__.py, which offers everything
 }
 """design.md, section 2. Modules of one row do not import each other."""
 
@@ -37,6 +39,7 @@ INSIDE_DIFFUSION = [
     "variance",
     "thresholding",
     "denoiser",
+    "x0_error",
     "guidance",
     "likelihood",
     "probability_flow",

@@ -1,11 +1,13 @@
 """Config -> objects: the only module that knows every name."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alphabar import config as c
 from alphabar import data, diffusion, distributed, networks
@@ -74,6 +76,7 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
             attention_resolutions=section.attention_resolutions,
             dropout=section.dropout,
             num_classes=len(class_names(config, facts)) or None,
+            null_class=section.label_dropout > 0,
             gradient_checkpointing=section.gradient_checkpointing,
             style=look_up(networks.PRESETS, section.preset, "network preset"),
         )
@@ -128,20 +131,92 @@ def timestep_sampler(config: c.Config) -> diffusion.TimestepSampler:
     return make(config.diffusion.steps)
 
 
+SAMPLER_OPTIONS = ("eta", "order", "churn")
+"""Settings of [sampling] that are fields of some samplers."""
+
+
 def sampler(section: c.Sampling) -> diffusion.Sampler:
-    """The sampler of a [sampling] section."""
-    make: Callable[..., diffusion.Sampler] = look_up(diffusion.SAMPLERS, section.sampler, "sampler")
-    return partial(make, eta=section.eta)() if section.sampler == "ddim" else make()
+    """The sampler of a [sampling] section; AlphabarError for an option that is another sampler's."""
+    make = look_up(diffusion.SAMPLERS, section.sampler, "sampler")
+    asked = {name: getattr(section, name) for name in SAMPLER_OPTIONS if getattr(section, name) is not None}
+    for name, value in asked.items():
+        if value:  # configs used to write eta = 0 with every sampler
+            check_option(name, section.sampler)
+    with _blame("sampling"):
+        return make(**{name: value for name, value in asked.items() if section.sampler in options_of(name)})
+
+
+def options_of(name: str) -> list[str]:
+    """The samplers that have this option."""
+    return [key for key, make in diffusion.SAMPLERS.items() if name in inspect.signature(make).parameters]
+
+
+def check_option(name: str, sampler: str) -> None:
+    """AlphabarError if the option is none of this sampler's."""
+    if sampler not in (takers := options_of(name)):
+        raise AlphabarError(
+            f"[sampling] {name} is an option of {', '.join(takers)}, and the sampler is '{sampler}'; leave {name} out "
+            "(none), or choose one of those."
+        )
+
+
+def rows(schedule: diffusion.NoiseSchedule, section: c.Sampling) -> list[int]:
+    """The timesteps that a [sampling] section visits, 1..T: those asked for, or the sampler's usual ones."""
+    usual = diffusion.GRIDS[section.sampler].steps or schedule.T
+    steps = section.steps if section.steps is not None else min(usual, schedule.T)
+    with _blame("sampling"):
+        if isinstance(steps, str):
+            return diffusion.rows_of(steps, schedule.T)
+        return diffusion.spaced(schedule, spacing(section), steps)
+
+
+def spacing(section: c.Sampling) -> str:
+    """The key of SPACINGS that a [sampling] section asks for, or its sampler's own."""
+    return section.spacing or diffusion.GRIDS[section.sampler].spacing
 
 
 def respaced(denoiser: diffusion.Denoiser, section: c.Sampling) -> diffusion.Denoiser:
-    """The denoiser on the timesteps that a [sampling] section visits."""
-    if section.steps is None:
+    """The denoiser on the timesteps that a [sampling] section visits, with the reverse variance that it asks for."""
+    return with_variance(denoiser, section).respaced(rows(denoiser.schedule, section))
+
+
+def with_variance(denoiser: diffusion.Denoiser, section: c.Sampling) -> diffusion.Denoiser:
+    """The denoiser with the fixed reverse variance that a [sampling] section asks for, if it does.
+
+    An analytic variance is not known here: it is measured (`analytic_variance`).
+    """
+    if section.variance not in diffusion.VARIANCES:
         return denoiser
-    with _blame("sampling"):
-        if isinstance(section.steps, str):
-            return denoiser.respaced(diffusion.rows_of(section.steps, denoiser.schedule.T))
-        return denoiser.respaced(diffusion.spaced(denoiser.schedule, section.spacing, section.steps))
+    learned = denoiser.variance.learned  # what the network has is split off all the same
+    return replace(denoiser, variance=replace(diffusion.VARIANCES[section.variance], learned=learned))
+
+
+Condition = Callable[[diffusion.Denoiser, Tensor], diffusion.Denoiser]
+"""(p(x), y (B,)) -> p(x | y), guided or not."""
+
+
+def condition(config: c.Config, facts: c.ImageFacts, section: c.Sampling) -> Condition:
+    """How a [sampling] section tells the network its classes."""
+    if section.guidance_scale == 1:
+        return diffusion.Denoiser.given
+    if not config.network.label_dropout:
+        raise AlphabarError(
+            f"[sampling] guidance_scale {section.guidance_scale:g} needs a network that was trained with "
+            "network.label_dropout above 0, to know images without a class too; this one was not, so leave it at 1."
+        )
+    first, last = section.guidance_interval or (1, config.diffusion.steps)
+    if not first <= last <= config.diffusion.steps:
+        raise AlphabarError(
+            f"[sampling] guidance_interval must be two timesteps in 1..{config.diffusion.steps}, the smaller first: "
+            f"{first} and {last} are not."
+        )
+    return partial(
+        diffusion.guided,
+        null_y=len(facts.class_names),
+        guidance_scale=section.guidance_scale,
+        interval=section.guidance_interval,
+        rescale=section.guidance_rescale,
+    )
 
 
 def device(name: str) -> torch.device:

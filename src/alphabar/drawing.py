@@ -8,26 +8,29 @@ import torch
 from torch import Tensor
 
 import alphabar
-from alphabar import build, checkpoint, config, distributed, gallery, generation, images
+from alphabar import build, checkpoint, config, diffusion, distributed, gallery, generation, images
+from alphabar.analytic_variance import with_analytic_variance
 from alphabar.config import Sampling
 from alphabar.errors import AlphabarError
 from alphabar.generation import Job
 from alphabar.model import Model
 from alphabar.progress import progress
 
-USUAL_STEPS = {"ddim": 50}
-"""Of samplers that do not want all T."""
+OF_THE_SAMPLER = ("steps", "spacing", *build.SAMPLER_OPTIONS)
+"""Settings of [sampling] that a recipe chose for its own sampler."""
 
 
 @dataclass(frozen=True)
 class Drawing:
     """Which images, of which model, how, and where they go."""
 
+    run: Path
     folder: Path
     model: Model
     section: Sampling
     job: Job
     settings: dict[str, Any]
+    data_root: Path | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -36,59 +39,95 @@ class Drawing:
 
 
 def planned(
-    run: Path, model: Model, section: Sampling, seeds: list[int] | range, label: str | None, out: Path | None
+    run: Path,
+    model: Model,
+    section: Sampling,
+    seeds: list[int] | range,
+    label: str | None,
+    out: Path | None,
+    data_root: Path | None = None,
 ) -> Drawing:
-    """A drawing of `seeds` into `out`, or into a folder in the run that is named after the way of drawing."""
+    """A drawing of `seeds` into `out`, or into a folder in the run that is named after the way of drawing.
+
+    label: a class by number or name, or 'none' of a network that knows images without one; data_root: where published
+    data lie, if the variance is to be measured on them.
+    """
     names = build.class_names(model.config, model.facts)
-    number = generation.parse_class(label, names)
-    job = generation.job(seeds, model.facts.shape, len(names), number)
-    settings = _settings(run, model, section, number)
+    unconditional = label == "none" and model.config.network.label_dropout > 0
+    number = None if unconditional else generation.parse_class(label, names)
+    if unconditional and section.guidance_scale != 1:
+        raise AlphabarError("--class none asks for images of no class, and --guidance for more of one: leave one out.")
+    job = generation.job(seeds, model.facts.shape, 0 if unconditional else len(names), number)
+    settings = _settings(run, model, section, number) | ({"unconditional": True} if unconditional else {})
     folder = out or run_of(run) / "generated" / _name(settings)
-    return Drawing(folder, model, section, job, settings)
+    return Drawing(run, folder, model, section, job, settings, data_root)
 
 
-def draw_into(drawing: Drawing, device: torch.device, film: bool) -> Tensor:
+def draw_into(drawing: Drawing, device: torch.device, film: bool, film_format: str = "gif") -> Tensor:
     """All the images, uint8 (N, C, H, W); those that are missing are drawn first, by all processes together."""
     d = drawing
     if distributed.is_main():
         gallery.make(d.folder, d.settings)
     distributed.barrier()
     denoiser, sampler = build.respaced(d.model.denoiser, d.section), build.sampler(d.section)
-    todo = gallery.missing(d.folder, d.job, d.settings, film)
-    filmed = film and todo.seeds[:1] == d.job.seeds[:1]
+    condition = build.condition(d.model.config, d.model.facts, d.section)
+    if d.section.variance == "analytic":
+        denoiser = with_analytic_variance(d.run, d.model, denoiser, d.data_root, device)
+    filmed = gallery.film_path(d.folder, film_format)
+    again = gallery.unfilmed(filmed, next(d.job.batches(d.section.batch_size))) if film else 0
+    todo = gallery.missing(d.folder, d.job, d.settings, again)
     batches = list(todo.batches(d.section.batch_size))
     share = distributed.mine(batches)
     distributed.barrier()  # nobody writes while another still looks at what is there
     with progress("drawing", sum(len(batch.seeds) for batch in share)) as advance:
         for batch in share:
-            movie = gallery.Film(denoiser.schedule.T, batch) if filmed and batch is batches[0] else None
-            for step in generation.denoise(denoiser, sampler, batch, device):
+            movie = gallery.Film(denoiser.schedule.T, batch) if again and batch is batches[0] else None
+            for step in generation.denoise(denoiser, sampler, batch, device, condition):
                 if movie:
                     movie.watch(step)
                 advance(len(batch.seeds) / denoiser.schedule.T)
             gallery.save_images(d.folder, images.to_uint8(step.x).cpu(), batch, d.settings, d.class_names)
             if movie:
-                movie.save(d.folder)
+                movie.save(filmed)
     distributed.barrier()
     return gallery.load_images(d.folder, d.job, d.settings)
 
 
 def section(model: Model, changes: dict[str, Any]) -> Sampling:
-    """The recipe's [sampling] with what was asked; a sampler other than the recipe's comes with its own step count."""
+    """The recipe's [sampling] with what was asked; a sampler other than the recipe's comes with its own grid."""
     settings = model.config.model_dump(mode="json")
     if changes.get("sampler", model.config.sampling.sampler) != model.config.sampling.sampler:
-        usual = USUAL_STEPS.get(changes["sampler"])
-        changes = {"steps": usual and min(usual, model.config.diffusion.steps)} | changes
+        changes = dict.fromkeys(OF_THE_SAMPLER) | changes
     settings["sampling"] |= changes
     chosen = config.parse(settings).sampling
-    if "eta" in changes and chosen.sampler != "ddim":
+    for name in build.SAMPLER_OPTIONS:
+        if changes.get(name) is not None:
+            build.check_option(name, chosen.sampler)
+    if changes.get("spacing") and isinstance(chosen.steps, str):
         raise AlphabarError(
-            f"--eta is DDIM's, and the sampler is '{chosen.sampler}'; give --sampler ddim, or no --eta."
+            f"--spacing {chosen.spacing} chooses timesteps, and --steps {chosen.steps} names them; leave one out."
         )
-    if "spacing" in changes and not isinstance(chosen.steps, int):
+    if changes.get("spacing") and _spacing(chosen, model.denoiser.schedule.T) == "all":
         raise AlphabarError(f"--spacing {chosen.spacing} chooses among the timesteps; say how many with --steps.")
+    if chosen.variance != "model" and chosen.sampler != "ddpm":
+        raise AlphabarError(
+            f"--variance is an option of ddpm, and the sampler is '{chosen.sampler}'; choose ddpm, or leave it out."
+        )
+    for name in ("guidance_interval", "guidance_rescale"):
+        if changes.get(name) and chosen.guidance_scale == 1:
+            raise AlphabarError(f"--{name.replace('_', '-')} says how to guide, and --guidance 1 does not; raise it.")
+    build.sampler(chosen)
     build.respaced(model.denoiser, chosen)
+    build.condition(model.config, model.facts, chosen)
     return chosen
+
+
+def described(section: Sampling) -> str:
+    """The sampler and its options, for people: "ddim, η = 1"."""
+    sampler, signs = build.sampler(section), {"eta": "η"}
+    options = {name: getattr(sampler, name, None) for name in build.SAMPLER_OPTIONS}
+    words = [f"{signs.get(name, name)} = {value:g}" for name, value in options.items() if value is not None]
+    return ", ".join([section.sampler, *words])
 
 
 def run_of(path: Path) -> Path:
@@ -97,6 +136,9 @@ def run_of(path: Path) -> Path:
 
 
 def _settings(run: Path, model: Model, section: Sampling, label: int | None) -> dict[str, Any]:
+    """All that decides what the images look like; None for what does not apply."""
+    sampler, steps = build.sampler(section), build.respaced(model.denoiser, section).schedule.T
+    guided = section.guidance_scale != 1
     return {
         "alphabar": alphabar.__version__,
         "run": str(run),
@@ -104,24 +146,37 @@ def _settings(run: Path, model: Model, section: Sampling, label: int | None) -> 
         "weights": model.weights,
         "weights_sha256": model.sha256,
         "sampler": section.sampler,
-        "steps": build.respaced(model.denoiser, section).schedule.T,
-        "spacing": _spacing(section),
-        "eta": section.eta if section.sampler == "ddim" else None,
+        "steps": steps,
+        "spacing": _spacing(section, model.denoiser.schedule.T),
+        **{name: getattr(sampler, name, None) for name in build.SAMPLER_OPTIONS},
+        "network_calls": diffusion.network_calls(sampler, steps) * (2 if guided else 1),
+        "variance": None if section.variance == "model" else section.variance,
+        "guidance_scale": section.guidance_scale if guided else None,
+        "guidance_interval": list(section.guidance_interval or ()) or None if guided else None,
+        "guidance_rescale": section.guidance_rescale or None if guided else None,
         "x0_transform": model.config.diffusion.x0_transform,
         "class": label,
     }
 
 
-def _spacing(section: Sampling) -> str:
+def _spacing(section: Sampling, T: int) -> str:
     """Which timesteps are visited, in words."""
     if isinstance(section.steps, str):
         return section.steps
-    return "all" if section.steps is None else section.spacing
+    everything = (section.steps or diffusion.GRIDS[section.sampler].steps or T) >= T
+    return "all" if everything else build.spacing(section)
 
 
 def _name(settings: dict[str, Any]) -> str:
     """A folder name in which no two ways of drawing meet."""
     parts = [settings["sampler"], settings["steps"], settings["spacing"]]
-    parts += [f"eta-{settings['eta']:g}"] if settings["eta"] else []
+    parts += [f"{name}-{settings[name]:g}" for name in build.SAMPLER_OPTIONS if settings[name]]
+    parts += [settings["variance"]] if settings["variance"] else []
+    if settings["guidance_scale"] is not None:
+        interval = settings["guidance_interval"]
+        parts += [f"guidance-{settings['guidance_scale']:g}"]
+        parts += ["t-{}-{}".format(*interval)] if interval else []
+        parts += [f"rescale-{settings['guidance_rescale']:g}"] if settings["guidance_rescale"] else []
+    parts += ["unconditional"] if settings.get("unconditional") else []
     parts += [] if settings["class"] is None else [f"class-{settings['class']}"]
     return "-".join(map(str, [*parts, settings["weights"], f"step-{settings['step']}"]))

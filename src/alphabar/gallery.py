@@ -9,18 +9,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from alphabar import images
+from alphabar import film, images
 from alphabar.diffusion import Step
 from alphabar.errors import AlphabarError
 from alphabar.generation import Job
 
 SETTINGS = "settings.json"
-FILM = "film.gif"
 GRID_IMAGES = 400
 FILM_IMAGES = 16
 FILM_FRAMES = 60
-WHEREABOUTS = ("run", "alphabar")
-"""Settings that say where things lay and who made them, not what they are: a run that was moved is the same run."""
+WHEREABOUTS = ("run", "alphabar", "network_calls")
+"""Settings that say where things lay, who made them, or what follows from the rest: a moved run is the same run."""
 
 
 class Film:
@@ -36,9 +35,9 @@ class Film:
         if step.t % self._stride == 0:
             self.frames.append(_frame(step))
 
-    def save(self, folder: Path) -> None:
-        """As a GIF that knows its seeds."""
-        images.save_gif(folder / FILM, self.frames, comment=_seed_list(self._seeds))
+    def save(self, path: Path) -> None:
+        """As the suffix says; the film knows its seeds."""
+        film.save(path, self.frames, comment=_seed_list(self._seeds))
 
 
 def _frame(step: Step) -> Tensor:
@@ -73,9 +72,19 @@ def _differences(settings: Mapping[str, Any], earlier: Mapping[str, Any]) -> lis
     return [key for key in settings if key not in WHEREABOUTS and earlier.get(key) != settings[key]]
 
 
-def missing(folder: Path, job: Job, settings: Mapping[str, Any], film: bool) -> Job:
-    """The part of `job` that `folder` does not hold yet, and its first images too if they are still to be filmed."""
-    again = FILM_IMAGES if film and not _is_filmed(folder, job) else 0
+def film_path(folder: Path, film_format: str) -> Path:
+    """Where the film of a folder lies."""
+    return folder / f"film.{film_format}"
+
+
+def unfilmed(path: Path, batch: Job) -> int:
+    """How many images of a job's first batch are to be filmed at `path`: none, if the film there is of just those."""
+    seeds = batch.seeds[:FILM_IMAGES]
+    return 0 if film.comment_of(path) == _seed_list(seeds) else len(seeds)
+
+
+def missing(folder: Path, job: Job, settings: Mapping[str, Any], again: int = 0) -> Job:
+    """The part of `job` that `folder` does not hold yet; and its first `again` images, whether it holds them or not."""
     rows = [k for k in range(len(job.seeds)) if k < again or _load(folder, job, k, settings) is None]
     labels = None if job.labels is None else tuple(job.labels[k] for k in rows)
     return Job(tuple(job.seeds[k] for k in rows), labels, job.shape)
@@ -153,14 +162,6 @@ def _load(folder: Path, job: Job, k: int, settings: Mapping[str, Any]) -> Tensor
     """Image k of the job, if it is there and was drawn with these settings."""
     found = images.load_png(_path(folder, job.seeds[k]), job.shape)
     return found[0] if found and not _differences(_about(job, k, settings), _told(found[1])) else None
-
-
-def _is_filmed(folder: Path, job: Job) -> bool:
-    try:
-        with Image.open(folder / FILM) as film:
-            return bool(film.info.get("comment") == _seed_list(job.seeds[:FILM_IMAGES]).encode())
-    except (OSError, ValueError):
-        return False
 
 
 def save_overview(folder: Path, drawn: Tensor, job: Job, settings: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from alphabar.build import Condition
 from alphabar.diffusion import Denoiser, Sampler, SeededNoise, Step, reverse_process
 from alphabar.errors import AlphabarError
 
@@ -34,26 +35,42 @@ def job(seeds: Sequence[int], shape: tuple[int, int, int], num_classes: int, lab
     return Job(tuple(seeds), labels, shape)
 
 
-def denoise(denoiser: Denoiser, sampler: Sampler, batch: Job, device: torch.device | str = "cpu") -> Iterator[Step]:
-    """The reverse process of one batch, from x_T ~ N(0, I) to x_0, step by step."""
+def denoise(
+    denoiser: Denoiser,
+    sampler: Sampler,
+    batch: Job,
+    device: torch.device | str = "cpu",
+    condition: Condition = Denoiser.given,
+    start: int | None = None,
+) -> Iterator[Step]:
+    """The reverse process of one batch, from x_T ~ N(0, I) to x_0, step by step.
+
+    condition: how the denoiser is told the classes of the batch; start: a row of the chain to begin at, as if it was T.
+    """
     noise = SeededNoise(batch.seeds)
     x = noise(torch.empty((len(batch.seeds), *batch.shape), device=device)).contiguous(
         memory_format=torch.channels_last
     )
     if batch.labels is not None:
-        denoiser = denoiser.given(torch.tensor(batch.labels, device=device))
-    yield from reverse_process(sampler, denoiser, x, noise=noise)
+        denoiser = condition(denoiser, torch.tensor(batch.labels, device=device))
+    yield from reverse_process(sampler, denoiser, x, start=start, noise=noise)
 
 
 def draw(
-    denoiser: Denoiser, sampler: Sampler, whole: Job, batch_size: int, device: torch.device | str = "cpu"
+    denoiser: Denoiser,
+    sampler: Sampler,
+    whole: Job,
+    batch_size: int,
+    device: torch.device | str = "cpu",
+    condition: Condition = Denoiser.given,
+    start: int | None = None,
 ) -> Iterator[Step]:
     """The steps of all batches of a job, one batch after the other; those at t = 0 hold its images, in order.
 
     Keep what you need of a step and let it go: a whole chain does not fit into memory.
     """
     for batch in whole.batches(batch_size):
-        yield from denoise(denoiser, sampler, batch, device)
+        yield from denoise(denoiser, sampler, batch, device, condition, start)
 
 
 def parse_class(text: str | None, names: Sequence[str]) -> int | None:

@@ -5,7 +5,7 @@ A tensor of images is uint8 (N, C, H, W) outside the model and float32 in [-1, 1
 
 import math
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,7 +23,6 @@ Colour = tuple[int, int, int]
 BLACK: Colour = (0, 0, 0)
 _GAP = 128  # neither the black of MNIST nor the white of a scanned page
 _FILTER = Image.Resampling.BICUBIC  # Pillow widens the kernel when it shrinks: antialiased
-_GIF_RATE = 50  # frames per second; browsers slow anything faster down to 10
 
 
 class ResizeRule(Protocol):
@@ -173,25 +172,6 @@ def load_png(path: Path, shape: tuple[int, int, int]) -> tuple[Tensor, dict[str,
     else:
         return None
     return (image.contiguous(), text) if image.dtype == torch.uint8 and image.shape == shape else None
-
-
-def save_gif(path: Path, frames: Sequence[Tensor], seconds: float = 4.0, hold: float = 1.5, comment: str = "") -> None:
-    """Writes uint8 (C, H, W) frames as a loop of `seconds`, with the last frame held for `hold` seconds more.
-
-    Where there are more frames than a browser shows in that time, evenly spaced ones are kept, the last among them.
-    """
-    if not frames:
-        raise AlphabarError("An animation needs at least one frame; got 0.")
-    shown = min(len(frames), max(1, int(seconds * _GIF_RATE)))
-    kept = [frames[(k + 1) * len(frames) // shown - 1] for k in range(shown)]
-    pictures = [to_pil(frame) for frame in kept]
-    pictures = [p if p.mode == "L" else p.convert("RGB").quantize(256, dither=Image.Dither.NONE) for p in pictures]
-    times = [max(20, round(100 * seconds / shown) * 10)] * shown  # milliseconds, in GIF's hundredths of a second
-    times[-1] += round(hold * 1000)
-    with atomic_file(path) as file:
-        pictures[0].save(
-            file, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0, comment=comment
-        )
 
 
 def save_npz(path: Path, images: Tensor, labels: Tensor | None = None) -> None:

@@ -1,14 +1,22 @@
 """Which steps a shorter chain visits."""
 
+import math
 from itertools import pairwise
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alphabar.diffusion import SPACINGS, cosine, spaced
+from alphabar.diffusion import SCHEDULES, SPACINGS, NoiseSchedule, cosine, spaced
 
-LEAVES_OUT_THE_NOISIEST = {"leading"}
+NOISIEST = 80.0  # σ at most; half_log_snr and karras go no further
+BY_NOISE = {
+    "half_log_snr": (math.log, math.exp),
+    "karras": (lambda sigma: sigma ** (1 / 7), lambda root: root**7),
+}
+"""What is evenly spaced, as a function of σ = √((1 − ᾱ)/ᾱ), and its inverse."""
+LEAVES_OUT_THE_NOISIEST = {"leading", *BY_NOISE}
 MAY_MERGE_NEIGHBOURS = {"quadratic"}
 
 
@@ -82,8 +90,8 @@ def test_rows_rise_strictly_within_the_chain(spacing, T, data):
     assert all(type(t) is int for t in rows)
 
 
-@pytest.mark.parametrize("spacing", ["uniform", "quadratic", "leading"])
-def test_both_ends_of_a_long_grid_are_where_they_are_said_to_be(spacing):
+@pytest.mark.parametrize("spacing", sorted(set(SPACINGS) - {"trailing"}))
+def test_the_last_step_is_from_t_1(spacing):
     assert spaced(cosine(1000), spacing, 20)[0] == 1
 
 
@@ -102,3 +110,59 @@ def test_a_single_step_starts_from_noise(spacing):
 def test_a_number_of_steps_outside_the_chain_is_refused(spacing, steps):
     with pytest.raises(ValueError, match=rf"1\.\.100.*got {steps}\."):
         spaced(cosine(100), spacing, steps)
+
+
+def sigmas(schedule: NoiseSchedule) -> list[float]:
+    """σ of t = 0..T."""
+    return [math.sqrt((1 - a) / a) if a else math.inf for a in schedule.alpha_bar.tolist()]
+
+
+def nearest(schedule: NoiseSchedule, sigma: float) -> int:
+    """The row in 1..T with the σ nearest to this one, in ratio."""
+    table = sigmas(schedule)
+    return min(range(1, schedule.T + 1), key=lambda t: abs(math.log(table[t] / sigma)))
+
+
+CHAINS = pytest.mark.parametrize("chain", [SCHEDULES[name](200) for name in SCHEDULES], ids=list(SCHEDULES))
+
+
+@CHAINS
+@pytest.mark.parametrize("spacing", BY_NOISE)
+def test_a_grid_by_noise_has_as_many_rows_as_asked_for_and_ends_at_t_1(spacing, chain):
+    """Where a chain is coarser than the grid, neighbours give way; jsd has σ_T = ∞."""
+    last = nearest(chain, min(sigmas(chain)[-1], NOISIEST))
+    for steps in range(1, chain.T + 1):
+        rows = spaced(chain, spacing, steps)
+        assert len(rows) == steps and all(a < b for a, b in pairwise(rows))
+        assert rows[-1] >= last and rows[-1] <= chain.T
+        assert rows[0] == 1 or steps == 1
+
+
+@CHAINS
+@pytest.mark.parametrize("spacing", BY_NOISE)
+def test_a_single_step_by_noise_is_from_the_row_nearest_to_sigma_80(spacing, chain):
+    assert spaced(chain, spacing, 1) == [nearest(chain, min(sigmas(chain)[-1], NOISIEST))]
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "sigmoid"])
+@pytest.mark.parametrize("steps", [2, 5, 10, 15])
+@pytest.mark.parametrize("spacing", BY_NOISE)
+def test_a_grid_by_noise_is_even_but_for_the_nearest_row(spacing, steps, name):
+    """On a chain that is fine enough for neighbours not to meet."""
+    chain, (even, sigma_of) = SCHEDULES[name](4000), BY_NOISE[spacing]
+    table = sigmas(chain)
+    start, end = even(table[1]), even(min(table[-1], NOISIEST))
+    places = [sigma_of(start + (end - start) * k / (steps - 1)) for k in range(steps)]
+    assert spaced(chain, spacing, steps) == [nearest(chain, sigma) for sigma in places]
+
+
+@pytest.mark.parametrize("spacing", BY_NOISE)
+def test_a_grid_by_noise_of_a_short_chain_visits_what_there_is(spacing):
+    """Of rows that all lie on even places, every one; of those with others between, the ones on the places."""
+    even, sigma_of = BY_NOISE[spacing]
+    start, end = even(0.05), even(20.0)
+    alpha_bar = [1.0, *(1 / (1 + sigma_of(start + (end - start) * k / 12) ** 2) for k in range(13))]
+    chain = NoiseSchedule(torch.tensor(alpha_bar, dtype=torch.float64), torch.arange(14))
+    assert spaced(chain, spacing, 13) == list(range(1, 14))
+    assert spaced(chain, spacing, 7) == list(range(1, 14, 2))
+    assert spaced(chain, spacing, 4) == [1, 5, 9, 13]

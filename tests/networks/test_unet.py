@@ -319,6 +319,17 @@ def test_class_reaches_the_output_as_the_step_does() -> None:
     assert torch.equal(network(x, time, torch.tensor([0, 0])), two)
 
 
+@torch.no_grad()
+def test_no_class_is_the_null_class_the_last_row_of_the_table() -> None:
+    network, x, time = tiny(num_classes=3, null_class=True), images(2, 3, 16, 16), steps(2)
+    assert network.embedding.classes.num_embeddings == 4
+    unconditional = network(x, time)
+    assert torch.equal(unconditional, network(x, time, torch.tensor([3, 3])))
+    mixed = network(x, time, torch.tensor([3, 1]))
+    torch.testing.assert_close(mixed[:1], unconditional[:1], rtol=0, atol=1e-5)
+    assert (mixed[1] - unconditional[1]).abs().max() > 1e-2
+
+
 @pytest.mark.parametrize("style", PRESETS.values(), ids=PRESETS)
 def test_gradients_are_the_derivative(style: Any) -> None:
     network, x, time = tiny(channels=8, style=style).double(), images(1, 3, 16, 16).double(), steps(1)
@@ -397,6 +408,7 @@ def test_names_of_the_weights_are_stable() -> None:
         ({"channels": 0}, "channels is 0; it must be at least 2"),
         ({"num_blocks": 0}, "num_blocks is 0"),
         ({"num_classes": 0}, "num_classes is 0"),
+        ({"null_class": True}, "null class .* no num_classes"),
         ({"in_channels": 0}, "in_channels is 0"),
         ({"dropout": 1.0}, "dropout is 1; .* below 1"),
         ({"dropout": -0.1}, "dropout is -0.1"),

@@ -20,7 +20,10 @@ ARGS: dict[str, list[str]] = {
     "rate-distortion": ["{linear}", "{cosine}"],
     "gradient-noise": ["{linear}", "--batches", "8"],
     "skipped": ["{linear}", "{cosine}", "--count", "6", "--shares", "0,40", "--features", "fashion-cnn"],
+    "steps": ["{linear}", "--samplers", "ddim,unipc", "--nfe", "3,5", "--count", "6", "--features", "fashion-cnn"],
     "loss": ["{linear}", "{cosine}", "--count", "4"],
+    "progressive": ["{linear}", "--seeds", "0-3", "--columns", "5"],
+    "shared": ["{linear}", "--count", "3"],
 }
 
 

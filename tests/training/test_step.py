@@ -58,6 +58,37 @@ def test_no_step_clips_a_gradient_that_is_within_bounds_and_none_exceeds_them(ti
     assert norms == pytest.approx(raw, rel=1e-5)
 
 
+def labels_told(config, batches: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the network was told in so many steps, and the labels of the images."""
+    image_set = build.image_set(config)
+    state, told, true = TrainState(config, build.image_facts(image_set), CPU), [], []
+    state.network.register_forward_pre_hook(lambda module, args, kwargs: told.append(kwargs["y"]), with_kwargs=True)
+    denoiser = training_denoiser(config, state, CPU)
+    stream = data.ShuffledStream(image_set, 0, False)
+    for _ in range(batches):
+        batch = stream.batch(state.images, config.training.batch_size)
+        true.append(batch.labels)
+        train_step(state, denoiser, batch, batches)
+    return torch.cat(told), torch.cat(true)
+
+
+def test_label_dropout_withholds_the_class_of_each_image_on_its_own(tiny) -> None:
+    settings = ["network.class_conditional=true", "training.batch_size=200", "training.micro_batch_size=77"]
+    told, true = labels_told(tiny(*settings, "network.label_dropout=0.3"), 5)
+    withheld = told == 10  # the digits' classes are 0..9
+    assert torch.equal(told[~withheld], true[~withheld])
+    share = withheld.float().view(5, 200).mean(1)
+    assert float(share.mean()) == pytest.approx(0.3, abs=4 * math.sqrt(0.3 * 0.7 / 1000)) and len(share.unique()) > 1
+    again, _ = labels_told(tiny(*settings, "network.label_dropout=0.3"), 5)
+    assert torch.equal(told, again)
+    assert torch.equal(*labels_told(tiny(*settings), 2))
+
+
+def test_label_dropout_without_classes_is_refused(tiny) -> None:
+    with pytest.raises(AlphabarError, match=r"label_dropout .* network\.class_conditional=true"):
+        tiny("network.label_dropout=0.1")
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_stays_inside_the_network(tiny, precision: str) -> None:
     state, norms = run_steps(tiny(f"training.precision={precision}"), 3)
@@ -184,7 +215,10 @@ def test_nothing_in_a_step_waits_for_the_device(tiny, precision: str) -> None:
                 read.append(str(function))
             return function(*args, **(kwargs or {}))
 
-    config = tiny(f"training.precision={precision}", "network.class_conditional=true", "training.micro_batch_size=3")
+    config = tiny(
+        f"training.precision={precision}", "network.class_conditional=true", "network.label_dropout=0.5",
+        "training.micro_batch_size=3",
+    )  # fmt: skip
     image_set = build.image_set(config)
     state = TrainState(config, build.image_facts(image_set), CPU)
     denoiser = training_denoiser(config, state, CPU)

@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 import alphabar
-from alphabar.cli import data, evaluate, plot, recipes, sample, settings, train
+from alphabar.cli import (
+    data,
+    decode,
+    encode,
+    evaluate,
+    film,
+    inpaint,
+    interpolate,
+    plot,
+    recipes,
+    sample,
+    settings,
+    train,
+    vary,
+)
 from alphabar.errors import AlphabarError
 
 app = typer.Typer(
@@ -20,7 +34,13 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
+app.command("film")(film.film)
 app.command("evaluate")(evaluate.evaluate)
+app.command("interpolate")(interpolate.interpolate)
+app.command("inpaint")(inpaint.inpaint)
+app.command("encode")(encode.encode)
+app.command("decode")(decode.decode)
+app.command("vary")(vary.vary)
 app.command("recipes")(recipes.recipes)
 app.command("settings")(settings.settings)
 app.add_typer(data.app, name="data")

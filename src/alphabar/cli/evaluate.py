@@ -54,6 +54,12 @@ def evaluate(
     steps: o.Steps = None,
     spacing: o.Spacing = None,
     eta: o.Eta = None,
+    order: o.Order = None,
+    churn: o.Churn = None,
+    variance: o.Variance = None,
+    guidance: o.Guidance = None,
+    guidance_interval: o.GuidanceInterval = None,
+    guidance_rescale: o.GuidanceRescale = None,
     label: o.Label = None,
     weights: o.Weights = "ema",
     step: o.Step = None,
@@ -74,13 +80,17 @@ def evaluate(
 
     drawing = o.given(
         seeds=seeds, label=label, step=step, weights=None if weights == "ema" else weights,
-        sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size,
+        sampler=sampler, steps=steps, spacing=spacing, eta=eta, order=order, churn=churn, variance=variance,
+        guidance_scale=guidance, guidance_interval=o.parsed_interval(guidance_interval),
+        guidance_rescale=guidance_rescale, batch_size=batch_size,
     )  # fmt: skip
     if bpd is not None:
         unused = o.given(
             reference=reference, metrics=metrics, features=None if features == "auto" else features, seeds=seeds,
             extractor_weights=extractor_weights, image_size=image_size, sampler=sampler, spacing=spacing, eta=eta,
-            resize=None if resize == "none" else resize, label=label, statistics=statistics,
+            order=order, churn=churn, variance=variance, guidance=guidance, guidance_interval=guidance_interval,
+            guidance_rescale=guidance_rescale, resize=None if resize == "none" else resize, label=label,
+            statistics=statistics,
         )  # fmt: skip
         if unused:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)

@@ -3,7 +3,6 @@
 To add a figure: a function in figures/ that returns it drawn; here, its command, and a line in FIGURES.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,25 +11,22 @@ import typer
 from typer.core import TyperGroup
 
 from alphabar.cli import options as o
+from alphabar.cli.plotting import Out, numbers, place, save
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from alphabar.plots import Drawn
-
-SUFFIXES = (".png", ".svg")
-
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a checkpoint in it.")]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, or checkpoints in them.")]
 Measured = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Runs that `alphabar evaluate RUN --bpd` saw, or a terms.npz.")
 ]
-Out = Annotated[
-    Path | None,
-    typer.Option(help="The picture, .png or .svg, with a .csv of its numbers beside it; plots/NAME.png if left out."),
+Features = Annotated[
+    str, typer.Option(help="inception, efficientnet-lite0, fashion-cnn; auto: inception, but for Fashion-MNIST.")
 ]
+ExtractorWeights = Annotated[Path | None, typer.Option(help="Its weights, if not fetched.")]
 
 
 def variances(
@@ -39,21 +35,21 @@ def variances(
     out: Out = None,
 ) -> None:
     """β̃_t/β_t over t/T for several T: where the two fixed variances differ (IDDPM Fig. 1)."""
-    lengths = [int(T) for T in _numbers("--steps", steps, int)]
-    path = _place("variances", out)
+    lengths = [int(T) for T in numbers("--steps", steps, int)]
+    path = place("variances", out)
     from alphabar import figures
 
-    _save(figures.variances(lengths, schedule), path)
+    save(figures.variances(lengths, schedule), path)
 
 
 def schedules(
     steps: Annotated[int, typer.Option(min=1, help="The length T of the chain.")] = 1000, out: Out = None
 ) -> None:
     """ᾱ_t over t/T of every noise schedule, linear and cosine bold (IDDPM Fig. 5)."""
-    path = _place("schedules", out)
+    path = place("schedules", out)
     from alphabar import figures
 
-    _save(figures.schedules(steps), path)
+    save(figures.schedules(steps), path)
 
 
 def forward(
@@ -68,7 +64,7 @@ def forward(
 ) -> None:
     """The forward process on a real image, linear above cosine (IDDPM Fig. 3)."""
     size = o.parsed_size(image_size)
-    path = _place("forward", out)
+    path = place("forward", out)
     from alphabar import figures
     from alphabar.data import DATASETS, DataOptions, detect, load
 
@@ -78,23 +74,23 @@ def forward(
         raise AlphabarError(f"There is no data set and no path '{data}'; `alphabar data list` lists the data sets.")
     options = DataOptions(path=source, data_root=data_root, image_size=size, resize=resize)
     found = load(data if source is None else detect(source), options).images
-    _save(figures.forward(_picked(found, image), steps, columns), path)
+    save(figures.forward(_picked(found, image), steps, columns), path)
 
 
 def vlb(runs: Measured, out: Out = None) -> None:
     """The terms L_{t−1} of the bound over t, a curve per run (IDDPM Fig. 2)."""
-    path = _place("vlb", out)
+    path = place("vlb", out)
     from alphabar import figures
 
-    _save(figures.vlb(runs), path)
+    save(figures.vlb(runs), path)
 
 
 def rate_distortion(runs: Measured, out: Out = None) -> None:
     """What an image costs over the reverse process, and how well it is known by then (DDPM Fig. 5)."""
-    path = _place("rate-distortion", out)
+    path = place("rate-distortion", out)
     from alphabar import figures
 
-    _save(figures.rate_distortion(runs), path)
+    save(figures.rate_distortion(runs), path)
 
 
 def gradient_noise(
@@ -107,10 +103,10 @@ def gradient_noise(
     out: Out = None,
 ) -> None:
     """Gradient noise of L_vlb, t drawn uniformly or by importance, at one checkpoint (IDDPM §3.3)."""
-    path = _place("gradient-noise", out)
+    path = place("gradient-noise", out)
     from alphabar import build, figures
 
-    _save(figures.gradient_noise(run, batches, weights, step, data_root, build.device(device)), path)
+    save(figures.gradient_noise(run, batches, weights, step, data_root, build.device(device)), path)
 
 
 def skipped(
@@ -120,10 +116,8 @@ def skipped(
     sampler: o.Sampler = None,
     steps: o.Steps = None,
     eta: o.Eta = None,
-    features: Annotated[
-        str, typer.Option(help="inception, efficientnet-lite0, fashion-cnn; auto: inception, but for Fashion-MNIST.")
-    ] = "auto",
-    extractor_weights: Annotated[Path | None, typer.Option(help="Its weights, if not fetched.")] = None,
+    features: Features = "auto",
+    extractor_weights: ExtractorWeights = None,
     weights: o.Weights = "ema",
     batch_size: o.BatchSize = None,
     data_root: o.DataRoot = None,
@@ -131,13 +125,42 @@ def skipped(
     out: Out = None,
 ) -> None:
     """FD if the first part of the reverse process is skipped, a curve per run (IDDPM Fig. 4)."""
-    parts = [share / 100 for share in _numbers("--shares", shares, float)]
-    path = _place("skipped", out)
+    parts = [share / 100 for share in numbers("--shares", shares, float)]
+    path = place("skipped", out)
     from alphabar import build, figures
 
     changes = o.given(sampler=sampler, steps=steps, eta=eta, batch_size=batch_size)
     where = build.device(device)
-    _save(figures.skipped(runs, parts, count, changes, features, extractor_weights, weights, data_root, where), path)
+    save(figures.skipped(runs, parts, count, changes, features, extractor_weights, weights, data_root, where), path)
+
+
+def steps(
+    run: Run,
+    samplers: Annotated[
+        str, typer.Option(help="Which, with commas between them, and options of one: ddpm,ddim:eta=1,unipc:order=3.")
+    ] = "all",
+    nfe: Annotated[
+        str, typer.Option(help="Network calls per image, a point for each.")
+    ] = "5,8,10,15,20,50,100,250,1000",
+    count: Annotated[int, typer.Option(min=3, help="Images for each point.")] = 10_000,
+    features: Features = "auto",
+    extractor_weights: ExtractorWeights = None,
+    weights: o.Weights = "ema",
+    data_root: o.DataRoot = None,
+    device: o.Device = "auto",
+    out: Out = None,
+) -> None:
+    """FD over the number of network calls, a curve for each sampler; what was evaluated before is not drawn again."""
+    budgets = [int(calls) for calls in numbers("--nfe", nfe, int)]
+    path = place("steps", out)
+    from alphabar import build, diffusion, figures
+
+    names = list(diffusion.SAMPLERS) if samplers == "all" else samplers.split(",")
+    where = build.device(device)
+    save(
+        figures.steps(run, names, budgets, count, features, extractor_weights, weights, data_root, where),
+        path,
+    )
 
 
 def loss(
@@ -151,10 +174,60 @@ def loss(
     out: Out = None,
 ) -> None:
     """The squared error of the network's output over t, with its standard error, a curve per run."""
-    path = _place("loss", out)
+    path = place("loss", out)
     from alphabar import build, figures
 
-    _save(figures.loss(runs, count, split, weights, step, data_root, build.device(device)), path)
+    save(figures.loss(runs, count, split, weights, step, data_root, build.device(device)), path)
+
+
+def progressive(
+    run: Run,
+    seeds: o.Seeds = "0-7",
+    columns: Annotated[int, typer.Option(help="How many points of the chain to show, from x_T to x_0.")] = 10,
+    sampler: o.Sampler = None,
+    steps: o.Steps = None,
+    spacing: o.Spacing = None,
+    eta: o.Eta = None,
+    label: o.Label = None,
+    weights: o.Weights = "ema",
+    step: o.Step = None,
+    batch_size: o.BatchSize = None,
+    device: o.Device = "auto",
+    out: Out = None,
+) -> None:
+    """What the reverse process believes in as it goes on: x̂_0 over t, a row per seed (DDPM Fig. 6)."""
+    path = place("progressive", out)
+    from alphabar import build, figures, generation
+
+    wanted, where = generation.parse_seeds(seeds or ""), build.device(device)
+    changes = o.given(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
+    save(figures.progressive(run, wanted, columns, changes, label, weights, step, where), path)
+
+
+def shared(
+    run: Run,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Whose chain is stopped.")] = 0,
+    at: Annotated[str, typer.Option(help="Where: timesteps, or shares of T if all are at most 1.")] = ".25,.5,.75,1",
+    count: Annotated[int, typer.Option(help="Chains that go on from each x_t.")] = 8,
+    sampler: Annotated[str, typer.Option(help="ddpm, or another that adds noise.")] = "ddpm",
+    steps: o.Steps = None,
+    spacing: o.Spacing = None,
+    eta: o.Eta = None,
+    label: o.Label = None,
+    weights: o.Weights = "ema",
+    step: o.Step = None,
+    batch_size: o.BatchSize = None,
+    device: o.Device = "auto",
+    out: Out = None,
+) -> None:
+    """What images have in common that share x_t: less, the larger t is (DDPM Fig. 7)."""
+    times = numbers("--at", at, float)
+    path = place("shared", out)
+    from alphabar import build, figures
+
+    changes = o.given(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
+    where = build.device(device)
+    save(figures.shared(run, seed, times, count, changes, label, weights, step, where), path)
 
 
 FIGURES: dict[str, Callable[..., None]] = {
@@ -165,7 +238,10 @@ FIGURES: dict[str, Callable[..., None]] = {
     "rate-distortion": rate_distortion,
     "gradient-noise": gradient_noise,
     "skipped": skipped,
+    "steps": steps,
     "loss": loss,
+    "progressive": progressive,
+    "shared": shared,
 }
 
 
@@ -192,39 +268,6 @@ def list_() -> None:
     width = max(map(len, FIGURES))
     for name, command in FIGURES.items():
         typer.echo(f"{name:{width}}  {(command.__doc__ or '').strip()}")
-
-
-def _place(name: str, out: Path | None) -> Path:
-    """Where the picture goes; AlphabarError before the work if it cannot go there."""
-    path = out or Path("plots") / f"{name}.png"
-    if path.suffix.lower() not in SUFFIXES:
-        raise AlphabarError(f"A picture is a {' or '.join(SUFFIXES)} file; --out is {path}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AlphabarError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        why = "it is a folder" if path.is_dir() else "its folder is read-only"
-        raise AlphabarError(f"{path} cannot be written ({why}); choose another --out.")
-    return path
-
-
-def _save(drawn: "Drawn", path: Path) -> None:
-    from alphabar import plots
-
-    numbers = path.with_suffix(".csv")
-    drawn.table.save(numbers)
-    plots.save(drawn.figure, path)
-    typer.echo(f"picture  {path}\nnumbers  {numbers}")
-
-
-def _numbers(option: str, text: str, kind: type[int] | type[float]) -> list[int] | list[float]:
-    """ "100,1000" -> [100, 1000]."""
-    try:
-        return [kind(word) for word in text.split(",")]
-    except ValueError:
-        what = "whole numbers" if kind is int else "numbers"
-        raise AlphabarError(f"{option} takes {what} with commas between them; got '{text}'.") from None
 
 
 def _picked(images: "Tensor", k: int) -> "Tensor":

@@ -80,6 +80,8 @@ class Network(Section):
     dropout: Rate = 0.0
     class_conditional: bool = False
     """Tell the network each image's class; needs labelled images."""
+    label_dropout: Rate = 0.0
+    """How often a training image's class is withheld: then the network learns p(x) beside p(x|y), as guidance needs."""
     gradient_checkpointing: bool = False
     """Less memory, about a third more time."""
 
@@ -174,13 +176,31 @@ class Training(Section):
 class Sampling(Section):
     """How images are drawn, unless `alphabar sample` is told otherwise."""
 
-    sampler: Literal["ddpm", "ddim"] = "ddpm"
+    sampler: Literal[
+        "ddpm", "ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2s", "dpmpp_2m_sde", "dpmpp_3m_sde", "unipc", "pndm"
+    ] = "ddpm"
     steps: Annotated[Annotated[int, Field(ge=1)] | str | None, BeforeValidator(_respacing)] = None
-    """How many, all T if none; or, as improved-diffusion writes them: 10,15,20 (so many in each section), ddim50, or
-    t:1,5,9 (those very ones)."""
-    spacing: Literal["uniform", "trailing", "leading", "quadratic"] = "uniform"
-    eta: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """DDIM only."""
+    """How many, the sampler's usual number if none (all T of ddpm); or, as improved-diffusion writes them: 10,15,20 (so
+    many in each section), ddim50, or t:1,5,9 (those very ones)."""
+    spacing: Annotated[
+        Literal["uniform", "trailing", "leading", "quadratic", "half_log_snr", "karras"] | None, BeforeValidator(_none)
+    ] = None
+    """Which timesteps, if steps is a number; the sampler's usual ones if none."""
+    eta: Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(_none)] = None
+    """The share of the reverse process's noise that ddim (0 if none) and the SDE samplers (1 if none) add."""
+    order: Annotated[Literal[1, 2, 3] | None, BeforeValidator(_none)] = None
+    """Of unipc; 2 if none."""
+    churn: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_none)] = None
+    """EDM's S_churn, of euler and heun; 0 if none."""
+    variance: Literal["model", "fixed_small", "fixed_large", "analytic"] = "model"
+    """Of ddpm's steps: the model's own, another fixed one, or the best isotropic one, measured once on the training
+    images."""
+    guidance_scale: Annotated[float, Field(ge=0)] = 1.0
+    """Of classifier-free guidance: 1 is off; needs a network trained with label_dropout."""
+    guidance_interval: Annotated[tuple[Positive, Positive] | None, BeforeValidator(_none)] = None
+    """The first and last t that are guided; all if none."""
+    guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How far the contrast that guidance adds is taken back."""
     num: Positive = 64
     batch_size: BatchSize = 64
 
@@ -216,6 +236,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> "Config":
+        if self.network.label_dropout and not self.network.class_conditional:
+            raise ValueError(
+                "network.label_dropout withholds classes, and the network is told none: "
+                "set network.class_conditional=true"
+            )
         if self.evaluation.best != "none" and not self.evaluation.every:
             raise ValueError("evaluation.best needs evaluations to choose by: set evaluation.every, in steps")
         steps, T = self.sampling.steps, self.diffusion.steps

@@ -3,12 +3,13 @@
 from alphabar.data.files import NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import Report, inspect
-from alphabar.data.options import DataOptions
+from alphabar.data.options import SPLITS, DataOptions
 from alphabar.data.sources import DATASETS, Source, detect, load
 from alphabar.data.stream import ShuffledStream
 
 __all__ = [
     "DATASETS",
+    "SPLITS",
     "Batch",
     "DataOptions",
     "ImageSet",

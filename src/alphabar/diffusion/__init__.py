@@ -2,6 +2,18 @@
 
 from alphabar.diffusion.decoder import DECODERS, Decoder, discretized_log_prob, reference_log_prob
 from alphabar.diffusion.denoiser import Denoiser, Network, NetworkOutput, Prediction, p_transition
+from alphabar.diffusion.editing import (
+    MIXES,
+    Mix,
+    encode,
+    inpaint,
+    inpainting_levels,
+    interpolate,
+    interpolate_latents,
+    share,
+    vary,
+)
+from alphabar.diffusion.guidance import guided
 from alphabar.diffusion.likelihood import (
     Term,
     VariationalBound,
@@ -31,7 +43,27 @@ from alphabar.diffusion.probability_flow import (
     flow_time,
 )
 from alphabar.diffusion.process import Gaussian, Time, q_marginal, q_posterior, q_sample, q_step
-from alphabar.diffusion.samplers import DDIM, SAMPLERS, Ancestral, Noise, Sampler, SeededNoise, Step, reverse_process
+from alphabar.diffusion.samplers import (
+    DDIM,
+    GRIDS,
+    PNDM,
+    SAMPLERS,
+    Ancestral,
+    DPMpp2M,
+    DPMpp2MSDE,
+    DPMpp2S,
+    DPMpp3MSDE,
+    Euler,
+    Grid,
+    Heun,
+    Noise,
+    Sampler,
+    SeededNoise,
+    Step,
+    UniPC,
+    network_calls,
+    reverse_process,
+)
 from alphabar.diffusion.schedule import (
     SCHEDULES,
     NoiseSchedule,
@@ -51,7 +83,17 @@ from alphabar.diffusion.schedule import (
 from alphabar.diffusion.spacing import SPACINGS, rows_of, spaced
 from alphabar.diffusion.thresholding import X0_TRANSFORMS, DynamicThreshold, clip
 from alphabar.diffusion.timesteps import TIMESTEP_SAMPLERS, Antithetic, LossSecondMoment, TimestepSampler, Uniform
-from alphabar.diffusion.variance import FIXED_LARGE, FIXED_SMALL, LEARNED, LEARNED_RANGE, VARIANCES, ReverseVariance
+from alphabar.diffusion.variance import (
+    FIXED_LARGE,
+    FIXED_SMALL,
+    LEARNED,
+    LEARNED_RANGE,
+    VARIANCES,
+    ReverseVariance,
+    analytic,
+    with_last_noise,
+)
+from alphabar.diffusion.x0_error import X0Error, mean_x0_error, squared_x0_error, x0_errors, x0_mse_table
 
 __all__ = [
     "DDIM",
@@ -59,11 +101,14 @@ __all__ = [
     "EPS",
     "FIXED_LARGE",
     "FIXED_SMALL",
+    "GRIDS",
     "LEARNED",
     "LEARNED_RANGE",
+    "MIXES",
     "MU",
     "OBJECTIVES",
     "PARAMETERIZATIONS",
+    "PNDM",
     "SAMPLERS",
     "SCHEDULES",
     "SPACINGS",
@@ -74,11 +119,19 @@ __all__ = [
     "X0_TRANSFORMS",
     "Ancestral",
     "Antithetic",
+    "DPMpp2M",
+    "DPMpp2MSDE",
+    "DPMpp2S",
+    "DPMpp3MSDE",
     "Decoder",
     "Denoiser",
     "DynamicThreshold",
+    "Euler",
     "Gaussian",
+    "Grid",
+    "Heun",
     "LossSecondMoment",
+    "Mix",
     "Network",
     "NetworkOutput",
     "Noise",
@@ -93,14 +146,18 @@ __all__ = [
     "Term",
     "Time",
     "TimestepSampler",
+    "UniPC",
     "Uniform",
     "V",
     "VariationalBound",
+    "X0Error",
+    "analytic",
     "bound_of",
     "clip",
     "constant",
     "cosine",
     "discretized_log_prob",
+    "encode",
     "eps_to_x0",
     "every_pixel",
     "flow",
@@ -110,9 +167,16 @@ __all__ = [
     "flow_time",
     "from_alpha_bar",
     "from_betas",
+    "guided",
+    "inpaint",
+    "inpainting_levels",
+    "interpolate",
+    "interpolate_latents",
     "jsd",
     "linear",
     "linear_raw",
+    "mean_x0_error",
+    "network_calls",
     "p_transition",
     "prior_term",
     "q_marginal",
@@ -123,14 +187,20 @@ __all__ = [
     "reference_log_prob",
     "reverse_process",
     "rows_of",
+    "share",
     "sigmoid",
     "spaced",
+    "squared_x0_error",
     "training_loss",
     "variational_bound",
+    "vary",
     "vlb_term",
     "vlb_terms",
     "warmup",
     "warmup10",
     "warmup50",
+    "with_last_noise",
+    "x0_errors",
+    "x0_mse_table",
     "x0_to_eps",
 ]

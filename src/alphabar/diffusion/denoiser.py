@@ -106,10 +106,8 @@ class Denoiser:
 
     def _trained(self, a: Tensor, b: Tensor, t: Time) -> tuple[NoiseSchedule, Tensor, Tensor, Time]:
         """The chain that the network was trained on, a and b, and where in it t is: μ̃ depends on the t − 1 there."""
-        full = self.schedule.full
-        if full is None:
-            return self.schedule, a, b, t
-        return full, a, b, torch.searchsorted(full.timesteps, self.schedule.timesteps[t])
+        chain, row = self.schedule.trained(t)
+        return chain, a, b, row
 
 
 def p_transition(schedule: NoiseSchedule, prediction: Prediction, x_t: Tensor, t: Time) -> Gaussian:

@@ -65,6 +65,12 @@ class NoiseSchedule:
         index = torch.tensor([0, *checked_rows(rows, self.T)], device=self.alpha_bar.device)
         return NoiseSchedule(self.alpha_bar[index], self.timesteps[index], self.full or self)
 
+    def trained(self, t: int | Tensor) -> tuple["NoiseSchedule", int | Tensor]:
+        """The chain that the network was trained on, and the row in it of this chain's t, () or (B,)."""
+        if self.full is None:
+            return self, t
+        return self.full, torch.searchsorted(self.full.timesteps, self.timesteps[t])
+
     def to(self, device: torch.device | str) -> "NoiseSchedule":
         """The same tables on `device`, which must know float64 (keep them on the CPU for MPS)."""
         full = None if self.full is None else self.full.to(device)

@@ -1,5 +1,6 @@
 """Which K of the T timesteps a shorter reverse process visits: ascending rows in 1..T, ready for `respace`."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, repeat
 
@@ -43,11 +44,49 @@ def quadratic(schedule: NoiseSchedule, steps: int) -> list[int]:
     return _distinct(1 + (schedule.T - 1) * (k / (steps - 1)) ** 2 for k in range(steps))
 
 
+NOISIEST = 80.0
+"""σ = √((1 − ᾱ)/ᾱ) beyond which the two grids below do not go: an image is worth 1 % of a standard deviation there."""
+
+
+def half_log_snr(schedule: NoiseSchedule, steps: int) -> list[int]:
+    """Evenly spaced in λ = ½ log(ᾱ/(1 − ᾱ)) (DPM-Solver), the nearest row of each, from σ ≤ 80 down to t = 1."""
+    noisiest, cleanest = _log_sigmas(schedule)
+    return _nearest(schedule, _evenly(cleanest, noisiest, steps))
+
+
+def karras(schedule: NoiseSchedule, steps: int, rho: float = 7.0) -> list[int]:
+    """σ^{1/ρ} evenly spaced, ρ = 7 (EDM Eq. 5), the nearest row of each, from σ ≤ 80 down to t = 1."""
+    noisiest, cleanest = (math.exp(log_sigma / rho) for log_sigma in _log_sigmas(schedule))
+    return _nearest(schedule, [rho * math.log(root) for root in _evenly(cleanest, noisiest, steps)])
+
+
+def _evenly(start: float, end: float, count: int) -> list[float]:
+    """`count` numbers from `start` to `end`, both there; `end` alone if one."""
+    return [end] if count == 1 else [start + (end - start) * k / (count - 1) for k in range(count)]
+
+
+def _log_sigmas(schedule: NoiseSchedule) -> tuple[float, float]:
+    """log σ of the noisiest level that is visited, and of t = 1, in this order."""
+    log_sigma = -schedule.half_log_snr[1:]
+    return min(float(log_sigma[-1]), math.log(NOISIEST)), float(log_sigma[0])
+
+
+def _nearest(schedule: NoiseSchedule, log_sigmas: list[float]) -> list[int]:
+    """The rows nearest to these levels, ascending; where two would meet, the noisier one moves on to the next row."""
+    table, K = -schedule.half_log_snr[1:], len(log_sigmas)
+    rows = [1 + int((table - log_sigma).abs().argmin()) for log_sigma in log_sigmas]
+    for k in range(1, K):
+        rows[k] = max(rows[k], rows[k - 1] + 1)
+    return [min(row, schedule.T - (K - 1 - k)) for k, row in enumerate(rows)]
+
+
 SPACINGS: dict[str, Callable[[NoiseSchedule, int], list[int]]] = {
     "uniform": uniform,
     "trailing": trailing,
     "leading": leading,
     "quadratic": quadratic,
+    "half_log_snr": half_log_snr,
+    "karras": karras,
 }
 
 

@@ -1,12 +1,13 @@
 """How Σ_θ(x_t, t) of the reverse step is chosen; always as a log-variance."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from alphabar.diffusion.process import Time, per_image
+from alphabar.diffusion.process import Time, per_image, posterior_mean_coefficients
 from alphabar.diffusion.schedule import NoiseSchedule
 
 
@@ -60,5 +61,61 @@ LEARNED_RANGE = ReverseVariance("learned_range", True, _learned_range)
 v is not squashed: −1 and 1 stand for the two bounds, which follow the chain when it is respaced. At t = 1 the lower one
 is log β̃_2; both are log β_1 if T = 1, where there is nothing to learn.
 """
+
+
+def analytic(x0_mse: Tensor, learned: bool) -> ReverseVariance:
+    """σ_t² = β̃_t + (∂μ̃_t/∂x_0)² E‖x_0 − x̂_0(x_t)‖²/D, the best isotropic variance of p(x_{t−1} | x_t) for its mean μ̃_t.
+
+    It is the mean squared distance of x_{t−1} ~ q(x_{t−1} | x_t) from μ̃_t(x_t, x̂_0) and so minimises the bound. If the
+    score s is exact, E‖x_0 − x̂_0‖²/D = (1 − ᾱ_t)/ᾱ_t · (1 − (1 − ᾱ_t) E‖s‖²/D), and this is Theorem 1 of Analytic-DPM
+    (Bao et al. 2022a). The error of x̂_0 itself also counts in what the network gets wrong (the optimal covariance with
+    imperfect mean, Bao et al. 2022b), is never negative, and is finite at ᾱ_T = 0.
+
+    x0_mse: E‖x_0 − x̂_0‖²/D by timestep of the network's own chain, float64 (T+1,), NaN where it was not measured (see
+    `x0_error`). x̂_0 does not depend on the other steps, so that it serves every respacing of that chain.
+    learned: whether the network has a second half of output channels; it is not read.
+
+    At t = 1 it is the error of x̂_0: the width of the decoder, as the last step of sampling adds no noise.
+    """
+    if x0_mse.ndim != 1 or bool((x0_mse < 0).any()) or bool(x0_mse.isinf().any()):
+        raise ValueError("The error of x̂_0 must be a list by timestep, of numbers from 0 on, or NaN if not measured.")
+
+    def log_var(schedule: NoiseSchedule, x_t: Tensor, t: Time, raw: Tensor | None) -> Tensor:
+        from_x0, _ = posterior_mean_coefficients(schedule, t)
+        variance = schedule.beta_tilde[t] + from_x0**2 * _looked_up(x0_mse, schedule.timesteps[t])
+        return per_image(variance.clamp(min=torch.finfo(torch.float32).tiny).log(), x_t)  # at t = 1 it may be 0
+
+    return ReverseVariance("analytic", learned, log_var)
+
+
+def _looked_up(x0_mse: Tensor, timesteps: Tensor) -> Tensor:
+    """The rows `timesteps`; ValueError unless all of them were measured."""
+    wanted = timesteps.to(x0_mse.device)
+    known = len(x0_mse) > wanted
+    known &= ~x0_mse[wanted.clamp(max=len(x0_mse) - 1)].isnan()
+    if not bool(known.all()):
+        raise ValueError(
+            f"The variance 'analytic' needs the error of x̂_0 at timestep {int(wanted[~known].min())}, where it was not "
+            "measured; measure it at every timestep that the chain visits."
+        )
+    return x0_mse[wanted].to(timesteps.device)
+
+
+def with_last_noise(variance: ReverseVariance, most: float) -> ReverseVariance:
+    """`variance`, but σ_2 ≤ most: how Analytic-DPM samples (Bao et al. 2022a), at E|σ_2 ε| of two grey levels.
+
+    A wide σ_2 is right for the bound, but stands for errors that are alike in neighbouring pixels. Drawn in each pixel
+    by itself it is more noise than the network expects at t = 1, and stays in the image. Chains that end noisier than
+    this, √(1 − ᾱ_1) > most, keep their σ_2: there the last call of the network takes it away.
+    """
+
+    def log_var(schedule: NoiseSchedule, x_t: Tensor, t: Time, raw: Tensor | None) -> Tensor:
+        plain = variance.log_var(schedule, x_t, t, raw)
+        last = (torch.as_tensor(t, device=schedule.alpha_bar.device) == 2) & (1 - schedule.alpha_bar[1] <= most**2)
+        ceiling = schedule.alpha_bar.new_tensor([math.inf, 2 * math.log(most)])[last.long()]
+        return plain.minimum(per_image(ceiling, x_t))
+
+    return replace(variance, log_var=log_var)
+
 
 VARIANCES: dict[str, ReverseVariance] = {v.name: v for v in (FIXED_SMALL, FIXED_LARGE, LEARNED, LEARNED_RANGE)}

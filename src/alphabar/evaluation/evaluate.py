@@ -54,7 +54,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     What is wrong is found before the first image is drawn.
     """
     _check(request)
-    plan = subjects.plan(request.subject, request.drawing, request.count or measuring.ENOUGH, device)
+    plan = subjects.plan(request.subject, request.drawing, request.count or measuring.ENOUGH, device, request.data_root)
     if plan is not None:
         n, shape = len(plan.job.seeds), plan.job.shape
         subject = None

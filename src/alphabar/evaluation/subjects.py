@@ -31,7 +31,9 @@ class Subject:
     about: Mapping[str, Any]
 
 
-def plan(path: Path, asked: Mapping[str, Any], count: int, device: torch.device) -> Drawing | None:
+def plan(
+    path: Path, asked: Mapping[str, Any], count: int, device: torch.device, data_root: Path | None = None
+) -> Drawing | None:
     """What a run, or one of its checkpoints, is to draw; None if `path` is none."""
     is_run = Run(path).config.exists() and Run(path).checkpoints.is_dir()
     if not (is_run or (checkpoint.is_one(path) and (path / checkpoint.MANIFEST).exists())):
@@ -46,7 +48,7 @@ def plan(path: Path, asked: Mapping[str, Any], count: int, device: torch.device)
     wanted = range(count) if seeds is None else parse_seeds(seeds)
     if twice := [seed for seed, times in Counter(wanted).items() if times > 1]:
         raise AlphabarError(f"Seed {twice[0]} is named twice in --seeds; each image counts once.")
-    return planned(path, model, chosen, wanted, label, None)
+    return planned(path, model, chosen, wanted, label, None, data_root)
 
 
 def of_drawing(drawing: Drawing, device: torch.device) -> Subject:
@@ -90,7 +92,7 @@ def _about_drawn(settings: Mapping[str, Any], seeds: Sequence[int]) -> dict[str,
     return {
         **told,
         "drawn_by": f"alphabar {settings.get('alphabar')}",
-        "nfe": settings["steps"],
+        "nfe": settings.get("network_calls", settings["steps"]),
         "seeds": seed_ranges(seeds),
         "rounding": ROUNDED,
         "resize": "none",

@@ -6,10 +6,25 @@ What needs a network or a data set is measured here; plots/ draws it.
 from alphabar.figures.forward import forward
 from alphabar.figures.gradient_noise import gradient_noise
 from alphabar.figures.loss import loss
+from alphabar.figures.progressive import progressive
 from alphabar.figures.rate_distortion import rate_distortion
 from alphabar.figures.schedules import schedules
+from alphabar.figures.shared import shared
 from alphabar.figures.skipped import skipped
+from alphabar.figures.steps import steps
 from alphabar.figures.variances import variances
 from alphabar.figures.vlb import vlb
 
-__all__ = ["forward", "gradient_noise", "loss", "rate_distortion", "schedules", "skipped", "variances", "vlb"]
+__all__ = [
+    "forward",
+    "gradient_noise",
+    "loss",
+    "progressive",
+    "rate_distortion",
+    "schedules",
+    "shared",
+    "skipped",
+    "steps",
+    "variances",
+    "vlb",
+]

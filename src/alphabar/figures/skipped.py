@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alphabar import build, drawing, generation, images, plots
 from alphabar.config import Sampling
-from alphabar.diffusion import Denoiser, SeededNoise, reverse_process
+from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import measuring, references
 from alphabar.evaluation.choosing import extractor
@@ -36,7 +36,7 @@ class Subject:
     @property
     def how(self) -> str:
         """The sampler."""
-        return f"ddim, η = {self.section.eta:g}" if self.section.sampler == "ddim" else self.section.sampler
+        return drawing.described(self.section)
 
     @property
     def T(self) -> int:
@@ -126,17 +126,13 @@ def drawn(
     advance: Callable[[float], None],
 ) -> Tensor:
     """Images of the seeds 0..count-1, uint8 (N, C, H, W); with the last row they are those of `alphabar sample`."""
-    sampler, found = build.sampler(section), []
+    sampler, condition = build.sampler(section), build.condition(model.config, model.facts, section)
     job = generation.job(range(count), model.facts.shape, len(build.class_names(model.config, model.facts)))
-    for batch in job.batches(section.batch_size):
-        noise = SeededNoise(batch.seeds)
-        x = noise(torch.empty((len(batch.seeds), *batch.shape), device=device))
-        x = x.contiguous(memory_format=torch.channels_last)
-        given = denoiser if batch.labels is None else denoiser.given(torch.tensor(batch.labels, device=device))
-        for step in reverse_process(sampler, given, x, start=row, noise=noise):
-            x = step.x
-            advance(len(batch.seeds))
-        found.append(images.to_uint8(x).cpu())
+    found = []
+    for step in generation.draw(denoiser, sampler, job, section.batch_size, device, condition, row):
+        advance(len(step.x))
+        if step.t == 0:
+            found.append(images.to_uint8(step.x).cpu())
     return torch.cat(found)
 
 

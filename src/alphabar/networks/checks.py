@@ -57,7 +57,15 @@ def check_heads(channels: int, heads: int, head_channels: int | None) -> None:
         raise AlphabarError(f"{channels} channels do not split into {parts}; choose a divisor of {channels}.")
 
 
-def check_input(x: Tensor, time: Tensor, y: Tensor | None, shape: tuple[int, ...], num_classes: int | None) -> None:
+def check_null_class(num_classes: int | None, null_class: bool) -> None:
+    """Only a class can be left out."""
+    if null_class and num_classes is None:
+        raise AlphabarError("A null class stands for a class that is not told; this network has no num_classes.")
+
+
+def check_input(
+    x: Tensor, time: Tensor, y: Tensor | None, shape: tuple[int, ...], num_classes: int | None, null_class: bool
+) -> None:
     """Shapes alone, never values: to look at a value is to wait for the device."""
     if x.shape[1:] != shape:
         expected = ", ".join(map(str, shape))
@@ -66,7 +74,7 @@ def check_input(x: Tensor, time: Tensor, y: Tensor | None, shape: tuple[int, ...
         raise AlphabarError(f"time has shape {_tuple(time.shape)}; {len(x)} images need {_tuple(x.shape[:1])}.")
     if num_classes is None and y is not None:
         raise AlphabarError("A class y was given to an unconditional network; leave it out, or build with num_classes.")
-    if num_classes is not None and y is None:
+    if num_classes is not None and y is None and not null_class:
         raise AlphabarError(f"The network has {num_classes} classes and was given no y; it needs one class per image.")
     if y is not None and y.shape != x.shape[:1]:
         raise AlphabarError(f"y has shape {_tuple(y.shape)}; {len(x)} images need {_tuple(x.shape[:1])}.")

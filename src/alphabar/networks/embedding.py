@@ -23,18 +23,23 @@ def sinusoid(time: Tensor, dim: int, style: Style) -> Tensor:
 
 
 class Embedding(nn.Module):
-    """e(t, y) = MLP(sinusoid(t)) + table[y]: (B,) step and (B,) class -> (B, 4 · channels)."""
+    """e(t, y) = MLP(sinusoid(t)) + table[y]: (B,) step and (B,) class -> (B, 4 · channels).
 
-    def __init__(self, channels: int, num_classes: int | None, style: Style) -> None:
+    null_class: whether the table has one row more, for images whose class is not told.
+    """
+
+    def __init__(self, channels: int, num_classes: int | None, null_class: bool, style: Style) -> None:
         super().__init__()
         self.channels = channels
         self.style = style
         self.linear1 = nn.Linear(channels, 4 * channels)
         self.linear2 = nn.Linear(4 * channels, 4 * channels)
-        self.classes = None if num_classes is None else nn.Embedding(num_classes, 4 * channels)
+        self.classes = None if num_classes is None else nn.Embedding(num_classes + null_class, 4 * channels)
 
     def forward(self, time: Tensor, y: Tensor | None = None) -> Tensor:
-        """`time` in 0-based steps, fractional or not; `y` exactly if there are classes (checked by the network)."""
+        """`time` in 0-based steps, fractional or not; no y is the null class (checked by the network)."""
         wave = sinusoid(time, self.channels, self.style).to(self.linear1.weight.dtype)
         e: Tensor = self.linear2(F.silu(self.linear1(wave)))
-        return e if self.classes is None else e + self.classes(y)
+        if self.classes is None:
+            return e
+        return e + (self.classes.weight[-1] if y is None else self.classes(y))

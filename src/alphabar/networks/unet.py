@@ -14,6 +14,7 @@ from alphabar.networks.checks import (
     check_dropout,
     check_image_size,
     check_input,
+    check_null_class,
 )
 from alphabar.networks.embedding import Embedding
 from alphabar.networks.init import initialize, zero
@@ -64,6 +65,7 @@ class UNet(nn.Module):
     num_blocks              residual blocks per level on the way down (one more on the way up)
     attention_resolutions   a level attends if its shorter side is among these; the middle always attends
     num_classes             None = unconditional
+    null_class              whether y may be left out, or be num_classes: one network for p(x | y) and p(x)
     gradient_checkpointing  recompute each block in the backward pass: less memory, about a third more time
     style                   which paper's U-Net, see `Style` and `PRESETS`
 
@@ -83,12 +85,14 @@ class UNet(nn.Module):
         attention_resolutions: Sequence[int] = (16,),
         dropout: float = 0.0,
         num_classes: int | None = None,
+        null_class: bool = False,
         gradient_checkpointing: bool = False,
         style: Style = DDPM,
     ) -> None:
         super().__init__()
         check_at_least(1, in_channels=in_channels, out_channels=out_channels, num_blocks=num_blocks)
         check_at_least(1, num_classes=1 if num_classes is None else num_classes)
+        check_null_class(num_classes, null_class)
         check_at_least(2, channels=channels)  # one for sin, one for cos
         check_dropout(dropout)
         check_channel_mult(channel_mult)
@@ -96,7 +100,7 @@ class UNet(nn.Module):
         sides = [min(image_size) >> level for level in range(len(channel_mult))]
         check_attention(attention_resolutions, sides)
         self.image_shape = (in_channels, *image_size)
-        self.num_classes = num_classes
+        self.num_classes, self.null_class = num_classes, null_class
         widths = [channels, *(channels * mult for mult in channel_mult)]
         block = partial(
             Block,
@@ -105,7 +109,7 @@ class UNet(nn.Module):
             gradient_checkpointing=gradient_checkpointing,
             style=style,
         )
-        self.embedding = Embedding(channels, num_classes, style)
+        self.embedding = Embedding(channels, num_classes, null_class, style)
         self.conv_in = nn.Conv2d(in_channels, channels, 3, padding=1)
         attends = [side in attention_resolutions for side in sides]
         self.down, skips = _way_down(block, widths, num_blocks, attends, style)
@@ -117,8 +121,8 @@ class UNet(nn.Module):
         zero(self.conv_out)
 
     def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None) -> Tensor:
-        """`time` is the 0-based step, integer or fractional; `y` the class (int64) exactly if there are classes."""
-        check_input(x, time, y, self.image_shape, self.num_classes)
+        """`time` is the 0-based step, integer or fractional; `y` the class (int64) if there are classes."""
+        check_input(x, time, y, self.image_shape, self.num_classes, self.null_class)
         e = F.silu(self.embedding(time, y))
         skips = [self.conv_in(x)]
         for level in self.down:

@@ -6,8 +6,11 @@ from alphabar.plots.forward import forward
 from alphabar.plots.gradient_noise import gradient_noise
 from alphabar.plots.loss import loss
 from alphabar.plots.neighbours import neighbours
+from alphabar.plots.progressive import progressive
 from alphabar.plots.schedules import schedules
+from alphabar.plots.shared import shared
 from alphabar.plots.skipped import skipped
+from alphabar.plots.steps import steps
 from alphabar.plots.style import Array, Band
 from alphabar.plots.table import Table
 from alphabar.plots.training import loss_curve, scores
@@ -24,11 +27,14 @@ __all__ = [
     "loss",
     "loss_curve",
     "neighbours",
+    "progressive",
     "rate_distortion",
     "save",
     "schedules",
     "scores",
+    "shared",
     "skipped",
+    "steps",
     "variances",
     "vlb",
 ]

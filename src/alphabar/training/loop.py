@@ -31,7 +31,14 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     state = TrainState(config, build.image_facts(image_set), device)
     denoiser = training_denoiser(config, state, device)
     build.objective(config)  # what is wrong with these two is said now
+    if config.sampling.variance == "analytic":
+        raise AlphabarError(
+            "[sampling] variance 'analytic' is measured on a trained network: train with 'model', and ask for it with "
+            "`alphabar sample RUN --sampler ddpm --variance analytic`."
+        )
+    build.sampler(config.sampling)
     build.respaced(denoiser, config.sampling)
+    build.condition(config, state.facts, config.sampling)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     scorer = evaluation.Scorer(config, image_set, device) if config.evaluation.every else None
     end = total_steps(config.training, len(image_set))

@@ -42,9 +42,10 @@ def draw(
     """Images of a job, uint8 (N, C, H, W), by the first EMA; None if the run is to be left meanwhile."""
     average = next(iter(state.ema.networks.values()))
     denoiser = build.respaced(build.denoiser(state.config, average), section)
+    condition = build.condition(state.config, state.facts, section)
     drawn = []
     with progress(label, len(job.seeds)) as advance:
-        for step in generation.draw(denoiser, build.sampler(section), job, section.batch_size, device):
+        for step in generation.draw(denoiser, build.sampler(section), job, section.batch_size, device, condition):
             if interrupt.requested:
                 return None
             advance(len(step.x) / denoiser.schedule.T)

@@ -31,6 +31,9 @@ def train_step(state: TrainState, denoiser: Denoiser, batch: Batch, total_steps:
     t, weight = state.timestep_sampler.sample(len(x0), denoiser.schedule.alpha_bar.device)
     weight = weight.to(device)
     eps = torch.randn_like(x0)
+    if y is not None and config.network.label_dropout:
+        withheld = torch.rand(len(y), device=device) < config.network.label_dropout
+        y = torch.where(withheld, len(state.facts.class_names), y)
 
     objective = build.objective(config)
     piece = config.training.micro_batch_size or len(x0)

@@ -1,6 +1,7 @@
 """Ancestral sampling (DDPM, Algorithm 2)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -12,7 +13,8 @@ from alphabar.diffusion.samplers.sampler import Noise, Step
 class Ancestral:
     """x_{t−1} ~ p_θ(x_{t−1} | x_t); the last step returns the mean, which is x̂_0."""
 
-    memory: int = 0
+    memory: ClassVar[int] = 0
+    calls: ClassVar[int] = 1
 
     def step(self, denoiser: Denoiser, x: Tensor, t: int, history: tuple[Step, ...], noise: Noise) -> Step:
         """One draw of DDPM Eq. 1, with the variance that the denoiser carries."""

@@ -1,11 +1,13 @@
 """Denoising diffusion implicit models (Song, Meng & Ermon 2021)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.process import per_image
+from alphabar.diffusion.samplers.eta import check_eta
 from alphabar.diffusion.samplers.sampler import Noise, Step
 
 
@@ -17,11 +19,11 @@ class DDIM:
     """
 
     eta: float = 0.0
-    memory: int = 0
+    memory: ClassVar[int] = 0
+    calls: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"DDIM's eta must lie in [0, 1]; got {self.eta:g}.")
+        check_eta("ddim", self.eta)
 
     def step(self, denoiser: Denoiser, x: Tensor, t: int, history: tuple[Step, ...], noise: Noise) -> Step:
         """σ = η √β̃_t (DDIM Eq. 16)."""

@@ -15,24 +15,42 @@ Noise = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """The chain after a step: the level t it has reached, x_t there, and the x̂_0 that the step believed in."""
+    """The chain after a step: the level t it has reached, x_t there, and the x̂_0 that the step believed in.
+
+    source: where the step set out from, by samplers that look back at it.
+    """
 
     t: int
     x: Tensor
     x0: Tensor
+    source: Tensor | None = None
 
 
 class Sampler(Protocol):
-    """One reverse step x_t -> x_{t−1}, a pure function; `memory` is how many earlier steps it wants to see."""
+    """One reverse step x_t -> x_{t−1}, a pure function.
+
+    memory: how many earlier steps it wants to see.
+    calls: how often a step calls the network; the last one, which returns x̂_0, calls it once.
+    """
 
     @property
     def memory(self) -> int:
         """The length of the history that `step` reads."""
         ...
 
+    @property
+    def calls(self) -> int:
+        """Network calls per step."""
+        ...
+
     def step(self, denoiser: Denoiser, x: Tensor, t: int, history: tuple[Step, ...], noise: Noise) -> Step:
         """From x at level t to level t − 1; `history` holds the last `memory` steps, newest last."""
         ...
+
+
+def network_calls(sampler: Sampler, steps: int) -> int:
+    """The number of function evaluations (NFE) of a chain of so many steps."""
+    return sampler.calls * (steps - 1) + 1
 
 
 def reverse_process(

@@ -1,0 +1,28 @@
+"""`alphabar decode`: encoded images back from their noise."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alphabar.cli import editing
+from alphabar.cli import options as o
+
+
+def decode(
+    run: editing.Run,
+    file: Annotated[Path, typer.Argument(metavar="LATENTS", help="What `alphabar encode` wrote.")],
+    weights: o.Weights = "ema",
+    step: o.Step = None,
+    out: editing.Out = None,
+    device: o.Device = "auto",
+) -> None:
+    """Run DDIM from latents to images, on the steps and with the class that they were encoded with."""
+    from alphabar import build, edits, latents
+    from alphabar.model import load_model
+
+    where = build.device(device)
+    model = load_model(run, weights, where, step)
+    found, editor = latents.load(file, model, where)
+    path = editing.place(run, f"decode-{file.stem}", out)
+    editing.finish(path, edits.decoded(editor, found), min(len(found), 8), editor, {"decoded": str(file)})

@@ -1,0 +1,98 @@
+"""What the commands share that edit given pictures: the model and the pictures in, a sheet out."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alphabar.errors import AlphabarError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alphabar.edits import Editor
+    from alphabar.pictures import Picture
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or one checkpoint in it.")]
+PICTURE = "An image file; or a number k, or test:k: image k of the run's data."
+Out = Annotated[Path | None, typer.Option(help="The sheet, a .png; a file in RUN/edits if left out.")]
+Label = Annotated[
+    str | None,
+    typer.Option("--class", help="What the network is told: number, name, or none; the picture's, if known."),
+]
+
+
+def begin(
+    run: Path,
+    texts: Sequence[str],
+    changes: dict[str, Any],
+    *,
+    label: str | None,
+    weights: str,
+    step: str | None,
+    resize: str,
+    data_root: Path | None,
+    device: str,
+    usual_steps: int | None = None,
+) -> "tuple[Editor, list[Picture]]":
+    """The model, its way to draw with `changes`, and the pictures that `texts` name.
+
+    usual_steps: how many steps if `changes` do not say, of a chain that has so many.
+    """
+    from alphabar import build, drawing, edits
+    from alphabar.model import load_model
+    from alphabar.pictures import picture
+
+    where = build.device(device)
+    model = load_model(run, weights, where, step)
+    if usual_steps is not None:
+        changes = {"steps": min(usual_steps, model.denoiser.schedule.T)} | changes
+    section = drawing.section(model, changes)
+    if section.variance == "analytic":
+        raise AlphabarError("The variance 'analytic' is for `alphabar sample`; edits draw with the model's own.")
+    pictures = [picture(model, text, resize, data_root) for text in texts]
+    told = edits.told_label(model, label, pictures)
+    if told is None and section.guidance_scale != 1:
+        raise AlphabarError(
+            "--guidance is towards a class, and there is none here (--class none, or pictures of several)."
+        )
+    return edits.Editor(model, section, told, where), pictures
+
+
+def place(run: Path, name: str, out: Path | None, suffix: str = ".png") -> Path:
+    """Where the result goes; AlphabarError before the work if that cannot be."""
+    from alphabar.drawing import run_of
+
+    if out is not None and out.suffix.lower() != suffix:
+        raise AlphabarError(f"--out names a {suffix} file; got {out}.")
+    path = out or run_of(run) / "edits" / f"{name.replace(':', '-')}{suffix}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AlphabarError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
+    return path
+
+
+def finish(path: Path, sheet: "Tensor", columns: int, editor: "Editor", what: dict[str, Any]) -> None:
+    """Save the tiles (N, C, H, W) in rows of `columns`, with what made them in the PNG's text, and say where."""
+    from alphabar import drawing, images
+
+    enlarge = images.enlargement(sheet.shape[2], 64)
+    told = {
+        "step": editor.model.step, "weights": editor.model.weights, "weights_sha256": editor.model.sha256,
+        "sampler": drawing.described(editor.section), "class": editor.label, **what,
+    }  # fmt: skip
+    grid = images.grid(sheet, columns, enlarge, gap=max(2, enlarge))
+    images.save_png(path, grid, {"alphabar": json.dumps(told)})
+    typer.echo(f"picture   {path}")
+
+
+def times(text: str | None, usual: list[int]) -> list[int]:
+    """ "100,250" -> [100, 250]."""
+    if text is None:
+        return usual
+    if not all(word.strip().isdecimal() for word in text.split(",")):
+        raise AlphabarError(f"Timesteps are whole numbers with commas between them, as 250,500; got '{text}'.")
+    return [int(word) for word in text.split(",")]

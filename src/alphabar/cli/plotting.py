@@ -1,0 +1,53 @@
+"""Where the figures of `alphabar plot` go, and how their options are read."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alphabar.errors import AlphabarError
+
+if TYPE_CHECKING:
+    from alphabar.plots import Drawn
+
+SUFFIXES = (".png", ".svg")
+
+Out = Annotated[
+    Path | None,
+    typer.Option(help="The picture, .png or .svg, with a .csv of its numbers beside it; plots/NAME.png if left out."),
+]
+
+
+def place(name: str, out: Path | None) -> Path:
+    """Where the picture goes; AlphabarError before the work if it cannot go there."""
+    path = out or Path("plots") / f"{name}.png"
+    if path.suffix.lower() not in SUFFIXES:
+        raise AlphabarError(f"A picture is a {' or '.join(SUFFIXES)} file; --out is {path}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AlphabarError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        why = "it is a folder" if path.is_dir() else "its folder is read-only"
+        raise AlphabarError(f"{path} cannot be written ({why}); choose another --out.")
+    return path
+
+
+def save(drawn: "Drawn", path: Path) -> None:
+    """The picture and, beside it, its numbers."""
+    from alphabar import plots
+
+    beside = path.with_suffix(".csv")
+    drawn.table.save(beside)
+    plots.save(drawn.figure, path)
+    typer.echo(f"picture  {path}\nnumbers  {beside}")
+
+
+def numbers(option: str, text: str, kind: type[int] | type[float]) -> list[int] | list[float]:
+    """ "100,1000" -> [100, 1000]."""
+    try:
+        return [kind(word) for word in text.split(",")]
+    except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
+        raise AlphabarError(f"{option} takes {what} with commas between them; got '{text}'.") from None

@@ -1,0 +1,48 @@
+"""`alphabar vary`: other images near an image."""
+
+from typing import Annotated
+
+import typer
+
+from alphabar.cli import editing
+from alphabar.cli import options as o
+
+
+def vary(
+    run: editing.Run,
+    image: Annotated[str, typer.Argument(help=editing.PICTURE)],
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Noise it to this t, in 1..T; several, as 250,500, make a grid. T/2 if left out.", metavar="T"
+        ),
+    ] = None,
+    seeds: o.Seeds = "0-7",
+    sampler: o.Sampler = None,
+    steps: o.Steps = None,
+    eta: o.Eta = None,
+    label: editing.Label = None,
+    guidance: o.Guidance = None,
+    weights: o.Weights = "ema",
+    step: o.Step = None,
+    resize: o.Resize = "none",
+    data_root: o.DataRoot = None,
+    out: editing.Out = None,
+    device: o.Device = "auto",
+) -> None:
+    """Noise an image to a level and denoise it again (SDEdit): the higher the level, the less is kept.
+
+    A row for each level: the image, then one for each seed.
+    """
+    from alphabar import edits, generation
+
+    changes = o.given(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance)
+    editor, (picture,) = editing.begin(
+        run, [image], changes,
+        label=label, weights=weights, step=step, resize=resize, data_root=data_root, device=device,
+    )  # fmt: skip
+    wanted = generation.parse_seeds(seeds or "0-7")
+    levels = editing.times(start, [max(1, editor.T // 2)])
+    path = editing.place(run, f"vary-{picture.name}-t-{'-'.join(map(str, levels))}", out)
+    sheet = edits.varied(editor, picture, levels, wanted)
+    editing.finish(path, sheet, len(wanted) + 1, editor, {"varied": picture.name, "t": levels, "seeds": wanted})

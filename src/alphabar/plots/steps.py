@@ -1,0 +1,41 @@
+"""How many network calls each sampler needs."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from alphabar.plots.style import Band, canvas, dashed, legend, look, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MARKERS = "osD^vP*X<>"
+
+
+def steps(curves: Mapping[str, Band], floors: Mapping[str, float], metric: str, note: str) -> "Figure":
+    """A distance to real images over the number of network calls; dotted: what real images score."""
+    from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator
+
+    figure = canvas(7.6, 6.0)
+    axes = figure.subplots()
+    for k, (label, band) in enumerate(curves.items()):
+        marker = MARKERS[k % len(MARKERS)]
+        axes.plot(band.x, band.y, label=label, marker=marker, markersize=5, **dashed(k))
+        axes.errorbar(band.x, band.y, yerr=band.error, fmt="none", capsize=2, ecolor=look(k)["color"])
+    for label, floor in floors.items():
+        axes.axhline(floor, color="0.35", linestyle=":", linewidth=1.2, label=label)
+    axes.set(
+        xlabel="network calls per image (NFE)",
+        ylabel=f"{metric}, lower is better",
+        xscale="log",
+        yscale="log",
+        title=note,
+    )
+    axes.title.set_fontsize(10)
+    axes.xaxis.set_major_locator(FixedLocator(sorted({x for band in curves.values() for x in band.x.tolist()})))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(LogFormatter())
+    tidy(axes)
+    legend(figure, axes, 2)
+    return figure

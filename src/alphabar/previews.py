@@ -1,0 +1,58 @@
+"""The preview grids of a run, as it trained -> the frames of a film: the same seeds at every step."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from alphabar.errors import AlphabarError
+from alphabar.film import titled
+from alphabar.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Previews:
+    """Grids, uint8 (C, H, W) of one size, each with its training step above it, in the order of the steps."""
+
+    steps: list[int]
+    frames: list[Tensor]
+
+
+def previews(path: Path) -> Previews:
+    """Those of the run directory `path`, drawn with the first EMA while it trained; AlphabarError if less than two."""
+    run = Run(path)
+    if not run.config.exists():
+        raise AlphabarError(f"There is no run at {path}; `alphabar train` makes one and says where.")
+    named = {path: re.fullmatch(r"step-(\d+)", path.stem) for path in run.samples.glob("step-*.png")}
+    found = sorted((int(match[1]), path) for path, match in named.items() if match)
+    if len(found) < 2:
+        have = f"only that of step {found[0][0]:,}" if found else "none"
+        raise AlphabarError(
+            f"A film takes two preview grids, and {run.samples} holds {have}; "
+            "a run draws one every training.sample_every steps, which may be changed when it goes on."
+        )
+    steps, grids = [step for step, _ in found], [_grid(path) for _, path in found]
+    for step, grid in zip(steps, grids, strict=True):
+        if grid.shape != grids[-1].shape:
+            raise AlphabarError(
+                f"The preview grid of step {step:,} in {run.samples} is {_size(grid)}, and that of step {steps[-1]:,} "
+                f"is {_size(grids[-1])}: sampling.num was changed between them; move those of one size elsewhere."
+            )
+    return Previews(steps, titled(grids, [f"step {step:,}" for step in steps]))
+
+
+def _grid(path: Path) -> Tensor:
+    try:
+        with Image.open(path) as picture:
+            pixels = np.atleast_3d(np.array(picture))
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow: a SyntaxError for a broken chunk
+        raise AlphabarError(f"The preview grid {path} cannot be read ({error}); move it elsewhere.") from None
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+
+
+def _size(grid: Tensor) -> str:
+    return f"{grid.shape[2]}x{grid.shape[1]}" + (" in colour" if len(grid) > 1 else "")

@@ -1,0 +1,62 @@
+"""FD over network calls: each point is an evaluation, made once."""
+
+import importlib
+import json
+
+import pytest
+import torch
+
+from alphabar import evaluation, figures
+from alphabar.diffusion import SAMPLERS
+from alphabar.errors import AlphabarError
+from alphabar.model import load_model
+
+module = importlib.import_module("alphabar.figures.steps")  # figures.steps is the function
+ASK = ["--samplers", "ddim,heun", "--nfe", "3,6", "--count", "5", "--features", "fashion-cnn"]
+
+
+def test_each_sampler_gets_as_many_steps_as_its_budget_pays_for(runs):
+    model = load_model(runs["linear"])
+    for name in SAMPLERS:
+        for cell, budget in zip(module.cells_of(model, name, [1, 2, 5, 8, 24]), [1, 2, 5, 8, 24], strict=True):
+            calls = 2 if name == "heun" else 1
+            assert cell.calls <= budget < cell.calls + calls
+            assert cell.changes["steps"] == (cell.calls + calls - 1) // calls
+    assert [cell.calls for cell in module.cells_of(model, "ddim", [24, 25, 1000])] == [24]  # T = 24
+    assert [cell.calls for cell in module.cells_of(model, "heun", [25, 48, 1000])] == [25, 47]
+
+
+def test_the_numbers_are_those_of_alphabar_evaluate_and_are_not_measured_twice(runs, plot, monkeypatch):
+    rows = plot("steps", runs["linear"], *ASK)
+    assert [(row["sampler"], row["nfe"]) for row in rows] == [
+        ("ddim, η = 0 (uniform)", "3"), ("ddim, η = 0 (uniform)", "6"),
+        ("heun, churn = 0 (half_log_snr)", "3"), ("heun, churn = 0 (half_log_snr)", "5"),
+    ]  # fmt: skip
+    kept = [json.loads(line) for line in (runs["linear"] / "evaluations.jsonl").read_text().splitlines()]
+    values = [kept_row["metrics"]["FD-fashion-cnn"]["value"] for kept_row in kept[-4:]]
+    assert [float(row["fd"]) for row in rows] == values
+    assert {row["n"] for row in rows} == {"5"}
+
+    def forbidden(*args):
+        raise AssertionError("what is known was evaluated again")
+
+    monkeypatch.setattr(module, "evaluate", forbidden)
+    assert plot("steps", runs["linear"], *ASK) == rows
+    with pytest.raises(AssertionError, match="again"):
+        plot("steps", runs["linear"], *ASK, "--count", "7")
+
+
+def test_what_cannot_be_measured_is_refused_before_anything_is_drawn(runs, monkeypatch):
+    monkeypatch.setattr(evaluation, "evaluate", None)
+    run, cpu = runs["linear"], torch.device("cpu")
+    for samplers, budgets, count, words in (
+        (["dpm"], [5], 6, "dpm"),
+        (["ddim:size=3"], [5], 6, "size=3"),
+        (["heun:eta=1"], [5], 6, "eta"),
+        (["unipc:order=7"], [5], 6, "order"),
+        (["ddim"], [0], 6, "0"),
+        (["ddim"], [1000], 6, "24"),
+        (["ddim"], [5], 2, "3 images"),
+    ):
+        with pytest.raises(AlphabarError, match=words):
+            figures.steps(run, samplers, budgets, count, "fashion-cnn", None, "ema", None, cpu)
