@@ -225,14 +225,14 @@ def drawn_seeds(monkeypatch) -> list[int]:
 @pytest.mark.parametrize("name", film.FORMATS)
 def test_what_is_filmed_is_not_drawn_again(name: str, trained, tmp_path, drawn_seeds, fake_ffmpeg) -> None:
     for seeds in ([0, 1], [0, 1], [0, 1, 2], [0, 1]):
-        drawing.draw_into(plan(trained, tmp_path / "out", seeds), CPU, film=True, film_format=name)
+        drawing.draw_into(plan(trained, tmp_path / "out", seeds), CPU, film=name)
     assert drawn_seeds == [0, 1, 0, 1, 2, 0, 1]
     assert film.comment_of(gallery.film_path(tmp_path / "out", name)) == "seeds 0, 1"
 
 
 def test_a_film_in_another_format_is_another_film(trained, tmp_path, drawn_seeds) -> None:
     for name in ("gif", "webp", "webp", "gif"):
-        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1]), CPU, film=True, film_format=name)
+        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1]), CPU, film=name)
     assert drawn_seeds == [0, 1, 0, 1]
     assert len(read(tmp_path / "out" / "film.webp")[0]) == 5
 
@@ -247,20 +247,20 @@ def test_a_kill_before_the_film_leaves_it_to_be_made_and_after_it_does_not(
 
     monkeypatch.setattr(film, "save", killed)
     with pytest.raises(KeyboardInterrupt):
-        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2], batch_size=2), CPU, film=True)
+        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2], batch_size=2), CPU, film="gif")
     assert sorted(path.name for path in (tmp_path / "out").glob("seed-*")) == ["seed-000000.png", "seed-000001.png"]
     monkeypatch.setattr(film, "save", save)
     for _ in range(2):
-        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2], batch_size=2), CPU, film=True)
+        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2], batch_size=2), CPU, film="gif")
     assert drawn_seeds == [0, 1, 0, 1, 2]  # a film is of the first batch at most
     assert film.comment_of(tmp_path / "out" / "film.gif") == "seeds 0, 1"
 
 
 def test_an_image_that_was_lost_is_drawn_and_the_film_is_left_alone(trained, tmp_path, drawn_seeds) -> None:
-    drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2]), CPU, film=True)
+    drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2]), CPU, film="gif")
     before = (tmp_path / "out" / "film.gif").read_bytes()
     (tmp_path / "out" / "seed-000000.png").unlink()
-    drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2]), CPU, film=True)
+    drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2]), CPU, film="gif")
     assert drawn_seeds == [0, 1, 2, 0]
     assert (tmp_path / "out" / "film.gif").read_bytes() == before
 

@@ -107,7 +107,7 @@ def plan(trained: Path, out: Path, seeds: list[int], **changes: object) -> drawi
 
 def test_a_drawing_says_how_it_was_made(trained, tmp_path) -> None:
     job = plan(trained, tmp_path / "out", [3, 14], steps=20)
-    drawn = drawing.draw_into(job, CPU, film=True)
+    drawn = drawing.draw_into(job, CPU, film="gif")
     gallery.save_overview(job.folder, drawn, job.job, job.settings)
 
     settings = job.settings
@@ -137,7 +137,7 @@ def test_a_respacing_is_written_as_improved_diffusion_does(trained, tmp_path, sp
     assert respaced.schedule.timesteps[1:].tolist() == rows
     assert job.settings["steps"] == len(rows)
     assert job.settings["spacing"] == (spec if not spec.isdecimal() else "uniform")
-    assert drawing.draw_into(job, CPU, film=False).shape == (1, 1, 8, 8)
+    assert drawing.draw_into(job, CPU).shape == (1, 1, 8, 8)
 
 
 @pytest.fixture
@@ -155,30 +155,30 @@ def drawn_seeds(monkeypatch) -> list[int]:
 
 
 def test_only_what_is_missing_is_drawn(trained, tmp_path, drawn_seeds) -> None:
-    whole = drawing.draw_into(plan(trained, tmp_path / "whole", [*range(6)]), CPU, film=False)
+    whole = drawing.draw_into(plan(trained, tmp_path / "whole", [*range(6)]), CPU)
     drawn_seeds.clear()
-    drawing.draw_into(plan(trained, tmp_path / "out", [0, 2, 5]), CPU, film=False)
+    drawing.draw_into(plan(trained, tmp_path / "out", [0, 2, 5]), CPU)
     (tmp_path / "out" / "seed-000002.png").write_bytes((tmp_path / "out" / "seed-000002.png").read_bytes()[:-30])
     (tmp_path / "out" / "seed-000005.png").write_bytes((tmp_path / "out" / "seed-000000.png").read_bytes())
-    again = drawing.draw_into(plan(trained, tmp_path / "out", [*range(6)]), CPU, film=False)
+    again = drawing.draw_into(plan(trained, tmp_path / "out", [*range(6)]), CPU)
     assert drawn_seeds == [0, 2, 5, 1, 2, 3, 4, 5]  # a torn file and one of another seed are no images of the job
     assert (again.int() - whole.int()).abs().max() <= 1
-    drawing.draw_into(plan(trained, tmp_path / "out", [*range(6)]), CPU, film=False)
+    drawing.draw_into(plan(trained, tmp_path / "out", [*range(6)]), CPU)
     assert len(drawn_seeds) == 8
 
 
 def test_the_film_is_of_the_first_images_of_the_last_command(trained, tmp_path, drawn_seeds) -> None:
     for seeds in ([0, 1], [2, 3], [0, 1], [0, 1]):
-        drawing.draw_into(plan(trained, tmp_path / "out", seeds), CPU, film=True)
+        drawing.draw_into(plan(trained, tmp_path / "out", seeds), CPU, film="gif")
     assert drawn_seeds == [0, 1, 2, 3, 0, 1]
     with Image.open(tmp_path / "out" / "film.gif") as gif:
         assert gif.info["comment"] == b"seeds 0, 1"
 
 
 def test_a_run_that_was_moved_is_the_same_run_and_other_weights_are_not(trained, tmp_path) -> None:
-    drawing.draw_into(plan(trained, tmp_path / "out", [0]), CPU, film=False)
+    drawing.draw_into(plan(trained, tmp_path / "out", [0]), CPU)
     moved = shutil.copytree(trained, tmp_path / "elsewhere")
-    drawing.draw_into(plan(moved, tmp_path / "out", [0, 1]), CPU, film=False)
+    drawing.draw_into(plan(moved, tmp_path / "out", [0, 1]), CPU)
     other = plan(moved, tmp_path / "out", [0])
     with pytest.raises(AlphabarError, match="drawn with another weights_sha256"):
         gallery.make(other.folder, other.settings | {"weights_sha256": "0" * 64})

@@ -40,7 +40,7 @@ def model(run) -> Model:
 def drawn(run, model, tmp_path, label=None, seeds=range(4), **changes) -> torch.Tensor:
     section = drawing.section(model, changes)
     name = "-".join(f"{key}{value}" for key, value in {**changes, "label": label}.items()).replace("/", "")
-    return drawing.draw_into(drawing.planned(run, model, section, seeds, label, tmp_path / name), CPU, film=False)
+    return drawing.draw_into(drawing.planned(run, model, section, seeds, label, tmp_path / name), CPU)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])

@@ -34,7 +34,7 @@ IMAGES = 512
 """At each timestep: the error of x̂_0 is then known to a few percent, and σ_t to half of that."""
 
 LAST_NOISE = 2 * (2 / 255) * math.sqrt(math.pi / 2)
-"""The most that σ_2 may be, E|σ_2 ε| being two of the 255 steps of [−1, 1]: Analytic-DPM's, whose FID needs it too."""
+"""The most that σ_2 may be, E|σ_2 ε| being two of the 255 steps of [−1, 1]: as in the code of Analytic-DPM."""
 
 DECIDES_X0 = ("steps", "schedule", "parameterization", "time_scale", "x0_transform")
 """Settings of [diffusion] that x̂_0 depends on beside the weights."""

@@ -63,22 +63,25 @@ def planned(
     return Drawing(run, folder, model, section, job, settings, data_root)
 
 
-def draw_into(drawing: Drawing, device: torch.device, film: bool, film_format: str = "gif") -> Tensor:
-    """All the images, uint8 (N, C, H, W); those that are missing are drawn first, by all processes together."""
+def draw_into(drawing: Drawing, device: torch.device, film: str | None = None) -> Tensor:
+    """All the images, uint8 (N, C, H, W); those that are missing are drawn first, by all processes together.
+
+    film: the format of a film of the first of them, a key of `film.FORMATS`, or None.
+    """
     d = drawing
     if distributed.is_main():
         gallery.make(d.folder, d.settings)
     distributed.barrier()
     denoiser, sampler = build.respaced(d.model.denoiser, d.section), build.sampler(d.section)
     condition = build.condition(d.model.config, d.model.facts, d.section)
-    if d.section.variance == "analytic":
-        denoiser = with_analytic_variance(d.run, d.model, denoiser, d.data_root, device)
-    filmed = gallery.film_path(d.folder, film_format)
+    filmed = gallery.film_path(d.folder, film or "gif")
     again = gallery.unfilmed(filmed, next(d.job.batches(d.section.batch_size))) if film else 0
     todo = gallery.missing(d.folder, d.job, d.settings, again)
     batches = list(todo.batches(d.section.batch_size))
     share = distributed.mine(batches)
     distributed.barrier()  # nobody writes while another still looks at what is there
+    if batches and d.section.variance == "analytic":
+        denoiser = with_analytic_variance(d.run, d.model, denoiser, d.data_root, device)
     with progress("drawing", sum(len(batch.seeds) for batch in share)) as advance:
         for batch in share:
             movie = gallery.Film(denoiser.schedule.T, batch) if again and batch is batches[0] else None

@@ -55,7 +55,7 @@ def sample(
     wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
     plan = drawing.planned(run, model, section, wanted, label, out, data_root)
     with distributed.session():
-        drawn = drawing.draw_into(plan, chosen, film=film != "none", film_format=film)
+        drawn = drawing.draw_into(plan, chosen, film=None if film == "none" else film)
         if distributed.is_main():
             gallery.save_overview(plan.folder, drawn, plan.job, plan.settings)
             typer.echo(f"images    {plan.folder}  ({len(plan.job.seeds)} PNGs, samples.npz, settings.json)")

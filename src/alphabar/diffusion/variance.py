@@ -102,7 +102,7 @@ def _looked_up(x0_mse: Tensor, timesteps: Tensor) -> Tensor:
 
 
 def with_last_noise(variance: ReverseVariance, most: float) -> ReverseVariance:
-    """`variance`, but σ_2 ≤ most: how Analytic-DPM samples (Bao et al. 2022a), at E|σ_2 ε| of two grey levels.
+    """`variance`, but σ_2 ≤ most: as Analytic-DPM samples (Bao et al. 2022a), whose code bounds E|σ_2 ε|.
 
     A wide σ_2 is right for the bound, but stands for errors that are alike in neighbouring pixels. Drawn in each pixel
     by itself it is more noise than the network expects at t = 1, and stays in the image. Chains that end noisier than

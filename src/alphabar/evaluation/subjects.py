@@ -53,7 +53,7 @@ def plan(
 
 def of_drawing(drawing: Drawing, device: torch.device) -> Subject:
     """The images of a run; those that are missing are drawn."""
-    drawn = draw_into(drawing, device, film=False)
+    drawn = draw_into(drawing, device)
     return _subject(drawn, drawing.folder, _about_drawn(drawing.settings, drawing.job.seeds))
 
 
