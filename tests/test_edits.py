@@ -59,7 +59,7 @@ def digit(k: int) -> np.ndarray:
 
 
 def editor(model: Model, label: int | None = None, **changes) -> edits.Editor:
-    return edits.Editor(model, drawing.section(model, changes), label, CPU)
+    return edits.Editor(Path("run"), model, drawing.section(model, changes), label, CPU)
 
 
 def test_interpolate_draws_a_row_for_each_t_between_the_two_images(run, call, tmp_path):
@@ -122,12 +122,61 @@ def test_encoded_images_come_back_and_the_error_is_said(run, call, tmp_path):
     assert code == 0
     errors = [float(line.split("within ")[1].split(" %")[0]) for line in said.splitlines() if "within" in line]
     assert len(errors) == 3 and max(errors) < 5
-    sheet = tiles(out.with_suffix(".png"), 3)
+    sheet = tiles(tmp_path / "latents-decoded.png", 3)
     assert (sheet[0] == digit(3)).all() and (sheet[2] == digit(7)).all()
     relative = np.linalg.norm(sheet[3].astype(float) - sheet[0]) / np.linalg.norm(sheet[0] - 127.5)
     assert 100 * relative == pytest.approx(errors[0], abs=0.5)  # of rounded pixels
     code, _, _ = call("decode", run, out, "--out", tmp_path / "back.png")
     assert code == 0 and (tiles(tmp_path / "back.png", 3) == sheet[3:]).all()
+
+
+def test_what_cannot_come_back_is_refused_and_not_handed_out_as_noise(tiny, call, tmp_path):
+    """ε̂ of a poor network, divided by √ᾱ_T of the cosine schedule, is anything."""
+    loop.train(tiny("diffusion.steps=1000", "training.steps=3"), tmp_path / "run", CPU, Console(quiet=True))
+    code, said, sentence = call("encode", tmp_path / "run", "3", "5", "--out", tmp_path / "latents.safetensors")
+    if code == 0:
+        assert (
+            max(float(line.split("within ")[1].split(" %")[0]) for line in said.splitlines() if "within" in line) < 100
+        )
+    else:
+        assert code == 2 and "does not come back" in sentence and not (tmp_path / "latents.safetensors").exists()
+    loud = edits.Editor(tmp_path, model := load_model(tmp_path / "run"), drawing.section(model, {}), None, CPU)
+    with pytest.raises(AlphabarError, match="does not come back"):
+        edits.interpolated(loud, *both(model), [1000], 3, "linear", "encoded", 0)
+
+
+def both(model: Model) -> list[pictures.Picture]:
+    return [pictures.picture(model, text, "none", None) for text in ("3", "5")]
+
+
+def test_the_sheet_of_an_encoding_does_not_take_the_place_of_the_picture(run, call, tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.fromarray(digit(3)).save(photo)
+    before = photo.read_bytes()
+    assert (
+        call("encode", run, photo, "--steps", "10", "--class", "none", "--out", tmp_path / "photo.safetensors")[0] == 0
+    )
+    assert photo.read_bytes() == before and (tmp_path / "photo-decoded.png").exists()
+
+
+def test_two_ways_of_editing_do_not_meet_in_one_file(run, call):
+    for more in (
+        ["--steps", "4"],
+        ["--steps", "5"],
+        ["--class", "5"],
+        ["--class", "5", "--guidance", "2"],
+        ["--eta", "1"],
+    ):
+        assert call("vary", run, "3", "--start", "20", "--seeds", "0-1", "--sampler", "ddim", *more)[0] == 0
+    assert len(list((run / "edits").glob("vary-train-3-*.png"))) == 5
+
+
+def test_the_grid_up_to_t_has_no_gap_that_a_multistep_sampler_would_stumble_over(model):
+    for sampler in ("dpmpp_2m", "ddim", "heun"):
+        e = editor(model, sampler=sampler, steps=10)
+        for t in range(1, 41):
+            rows = e.rows(t)
+            assert rows[-1] == t and rows == sorted(set(rows)) and len(rows) <= max(1, -(-10 * t // 40))
 
 
 def test_the_class_is_the_pictures_own_if_the_network_is_told_one(model, tiny, tmp_path):

@@ -138,6 +138,11 @@ SAMPLER_OPTIONS = ("eta", "order", "churn")
 def sampler(section: c.Sampling) -> diffusion.Sampler:
     """The sampler of a [sampling] section; AlphabarError for an option that is another sampler's."""
     make = look_up(diffusion.SAMPLERS, section.sampler, "sampler")
+    if section.variance != "model" and section.sampler != "ddpm":
+        raise AlphabarError(
+            f"[sampling] variance '{section.variance}' is an option of ddpm, and the sampler is '{section.sampler}'; "
+            "choose ddpm, or leave the variance to the model."
+        )
     asked = {name: getattr(section, name) for name in SAMPLER_OPTIONS if getattr(section, name) is not None}
     for name, value in asked.items():
         if value:  # configs used to write eta = 0 with every sampler

@@ -1,5 +1,6 @@
 """A model and a [sampling] section -> a folder of images. What the folder holds already is not drawn again."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from alphabar.generation import Job
 from alphabar.model import Model
 from alphabar.progress import progress
 
-OF_THE_SAMPLER = ("steps", "spacing", *build.SAMPLER_OPTIONS)
-"""Settings of [sampling] that a recipe chose for its own sampler."""
+OF_THE_SAMPLER = {"variance": "model", **dict.fromkeys(("steps", "spacing", *build.SAMPLER_OPTIONS))}
+"""Settings of [sampling] that a recipe chose for its own sampler, and what they are with another."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ def planned(
     if unconditional and section.guidance_scale != 1:
         raise AlphabarError("--class none asks for images of no class, and --guidance for more of one: leave one out.")
     job = generation.job(seeds, model.facts.shape, 0 if unconditional else len(names), number)
-    settings = _settings(run, model, section, number) | ({"unconditional": True} if unconditional else {})
-    folder = out or run_of(run) / "generated" / _name(settings)
-    return Drawing(run, folder, model, section, job, settings, data_root)
+    told = settings(run, model, section, number) | {"unconditional": unconditional or None}
+    folder = out or run_of(run) / "generated" / _name(told)
+    return Drawing(run, folder, model, section, job, told, data_root)
 
 
 def draw_into(drawing: Drawing, device: torch.device, film: str | None = None) -> Tensor:
@@ -100,7 +101,7 @@ def section(model: Model, changes: dict[str, Any]) -> Sampling:
     """The recipe's [sampling] with what was asked; a sampler other than the recipe's comes with its own grid."""
     settings = model.config.model_dump(mode="json")
     if changes.get("sampler", model.config.sampling.sampler) != model.config.sampling.sampler:
-        changes = dict.fromkeys(OF_THE_SAMPLER) | changes
+        changes = OF_THE_SAMPLER | changes
     settings["sampling"] |= changes
     chosen = config.parse(settings).sampling
     for name in build.SAMPLER_OPTIONS:
@@ -110,12 +111,8 @@ def section(model: Model, changes: dict[str, Any]) -> Sampling:
         raise AlphabarError(
             f"--spacing {chosen.spacing} chooses timesteps, and --steps {chosen.steps} names them; leave one out."
         )
-    if changes.get("spacing") and _spacing(chosen, model.denoiser.schedule.T) == "all":
+    if changes.get("spacing") and chosen.steps is None and diffusion.GRIDS[chosen.sampler].steps is None:
         raise AlphabarError(f"--spacing {chosen.spacing} chooses among the timesteps; say how many with --steps.")
-    if chosen.variance != "model" and chosen.sampler != "ddpm":
-        raise AlphabarError(
-            f"--variance is an option of ddpm, and the sampler is '{chosen.sampler}'; choose ddpm, or leave it out."
-        )
     for name in ("guidance_interval", "guidance_rescale"):
         if changes.get(name) and chosen.guidance_scale == 1:
             raise AlphabarError(f"--{name.replace('_', '-')} says how to guide, and --guidance 1 does not; raise it.")
@@ -138,9 +135,9 @@ def run_of(path: Path) -> Path:
     return path.parent.parent if checkpoint.is_one(path) else path
 
 
-def _settings(run: Path, model: Model, section: Sampling, label: int | None) -> dict[str, Any]:
+def settings(run: Path, model: Model, section: Sampling, label: int | None) -> dict[str, Any]:
     """All that decides what the images look like; None for what does not apply."""
-    sampler, steps = build.sampler(section), build.respaced(model.denoiser, section).schedule.T
+    sampler, schedule = build.sampler(section), build.respaced(model.denoiser, section).schedule
     guided = section.guidance_scale != 1
     return {
         "alphabar": alphabar.__version__,
@@ -149,10 +146,10 @@ def _settings(run: Path, model: Model, section: Sampling, label: int | None) -> 
         "weights": model.weights,
         "weights_sha256": model.sha256,
         "sampler": section.sampler,
-        "steps": steps,
+        "steps": schedule.T,
         "spacing": _spacing(section, model.denoiser.schedule.T),
         **{name: getattr(sampler, name, None) for name in build.SAMPLER_OPTIONS},
-        "network_calls": diffusion.network_calls(sampler, steps) * (2 if guided else 1),
+        "network_calls": _network_calls(sampler, schedule, section),
         "variance": None if section.variance == "model" else section.variance,
         "guidance_scale": section.guidance_scale if guided else None,
         "guidance_interval": list(section.guidance_interval or ()) or None if guided else None,
@@ -160,6 +157,17 @@ def _settings(run: Path, model: Model, section: Sampling, label: int | None) -> 
         "x0_transform": model.config.diffusion.x0_transform,
         "class": label,
     }
+
+
+def _network_calls(sampler: diffusion.Sampler, schedule: diffusion.NoiseSchedule, section: Sampling) -> int:
+    """Per image; a guided one counts twice."""
+    calls = diffusion.network_calls(sampler, schedule.T)
+    if section.guidance_scale == 1:
+        return calls
+    first, last = section.guidance_interval or (1, int(schedule.timesteps[-1]))
+    told = schedule.timesteps[1:].tolist()
+    told += told[:-1] * (sampler.calls - 1)  # a step's second call is at the level that it leads to
+    return int(calls + sum(first <= timestep <= last for timestep in told))
 
 
 def _spacing(section: Sampling, T: int) -> str:
@@ -172,7 +180,10 @@ def _spacing(section: Sampling, T: int) -> str:
 
 def _name(settings: dict[str, Any]) -> str:
     """A folder name in which no two ways of drawing meet."""
-    parts = [settings["sampler"], settings["steps"], settings["spacing"]]
+    spacing = settings["spacing"]
+    if len(spacing) > 40:  # a list of timesteps, too long for a name
+        spacing = hashlib.sha256(spacing.encode()).hexdigest()[:12]
+    parts = [settings["sampler"], settings["steps"], spacing]
     parts += [f"{name}-{settings[name]:g}" for name in build.SAMPLER_OPTIONS if settings[name]]
     parts += [settings["variance"]] if settings["variance"] else []
     if settings["guidance_scale"] is not None:
@@ -180,6 +191,6 @@ def _name(settings: dict[str, Any]) -> str:
         parts += [f"guidance-{settings['guidance_scale']:g}"]
         parts += ["t-{}-{}".format(*interval)] if interval else []
         parts += [f"rescale-{settings['guidance_rescale']:g}"] if settings["guidance_rescale"] else []
-    parts += ["unconditional"] if settings.get("unconditional") else []
+    parts += ["unconditional"] if settings["unconditional"] else []
     parts += [] if settings["class"] is None else [f"class-{settings['class']}"]
     return "-".join(map(str, [*parts, settings["weights"], f"step-{settings['step']}"]))

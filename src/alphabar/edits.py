@@ -1,13 +1,16 @@
 """What people do with pictures and a trained model: interpolate, inpaint, vary, encode, decode."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from alphabar import build, generation, images
+from alphabar import build, drawing, generation, images
 from alphabar.config import Sampling
 from alphabar.diffusion import (
     DDIM,
@@ -23,6 +26,7 @@ from alphabar.diffusion import (
     reverse_process,
     vary,
 )
+from alphabar.diffusion.spacing import NOISIEST
 from alphabar.errors import AlphabarError
 from alphabar.model import Model
 from alphabar.pictures import Picture
@@ -37,6 +41,7 @@ LATENTS = ("noised", "encoded")
 class Editor:
     """A model and how it draws; label: the class that it is told, None for none."""
 
+    run: Path
     model: Model
     section: Sampling
     label: int | None
@@ -49,18 +54,36 @@ class Editor:
 
     def chain(self, t: int, count: int) -> Denoiser:
         """For `count` images: the denoiser on the grid of the section, cut at timestep t, which is its last row."""
-        if not 1 <= t <= self.T:
-            raise AlphabarError(f"t must lie in 1..{self.T}, from hardly changed to all noise; got {t}.")
-        rows = [row for row in build.rows(self.model.denoiser.schedule, self.section) if row < t]
-        denoiser = build.with_variance(self.model.denoiser, self.section).respaced([*rows, t])
+        _checked(self, t)
+        denoiser = build.with_variance(self.model.denoiser, self.section).respaced(self.rows(t))
         if self.label is None:
             return denoiser
         condition = build.condition(self.model.config, self.model.facts, self.section)
         return condition(denoiser, torch.full((count,), self.label, device=self.device))
 
+    def rows(self, t: int) -> list[int]:
+        """The section's grid, laid over 1..t with t its last row, and as many of its steps as t/T is of the chain."""
+        schedule = self.model.denoiser.schedule
+        if isinstance(self.section.steps, str):
+            return [*(row for row in build.rows(schedule, self.section) if row < t), t]
+        whole = build.rows(schedule, self.section)
+        count = min(t, max(1, math.ceil(len(whole) * t / self.T)))
+        part = self.section.model_copy(update={"steps": count})
+        return [*build.rows(schedule.respace(range(1, t + 1)), part)[:-1], t]
+
+    def told(self) -> dict[str, Any]:
+        """How it draws: the settings that `alphabar sample` would keep."""
+        return drawing.settings(self.run, self.model, self.section, self.label)
+
     def signed(self, *pictures: Picture) -> Tensor:
         """(N, C, H, W) in [−1, 1] on the device."""
         return images.to_signed(torch.stack([picture.pixels for picture in pictures])).to(self.device)
+
+
+def _checked(editor: Editor, t: int) -> int:
+    if not 1 <= t <= editor.T:
+        raise AlphabarError(f"t must lie in 1..{editor.T}, from hardly changed to all noise; got {t}.")
+    return t
 
 
 def told_label(model: Model, asked: str | None, pictures: Sequence[Picture]) -> int | None:
@@ -107,21 +130,38 @@ def interpolated(
                 steps = interpolate(
                     sampler, chain, both[:1], both[1:], start=start, weights=weights, mix=mixing, noise=noise
                 )
-            drawn = _last(steps, advance)
-            found += [a.pixels[None], drawn, b.pixels[None]]
+            end = _end(steps, advance)
+            if latents == "encoded":
+                ends = end[[0, -1]]
+                _check_way_back(float(((ends - both).flatten(1).norm(dim=1) / both.flatten(1).norm(dim=1)).max()), t)
+            found += [a.pixels[None], images.to_uint8(end).cpu(), b.pixels[None]]
     return torch.cat(found)
 
 
 def varied(editor: Editor, picture: Picture, times: Sequence[int], seeds: Sequence[int]) -> Tensor:
     """Rows for t: the picture, and what it becomes from x_t with each seed; uint8 (len(times) · (N + 1), C, H, W)."""
-    x0 = editor.signed(picture).expand(len(seeds), -1, -1, -1)
-    chains = [editor.chain(t, len(seeds)) for t in times]
-    found = []
-    with progress("varying", sum(chain.schedule.T for chain in chains)) as advance:
-        for chain in chains:
-            steps = vary(build.sampler(editor.section), chain, x0, start=chain.schedule.T, noise=SeededNoise(seeds))
-            found += [picture.pixels[None], _last(steps, advance)]
+    sampler, found = build.sampler(editor.section), []
+    batches = _batches(editor, seeds)
+    with progress("varying", sum(len(editor.rows(_checked(editor, t))) for t in times) * len(batches)) as advance:
+        for t in times:
+            found.append(picture.pixels[None])
+            for batch in batches:
+                x0, chain = editor.signed(picture).expand(len(batch), -1, -1, -1), editor.chain(t, len(batch))
+                steps = vary(sampler, chain, x0, start=chain.schedule.T, noise=SeededNoise(batch))
+                found.append(_last(steps, advance))
     return torch.cat(found)
+
+
+MOST_TILES = 400
+"""Of a sheet that is to be looked at."""
+
+
+def _batches(editor: Editor, seeds: Sequence[int]) -> list[Sequence[int]]:
+    """The seeds in batches of the section's size; AlphabarError for more than a sheet can show."""
+    if len(seeds) > MOST_TILES:
+        raise AlphabarError(f"A sheet shows at most {MOST_TILES} seeds; --seeds names {len(seeds):,}.")
+    size = editor.section.batch_size
+    return [seeds[k : k + size] for k in range(0, len(seeds), size)]
 
 
 def inpainted(
@@ -137,23 +177,33 @@ def inpainted(
             f"Inpainting goes back up the chain, and '{editor.section.sampler}' builds on its earlier steps; choose "
             "ddpm, ddim, euler or heun."
         )
-    x0 = editor.signed(picture).expand(len(seeds), -1, -1, -1)
-    known = (1 - unknown[None].to(editor.device)).to(x0)
-    chain = editor.chain(_first_row(editor), len(seeds))
+    known = 1 - unknown[None].to(editor.device)
+    t, batches = _whole_grid(editor), _batches(editor, seeds)
     try:
-        levels = inpainting_levels(chain.schedule.T, jump_length, resamplings)
+        levels = inpainting_levels(len(editor.rows(t)), jump_length, resamplings)
     except ValueError as error:
         raise AlphabarError(str(error)) from None
-    with progress("inpainting", sum(b < a for a, b in pairwise(levels))) as advance:
-        steps = inpaint(
-            sampler, chain, x0, known,
-            jump_length=jump_length, resamplings=resamplings, noise=SeededNoise(seeds),
-        )  # fmt: skip
-        return _last(steps, advance)
+    found = []
+    with progress("inpainting", sum(b < a for a, b in pairwise(levels)) * len(batches)) as advance:
+        for batch in batches:
+            x0 = editor.signed(picture).expand(len(batch), -1, -1, -1)
+            steps = inpaint(
+                sampler, editor.chain(t, len(batch)), x0, known.to(x0),
+                jump_length=jump_length, resamplings=resamplings, noise=SeededNoise(batch),
+            )  # fmt: skip
+            found.append(_last(steps, advance))
+    return torch.cat(found)
 
 
-def _first_row(editor: Editor) -> int:
-    return build.rows(editor.model.denoiser.schedule, editor.section)[-1]
+def _whole_grid(editor: Editor, quiet: bool = False) -> int:
+    """The last timestep of the section's grid; of those up to σ = 80, if `quiet`.
+
+    Beyond it an image is hardly there, and nothing brings it back: dividing by √ᾱ blows up what a network gets wrong.
+    """
+    schedule = editor.model.denoiser.schedule
+    rows = build.rows(schedule, editor.section)
+    loud = -schedule.half_log_snr > math.log(NOISIEST)
+    return next((row for row in reversed(rows) if not (quiet and bool(loud[row]))), rows[0])
 
 
 @dataclass(frozen=True)
@@ -167,16 +217,26 @@ class Encoded:
 
 def encoded(editor: Editor, pictures: Sequence[Picture], iterations: int) -> Encoded:
     """The latents of DDIM's deterministic map on the section's grid, and the test of the way back."""
-    x0, t = editor.signed(*pictures), _first_row(editor)
+    x0, t = editor.signed(*pictures), _whole_grid(editor, quiet=True)
     latents, chain = _encoded(editor, x0, t, iterations)
     back = _decoded(chain, latents)
     errors = (back - x0).flatten(1).norm(dim=1) / x0.flatten(1).norm(dim=1)
+    _check_way_back(float(errors.max()), t)
     return Encoded(latents.cpu(), images.to_uint8(back).cpu(), errors.cpu())
+
+
+def _check_way_back(error: float, t: int) -> None:
+    """AlphabarError unless an encoded image comes back as something like itself."""
+    if not error < 1:
+        raise AlphabarError(
+            f"What was encoded to t = {t} does not come back (relative error {error:.3g}): too little of the image is "
+            "left there for this network, or the steps are too few; take a smaller t, or more --steps."
+        )
 
 
 def decoded(editor: Editor, latents: Tensor) -> Tensor:
     """uint8 (N, C, H, W) of latents on the section's grid."""
-    chain = replace(editor.chain(_first_row(editor), len(latents)), x0_transform=None)
+    chain = replace(editor.chain(_whole_grid(editor, quiet=True), len(latents)), x0_transform=None)
     return images.to_uint8(_decoded(chain, latents.to(editor.device))).cpu()
 
 

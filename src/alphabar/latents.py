@@ -27,7 +27,7 @@ def save(path: Path, latents: Tensor, editor: Editor) -> None:
         file.write(serialized({"latents": latents.contiguous()}, {"alphabar": json.dumps(told)}))
 
 
-def load(path: Path, model: Model, device: torch.device) -> tuple[Tensor, Editor]:
+def load(path: Path, run: Path, model: Model, device: torch.device) -> tuple[Tensor, Editor]:
     """The latents, and the editor that decodes them; AlphabarError if they are another model's."""
     try:
         with safe_open(path, "pt") as file:
@@ -45,5 +45,5 @@ def load(path: Path, model: Model, device: torch.device) -> tuple[Tensor, Editor
         raise AlphabarError(
             f"The latents in {path} are {tuple(latents.shape)}; the model's images {model.facts.shape}."
         )
-    changes = {"sampler": "ddim", "eta": 0.0, "steps": steps, "spacing": spacing}
-    return latents, Editor(model, drawing.section(model, changes), label, device)
+    changes = {"sampler": "ddim", "eta": 0.0, "guidance_scale": 1.0, "steps": steps, "spacing": spacing}
+    return latents, Editor(run, model, drawing.section(model, changes), label, device)

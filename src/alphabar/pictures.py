@@ -11,7 +11,7 @@ from alphabar import build, data, images
 from alphabar.data import DataOptions
 from alphabar.data.decode import decode, read_header
 from alphabar.errors import AlphabarError
-from alphabar.images import RESIZE_RULES
+from alphabar.images import RESIZE_RULES, Colour
 from alphabar.model import Model
 from alphabar.registry import look_up
 
@@ -32,13 +32,13 @@ def picture(model: Model, text: str, resize: str, data_root: Path | None) -> Pic
     """
     split, _, number = text.rpartition(":")
     if number.isdecimal() and split in ("", *data.SPLITS) and not Path(text).exists():
-        return _of_data(model, split or "train", int(number), data_root)
+        return _of_data(model, split or model.config.data.split, int(number), data_root)
     path = Path(text)
     if not path.is_file():
         raise AlphabarError(
             f"There is no picture {text}; name an image file, or image k of the run's data as a number, or as test:k."
         )
-    return Picture(path.stem, read_picture(path, model.facts.shape, resize), None)
+    return Picture(path.stem, read_picture(path, model.facts.shape, resize, model.config.data.background), None)
 
 
 def _of_data(model: Model, split: str, k: int, data_root: Path | None) -> Picture:
@@ -52,21 +52,24 @@ def _of_data(model: Model, split: str, k: int, data_root: Path | None) -> Pictur
     return Picture(f"{split}:{k}", found.images[k], label)
 
 
-def read_picture(path: Path, shape: tuple[int, int, int], resize: str = "none") -> Tensor:
-    """The file as uint8 (C, H, W); AlphabarError if it is no image, or of another size and `resize` is none."""
+def read_picture(path: Path, shape: tuple[int, int, int], resize: str, background: Colour = images.BLACK) -> Tensor:
+    """The file as uint8 (C, H, W); AlphabarError if it is no image, or of another size and `resize` is none.
+
+    background: what shows through transparent pixels and round padded images.
+    """
     channels, *size = shape
     if channels not in (1, 3, 4):
         raise AlphabarError(f"An image file has 1, 3 or 4 channels, and this model's images have {channels}.")
     limit = DataOptions().limit_pixels
     found = read_header(path, limit).size
-    image = decode(path, channels, images.BLACK, limit)
+    image = decode(path, channels, background, limit)
     if found != tuple(size):
         if resize == "none":
             raise AlphabarError(
                 f"{path} is {found[0]}x{found[1]}, and this model's images are {size[0]}x{size[1]}: say with --resize "
                 "whether to crop, pad or stretch it."
             )
-        image = look_up(RESIZE_RULES, resize, "resize rule")(image, (size[0], size[1]))
+        image = look_up(RESIZE_RULES, resize, "resize rule")(image, (size[0], size[1]), background)
     pixels = np.array(image).reshape(*size, channels)
     return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
 

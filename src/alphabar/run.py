@@ -37,6 +37,26 @@ EVALUATIONS = "evaluations.jsonl"
 """One JSON row per evaluation; in a run directory, or where --out says."""
 
 
+def add_evaluation(folder: Path, row: dict[str, Any]) -> None:
+    """Append a row to the evaluations of `folder`, on a line of its own even if the last one was cut."""
+    path = folder / EVALUATIONS
+    cut = path.exists() and path.read_bytes()[-1:] not in (b"\n", b"")
+    with path.open("a") as file:
+        file.write("\n" * cut + json.dumps(row) + "\n")
+
+
+def evaluations(folder: Path) -> list[dict[str, Any]]:
+    """The rows that are whole, oldest first."""
+    path, rows = folder / EVALUATIONS, []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue  # a kill came while it was written
+        rows += [row] if isinstance(row, dict) else []
+    return rows
+
+
 @dataclass(frozen=True)
 class Run:
     """The paths of a run directory."""

@@ -23,6 +23,7 @@ def decode(
 
     where = build.device(device)
     model = load_model(run, weights, where, step)
-    found, editor = latents.load(file, model, where)
-    path = editing.place(run, f"decode-{file.stem}", out)
-    editing.finish(path, edits.decoded(editor, found), min(len(found), 8), editor, {"decoded": str(file)})
+    found, editor = latents.load(file, run, model, where)
+    what = {"decoded": str(file)}
+    path = editing.place(editor, f"decode-{file.stem}", what, out)
+    editing.finish(path, edits.decoded(editor, found), min(len(found), 8), editor, what)

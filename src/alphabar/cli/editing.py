@@ -1,5 +1,6 @@
 """What the commands share that edit given pictures: the model and the pictures in, a sheet out."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphabar.cli import plotting
 from alphabar.errors import AlphabarError
 
 if TYPE_CHECKING:
@@ -50,42 +52,31 @@ def begin(
     if usual_steps is not None:
         changes = {"steps": min(usual_steps, model.denoiser.schedule.T)} | changes
     section = drawing.section(model, changes)
-    if section.variance == "analytic":
-        raise AlphabarError("The variance 'analytic' is for `alphabar sample`; edits draw with the model's own.")
     pictures = [picture(model, text, resize, data_root) for text in texts]
     told = edits.told_label(model, label, pictures)
     if told is None and section.guidance_scale != 1:
         raise AlphabarError(
             "--guidance is towards a class, and there is none here (--class none, or pictures of several)."
         )
-    return edits.Editor(model, section, told, where), pictures
+    return edits.Editor(run, model, section, told, where), pictures
 
 
-def place(run: Path, name: str, out: Path | None, suffix: str = ".png") -> Path:
-    """Where the result goes; AlphabarError before the work if that cannot be."""
+def place(editor: "Editor", name: str, what: dict[str, Any], out: Path | None, suffix: str = ".png") -> Path:
+    """Where the result goes, under a name of its own for each way of making it; AlphabarError if it cannot go there."""
     from alphabar.drawing import run_of
 
-    if out is not None and out.suffix.lower() != suffix:
-        raise AlphabarError(f"--out names a {suffix} file; got {out}.")
-    path = out or run_of(run) / "edits" / f"{name.replace(':', '-')}{suffix}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AlphabarError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
-    return path
+    way = hashlib.sha256(json.dumps(editor.told() | what, sort_keys=True).encode()).hexdigest()[:8]
+    usual = run_of(editor.run) / "edits" / f"{name.replace(':', '-')}-{way}{suffix}"
+    return plotting.writable(out or usual, (suffix,))
 
 
 def finish(path: Path, sheet: "Tensor", columns: int, editor: "Editor", what: dict[str, Any]) -> None:
     """Save the tiles (N, C, H, W) in rows of `columns`, with what made them in the PNG's text, and say where."""
-    from alphabar import drawing, images
+    from alphabar import images
 
     enlarge = images.enlargement(sheet.shape[2], 64)
-    told = {
-        "step": editor.model.step, "weights": editor.model.weights, "weights_sha256": editor.model.sha256,
-        "sampler": drawing.described(editor.section), "class": editor.label, **what,
-    }  # fmt: skip
     grid = images.grid(sheet, columns, enlarge, gap=max(2, enlarge))
-    images.save_png(path, grid, {"alphabar": json.dumps(told)})
+    images.save_png(path, grid, {"alphabar": json.dumps(editor.told() | what)})
     typer.echo(f"picture   {path}")
 
 

@@ -7,7 +7,6 @@ import typer
 
 from alphabar.cli import editing
 from alphabar.cli import options as o
-from alphabar.errors import AlphabarError
 
 
 def encode(
@@ -33,20 +32,18 @@ def encode(
 
     from alphabar import edits, latents
 
-    if not images:
-        raise AlphabarError("There is no image to encode; name one or more.")
     editor, pictures = editing.begin(
-        run, images, o.given(sampler="ddim", eta=0.0, steps=steps),
+        run, images, o.given(sampler="ddim", eta=0.0, steps=steps, guidance_scale=1.0),
         label=label, weights=weights, step=step, resize=resize, data_root=data_root, device=device,
         usual_steps=100,
     )  # fmt: skip
     more = f"-and-{len(pictures) - 1}" if len(pictures) > 1 else ""
-    path = editing.place(run, f"encode-{pictures[0].name}{more}", out, ".safetensors")
+    what = {"encoded": [picture.name for picture in pictures], "iterations": iterations}
+    path = editing.place(editor, f"encode-{pictures[0].name}{more}", what, out, ".safetensors")
     found = edits.encoded(editor, pictures, iterations)
     latents.save(path, found.latents, editor)
     for picture, error in zip(pictures, found.errors.tolist(), strict=True):
         typer.echo(f"{picture.name:16}  decodes to within {100 * error:.2f} % of itself")
     typer.echo(f"latents   {path}")
     sheet = torch.cat([torch.stack([picture.pixels for picture in pictures]), found.decoded])
-    what = {"encoded": [picture.name for picture in pictures], "iterations": iterations}
-    editing.finish(path.with_suffix(".png"), sheet, len(pictures), editor, what)
+    editing.finish(path.with_name(f"{path.stem}-decoded.png"), sheet, len(pictures), editor, what)

@@ -1,5 +1,6 @@
 """`alphabar inpaint`: paint a part of an image anew."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,9 +50,10 @@ def inpaint(
     )  # fmt: skip
     unknown = read_mask(mask, editor.model.facts.shape, resize)
     wanted = generation.parse_seeds(seeds or "0-7")
-    name = mask.rpartition("/")[2].rpartition(".")[0] or mask
-    path = editing.place(run, f"inpaint-{picture.name}-{name}", out)
+    what = {
+        "inpainted": picture.name, "mask": mask, "seeds": wanted,
+        "jump_length": jump_length, "resamplings": resamplings,
+    }  # fmt: skip
+    path = editing.place(editor, f"inpaint-{picture.name}-{Path(mask).stem}", what, out)
     drawn = edits.inpainted(editor, picture, unknown, wanted, jump_length, resamplings)
-    what = {"inpainted": picture.name, "mask": mask, "seeds": wanted}
-    sheet = masked(picture.pixels, unknown, drawn)
-    editing.finish(path, sheet, 10, editor, what | {"jump_length": jump_length, "resamplings": resamplings})
+    editing.finish(path, masked(picture.pixels, unknown, drawn), 10, editor, what)

@@ -25,7 +25,7 @@ def interpolate(
     latents: Annotated[
         str, typer.Option(help="noised: q(x_t | x_0), as in the paper; encoded: by DDIM, so that the ends come back.")
     ] = "noised",
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise, the same for all mixtures.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the noise, the same for all mixtures.")] = 0,
     sampler: o.Sampler = None,
     steps: o.Steps = None,
     eta: o.Eta = None,
@@ -48,14 +48,21 @@ def interpolate(
         raise AlphabarError(f"--latents is noised or encoded; got '{latents}'.")
     mix = mix or ("spherical" if latents == "encoded" else "linear")
     changes = o.given(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance)
+    if latents == "encoded":
+        if unused := o.given(sampler=sampler, eta=eta, guidance=guidance):
+            flags = ", ".join(f"--{name}" for name in unused)
+            raise AlphabarError(f"Encoded latents are encoded and decoded by DDIM without noise; leave out {flags}.")
+        changes |= {"sampler": "ddim", "eta": 0.0, "guidance_scale": 1.0}
     editor, (first, second) = editing.begin(
         run, [a, b], changes,
         label=label, weights=weights, step=step, resize=resize, data_root=data_root, device=device,
+        usual_steps=100 if latents == "encoded" else None,
     )  # fmt: skip
     levels = editing.times(t, [max(1, editor.T // 2)])
-    path = editing.place(
-        run, f"interpolate-{first.name}-{second.name}-{mix}-{latents}-t-{'-'.join(map(str, levels))}", out
-    )
+    what = {
+        "interpolated": [first.name, second.name], "t": levels, "points": points, "mix": mix, "latents": latents,
+        "seed": seed,
+    }  # fmt: skip
+    path = editing.place(editor, f"interpolate-{first.name}-{second.name}", what, out)
     sheet = edits.interpolated(editor, first, second, levels, points, mix, latents, seed)
-    what = {"interpolated": [first.name, second.name], "t": levels, "points": points, "mix": mix, "latents": latents}
-    editing.finish(path, sheet, points + 2, editor, what | {"seed": seed})
+    editing.finish(path, sheet, points + 2, editor, what)

@@ -21,9 +21,13 @@ Out = Annotated[
 
 def place(name: str, out: Path | None) -> Path:
     """Where the picture goes; AlphabarError before the work if it cannot go there."""
-    path = out or Path("plots") / f"{name}.png"
-    if path.suffix.lower() not in SUFFIXES:
-        raise AlphabarError(f"A picture is a {' or '.join(SUFFIXES)} file; --out is {path}.")
+    return writable(out or Path("plots") / f"{name}.png", SUFFIXES)
+
+
+def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
+    """`path`, its folder made; AlphabarError if it is of another kind, or cannot be written."""
+    if path.suffix.lower() not in suffixes:
+        raise AlphabarError(f"What is written is a {' or '.join(suffixes)} file; --out is {path}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -43,6 +43,6 @@ def vary(
     )  # fmt: skip
     wanted = generation.parse_seeds(seeds or "0-7")
     levels = editing.times(start, [max(1, editor.T // 2)])
-    path = editing.place(run, f"vary-{picture.name}-t-{'-'.join(map(str, levels))}", out)
-    sheet = edits.varied(editor, picture, levels, wanted)
-    editing.finish(path, sheet, len(wanted) + 1, editor, {"varied": picture.name, "t": levels, "seeds": wanted})
+    what = {"varied": picture.name, "t": levels, "seeds": wanted}
+    path = editing.place(editor, f"vary-{picture.name}", what, out)
+    editing.finish(path, edits.varied(editor, picture, levels, wanted), len(wanted) + 1, editor, what)

@@ -31,7 +31,10 @@ class Section(BaseModel):
 
 def _respacing(value: object) -> object:
     value = _none(value)
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
+    value = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(value, int) and value < 1:
+        raise ValueError(f"Sampling takes at least 1 step; got {value}")
+    return value
 
 
 def _square(value: object) -> object:
@@ -178,8 +181,9 @@ class Sampling(Section):
 
     sampler: Literal[
         "ddpm", "ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2s", "dpmpp_2m_sde", "dpmpp_3m_sde", "unipc", "pndm"
-    ] = "ddpm"
-    steps: Annotated[Annotated[int, Field(ge=1)] | str | None, BeforeValidator(_respacing)] = None
+    ] = "dpmpp_2m_sde"
+    """The default was the best at few network calls where it was measured (docs/results/steps.md)."""
+    steps: Annotated[int | str | None, BeforeValidator(_respacing)] = None
     """How many, the sampler's usual number if none (all T of ddpm); or, as improved-diffusion writes them: 10,15,20 (so
     many in each section), ddim50, or t:1,5,9 (those very ones)."""
     spacing: Annotated[

@@ -1,6 +1,5 @@
 """Bits per dimension of a data set under a run: the bound by its terms, or the likelihood of the probability flow."""
 
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -107,8 +106,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - started, 1),
     }
     if distributed.is_main():
-        with (request.out or drawing.run_of(request.run)).joinpath(runs.EVALUATIONS).open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        runs.add_evaluation(request.out or drawing.run_of(request.run), row)
     return row
 
 

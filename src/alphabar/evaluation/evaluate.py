@@ -1,6 +1,5 @@
 """The whole of an evaluation: what is asked in, one row out."""
 
-import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -109,8 +108,7 @@ def _can_write(folder: Path) -> None:
 def _keep(request: Request, plan: drawing.Drawing | None, row: dict[str, Any]) -> None:
     folder = request.out or (drawing.run_of(request.subject) if plan else None)
     if folder is not None:
-        with (folder / runs.EVALUATIONS).open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        runs.add_evaluation(folder, row)
 
 
 def _reference(request: Request, plan: drawing.Drawing | None, shape: tuple[int, int, int]) -> Reference:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from alphabar import generation, images, plots
-from alphabar.diffusion import NoiseSchedule, SeededNoise, reverse_process
+from alphabar.diffusion import NoiseSchedule, SeededNoise, reverse_process, share
 from alphabar.errors import AlphabarError
 from alphabar.figures.reverse import MOST_ROWS, Reverse, reverse
 from alphabar.generation import Job
@@ -108,11 +108,11 @@ def _continued(r: Reverse, x: Tensor, row: int, job: Job, advance: Callable[[flo
     """The x_0 (N, C, H, W) of chains that go on from x at `row`, each with the noise of its seed."""
     ends = []
     for batch in job.batches(r.section.batch_size):
-        start = x.expand(len(batch.seeds), *batch.shape).contiguous(memory_format=torch.channels_last)
+        noise = SeededNoise(batch.seeds)
         denoiser = r.denoiser
         if batch.labels is not None:
             denoiser = r.condition(denoiser, torch.tensor(batch.labels, device=r.device))
-        for step in reverse_process(r.sampler, denoiser, start, start=row, noise=SeededNoise(batch.seeds)):
+        for step in share(r.sampler, denoiser, x, start=row, count=len(batch.seeds), noise=noise):
             advance(len(batch.seeds))
             if step.t == 0:
                 ends.append(step.x.cpu())

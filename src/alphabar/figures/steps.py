@@ -1,6 +1,5 @@
 """How many network calls each sampler needs: FD over NFE, at each sampler's own grid."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from alphabar.gallery import WHEREABOUTS
 from alphabar.metrics import Extractor, display_name
 from alphabar.model import Model, load_model
 from alphabar.registry import look_up
-from alphabar.run import EVALUATIONS
+from alphabar.run import evaluations
 
 FEWEST = 5000
 """Images: with fewer, differences between samplers drown in the noise of FD."""
@@ -84,7 +83,7 @@ def cells_of(model: Model, spec: str, budgets: Sequence[int]) -> list[Cell]:
     """The points of one sampler, or of one with options: for each budget, as many steps as it pays for."""
     asked, cells = asked_by(spec), []
     for budget in budgets:
-        sampler = build.sampler(drawing.section(model, asked))
+        sampler = build.sampler(drawing.section(model, asked | {"steps": 1}))
         count = (budget - 1) // sampler.calls + 1
         if count > _T(model):
             continue
@@ -101,7 +100,7 @@ def asked_by(spec: str) -> dict[str, Any]:
     name, *options = spec.split(":")
     look_up(SAMPLERS, name, "sampler")
     known = ("spacing", "variance", *build.SAMPLER_OPTIONS)
-    asked: dict[str, Any] = {"sampler": name, **dict.fromkeys(drawing.OF_THE_SAMPLER)}
+    asked: dict[str, Any] = {"sampler": name, "guidance_scale": 1.0, **drawing.OF_THE_SAMPLER}
     for option in options:
         key, equals, value = option.partition("=")
         if key not in known or not equals:
@@ -131,21 +130,16 @@ def label(section: Sampling) -> str:
 
 def known(run: Path, model: Model, cell: Cell, count: int, extractor: Extractor) -> dict[str, Any] | None:
     """The newest row of the run's evaluations that says what this cell wants to know."""
-    path = drawing.run_of(run) / EVALUATIONS
-    if not path.exists():
-        return None
     section = drawing.section(model, dict(cell.changes))
     plan = drawing.planned(run, model, section, range(count), None, None)
     wanted = {key: value for key, value in plan.settings.items() if key not in WHEREABOUTS}
     wanted["seeds"] = seed_ranges(plan.job.seeds)
-    for line in reversed(path.read_text().splitlines()):
-        row = json.loads(line)
+    for row in reversed(evaluations(drawing.run_of(run))):
         same = {key: row.get("images", {}).get(key) for key in wanted} == wanted
         own = row.get("reference", {}).get("is_what_was_trained_on") is True and row["reference"]["split"] == "train"
         seen = row.get("extractor", {}).get("weights_sha256") == extractor.weights_sha256
         if same and own and seen and display_name("fd", extractor.name) in row["metrics"]:
-            found: dict[str, Any] = row
-            return found
+            return dict(row)
     return None
 
 

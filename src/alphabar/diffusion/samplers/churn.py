@@ -9,6 +9,7 @@ from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.sampler import Noise
 from alphabar.diffusion.schedule import NoiseSchedule
+from alphabar.diffusion.variance import FIXED_SMALL
 
 
 def trained_row(schedule: NoiseSchedule, t: int) -> tuple[NoiseSchedule, int]:
@@ -45,7 +46,8 @@ class Churn:
         As the noise is raised to a row of the network's chain, a little churn on a short chain may round to none.
         """
         chain, row = trained_row(denoiser.schedule, t)
-        whole = replace(denoiser, schedule=chain)
+        variance = replace(FIXED_SMALL, learned=denoiser.variance.learned)  # unread, and known at every row
+        whole = replace(denoiser, schedule=chain, variance=variance)
         log_sigma = -chain.half_log_snr
         sigma = float(log_sigma[row].exp())
         if self.amount == 0 or not self.sigma_min <= sigma <= self.sigma_max:
