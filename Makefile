@@ -14,9 +14,11 @@ RUN := demo/ddpm_digits
 
 # One thread: this network is too small to gain from more, and on busy cores it would lose.
 demo: $(VENV)/.core
+	OMP_NUM_THREADS=1 $(BIN)/alphabar sample fashion-mnist --num 64 --out demo/garments
 	OMP_NUM_THREADS=1 $(BIN)/alphabar train ddpm_digits --run $(RUN)
 	OMP_NUM_THREADS=1 $(BIN)/alphabar sample $(RUN) --num 64 --out demo/samples
 	@echo
+	@echo "garments by the shipped model   demo/garments/grid.png"
 	@echo "digits that the model made up   demo/samples/grid.png"
 	@echo "how noise became digits         demo/samples/film.gif"
 	@echo "the loss while it learned       $(RUN)/loss.png"

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from alphabar import build, checkpoint
+from alphabar import build, checkpoint, shipped
 from alphabar import config as c
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
@@ -29,17 +29,14 @@ class Model:
 def load_model(
     path: Path | str, weights: str = "ema", device: torch.device | str = "cpu", step: int | str | None = None
 ) -> Model:
-    """The model of a run directory or of one of its checkpoints.
+    """The model of a run directory, of one of its checkpoints, or the one that ships under this name.
 
     weights: 'ema' (the first rate), 'raw', or 'ema-RATE'; step: which checkpoint, by number or 'best' (of
     [evaluation] best), the newest if None.
     """
-    found = _find(Path(path), step)
+    found = find(Path(path), step)
     config, facts = described(found)
-    name = {"raw": "network", "ema": f"ema-{config.training.ema_rates[0]}"}.get(weights, weights)
-    choices = [n for n in found.names() if n.startswith("ema-")]
-    if name != "network" and name not in choices:
-        raise AlphabarError(f"{found.path} has no weights '{weights}'; choose one of: ema, raw, {', '.join(choices)}.")
+    name = weights_name(found, config, weights)
     network = build.network(config, facts)
     _load_weights(network, found, name)
     build.place(network, device).eval().requires_grad_(False)
@@ -53,9 +50,24 @@ def load_model(
     )
 
 
-def _find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
+def weights_name(found: checkpoint.Checkpoint, config: c.Config, weights: str) -> str:
+    """What the file of `weights` ('ema', 'raw' or 'ema-RATE') is called in a checkpoint, without its suffix."""
+    name = {"raw": "network", "ema": f"ema-{config.training.ema_rates[0]}"}.get(weights, weights)
+    averages = [n for n in found.names() if n.startswith("ema-")]
+    choices = [*(["ema"] if averages else []), *(["raw"] if "network" in found.names() else []), *averages]
+    if name not in (*averages, "network") or name not in found.names():
+        raise AlphabarError(f"{found.path} has no weights '{weights}'; choose one of: {', '.join(choices)}.")
+    return name
+
+
+def find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
+    """The checkpoint that a run's path and a step mean; see `load_model`."""
+    path = shipped.found(path)
     if not path.is_dir():
-        raise AlphabarError(f"There is no run at {path}; `alphabar train` makes one and says where.")
+        raise AlphabarError(
+            f"There is no run at {path}; `alphabar train` makes one and says where, and {', '.join(shipped.names())} "
+            "ships with alphabar."
+        )
     if checkpoint.is_one(path):
         if step is not None:
             raise AlphabarError(f"{path} is one checkpoint already; name the run directory to choose with --step.")

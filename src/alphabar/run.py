@@ -141,6 +141,10 @@ def opened(path: Path, config: c.Config, facts: c.ImageFacts) -> Iterator[tuple[
             ) from None
         found = checkpoint.latest(run.checkpoints)
         if found is not None:
+            if "network" not in found.names():
+                raise AlphabarError(
+                    f"{path} was exported to be drawn from and cannot be trained; choose another --run."
+                )
             _check_same(path, found, config, facts)
         with atomic_file(run.config) as file:
             file.write(config.model_dump_json(indent=1).encode())

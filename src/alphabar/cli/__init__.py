@@ -12,6 +12,7 @@ from alphabar.cli import (
     decode,
     encode,
     evaluate,
+    export,
     film,
     inpaint,
     interpolate,
@@ -36,6 +37,7 @@ app.command("train")(train.train)
 app.command("sample")(sample.sample)
 app.command("film")(film.film)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
 app.command("interpolate")(interpolate.interpolate)
 app.command("inpaint")(inpaint.inpaint)
 app.command("encode")(encode.encode)

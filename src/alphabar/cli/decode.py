@@ -10,7 +10,7 @@ from alphabar.cli import options as o
 
 
 def decode(
-    run: editing.Run,
+    run: o.Run,
     file: Annotated[Path, typer.Argument(metavar="LATENTS", help="What `alphabar encode` wrote.")],
     weights: o.Weights = "ema",
     step: o.Step = None,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from alphabar.edits import Editor
     from alphabar.pictures import Picture
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or one checkpoint in it.")]
 PICTURE = "An image file; or a number k, or test:k: image k of the run's data."
 Out = Annotated[Path | None, typer.Option(help="The sheet, a .png; a file in RUN/edits if left out.")]
 Label = Annotated[

@@ -10,7 +10,7 @@ from alphabar.cli import options as o
 
 
 def encode(
-    run: editing.Run,
+    run: o.Run,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help=editing.PICTURE)],
     steps: o.Steps = None,
     iterations: Annotated[int, typer.Option(min=1, help="Network calls per step: more come back more exactly.")] = 3,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    subject: Annotated[Path, typer.Argument(help="A run or a checkpoint, a folder of images, or an .npz.")],
+    subject: o.Subject,
     reference: Annotated[
         str | None,
         typer.Option(help="A data set, a folder, an .npz of images, or of mu and sigma; a run's own data if left out."),

@@ -10,7 +10,7 @@ from alphabar.cli import options as o
 
 
 def inpaint(
-    run: editing.Run,
+    run: o.Run,
     image: Annotated[str, typer.Argument(help=editing.PICTURE)],
     mask: Annotated[
         str, typer.Argument(help="An image file, white where to paint anew; or left, right, top, bottom, centre.")

@@ -10,7 +10,7 @@ from alphabar.errors import AlphabarError
 
 
 def interpolate(
-    run: editing.Run,
+    run: o.Run,
     a: Annotated[str, typer.Argument(help=editing.PICTURE)],
     b: Annotated[str, typer.Argument(help="The other one.")],
     t: Annotated[

@@ -18,8 +18,6 @@ from alphabar.registry import unknown
 if TYPE_CHECKING:
     from torch import Tensor
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a checkpoint in it.")]
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, or checkpoints in them.")]
 Measured = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Runs that `alphabar evaluate RUN --bpd` saw, or a terms.npz.")
 ]
@@ -94,7 +92,7 @@ def rate_distortion(runs: Measured, out: Out = None) -> None:
 
 
 def gradient_noise(
-    run: Run,
+    run: o.Run,
     batches: Annotated[int, typer.Option(min=1, help="Batches of 32 gradients to measure, at least 8.")] = 32,
     weights: Annotated[str, typer.Option(help="raw, ema, or ema-RATE.")] = "raw",
     step: o.Step = None,
@@ -110,7 +108,7 @@ def gradient_noise(
 
 
 def skipped(
-    runs: Runs,
+    runs: o.Runs,
     count: Annotated[int, typer.Option(min=3, help="Images for each point.")] = 500,
     shares: Annotated[str, typer.Option(help="What to skip, in %, a point for each.")] = "0,5,10,15,20,25,30,40,50",
     sampler: o.Sampler = None,
@@ -135,7 +133,7 @@ def skipped(
 
 
 def steps(
-    run: Run,
+    run: o.Run,
     samplers: Annotated[
         str, typer.Option(help="Which, with commas between them, and options of one: ddpm,ddim:eta=1,unipc:order=3.")
     ] = "all",
@@ -164,7 +162,7 @@ def steps(
 
 
 def loss(
-    runs: Runs,
+    runs: o.Runs,
     count: Annotated[int, typer.Option(min=2, help="Draws of image, t and noise for each point.")] = 64,
     split: Annotated[str, typer.Option(help="Of the run's data: train or test.")] = "train",
     weights: o.Weights = "ema",
@@ -181,7 +179,7 @@ def loss(
 
 
 def progressive(
-    run: Run,
+    run: o.Run,
     seeds: o.Seeds = "0-7",
     columns: Annotated[int, typer.Option(help="How many points of the chain to show, from x_T to x_0.")] = 10,
     sampler: o.Sampler = None,
@@ -205,7 +203,7 @@ def progressive(
 
 
 def shared(
-    run: Run,
+    run: o.Run,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Whose chain is stopped.")] = 0,
     at: Annotated[str, typer.Option(help="Where: timesteps, or shares of T if all are at most 1.")] = ".25,.5,.75,1",
     count: Annotated[int, typer.Option(help="Chains that go on from each x_t.")] = 8,

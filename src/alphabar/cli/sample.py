@@ -9,7 +9,7 @@ from alphabar.cli import options as o
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(help="A run directory, or one checkpoint in it.")],
+    run: o.Run,
     num: Annotated[int | None, typer.Option(min=1, help="How many images: seeds 0 to NUM - 1.")] = None,
     seeds: o.Seeds = None,
     sampler: o.Sampler = None,

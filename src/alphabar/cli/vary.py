@@ -9,7 +9,7 @@ from alphabar.cli import options as o
 
 
 def vary(
-    run: editing.Run,
+    run: o.Run,
     image: Annotated[str, typer.Argument(help=editing.PICTURE)],
     start: Annotated[
         str | None,
