@@ -97,14 +97,15 @@ def test_half_precision_stays_inside_the_network(tiny, precision: str) -> None:
     assert norms == pytest.approx(reference, rel=0.1)
 
 
-def test_ema_is_the_recursion_with_its_ramp() -> None:
+@pytest.mark.parametrize("warmup", [True, False])
+def test_ema_is_the_recursion_with_or_without_its_ramp(warmup: bool) -> None:
     network = torch.nn.Linear(2, 1)
-    ema, expected = EMA(network, (0.5, 0.999)), {rate: network.weight.detach().clone() for rate in (0.5, 0.999)}
+    ema, expected = EMA(network, (0.5, 0.999), warmup), {rate: network.weight.detach().clone() for rate in (0.5, 0.999)}
     for n in range(1, 30):
         torch.nn.init.normal_(network.weight)
         ema.update(network)
         for rate in expected:
-            r = min(rate, (1 + n) / (10 + n))
+            r = min(rate, (1 + n) / (10 + n)) if warmup else rate
             expected[rate] = r * expected[rate] + (1 - r) * network.weight.detach()
     for rate, average in ema.networks.items():
         torch.testing.assert_close(average.weight, expected[rate])

@@ -158,6 +158,8 @@ class Training(Section):
     """Of the network's forward pass; everything else stays in float32."""
     ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)
     """The first is the one that samples are drawn from."""
+    ema_warmup: bool = True
+    """Whether the rates rise from 0.2 to what they are, so that the first weights are soon forgotten."""
     log_every: Positive = 100
     """Steps per line of metrics.jsonl."""
     sample_every: Count = 5000

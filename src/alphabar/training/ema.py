@@ -10,19 +10,20 @@ from torch import Tensor, nn
 class EMA:
     """Averages θ̄ ← r θ̄ + (1 − r) θ, one copy of the network per rate r, ready to sample from.
 
-    Early on the rate is min(r, (1 + n)/(10 + n)) at update n, so that a young average does not drag the random initial
-    weights along.
+    With `warmup` the rate is min(r, (1 + n)/(10 + n)) at update n, so that a young average does not drag the random
+    initial weights along; without, r from the first, as in the papers' code.
     """
 
-    def __init__(self, network: nn.Module, rates: Iterable[float]) -> None:
+    def __init__(self, network: nn.Module, rates: Iterable[float], warmup: bool = True) -> None:
         self.networks = {rate: deepcopy(network).eval().requires_grad_(False) for rate in rates}
+        self.warmup = warmup
         self.updates = 0
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Take the present weights of `network` into every average."""
         self.updates += 1
-        ramp = (1 + self.updates) / (10 + self.updates)
+        ramp = (1 + self.updates) / (10 + self.updates) if self.warmup else 1.0
         weights: list[Tensor] = list(network.parameters())
         for rate, average in self.networks.items():
             averages: list[Tensor] = list(average.parameters())

@@ -23,7 +23,7 @@ class TrainState:
         self.config, self.facts = config, facts
         self.network = build.place(build.network(config, facts), device).train()
         self.optimizer = _adam(config, self.network)
-        self.ema = EMA(self.network, config.training.ema_rates)
+        self.ema = EMA(self.network, config.training.ema_rates, config.training.ema_warmup)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
         self.timestep_sampler: TimestepSampler = build.timestep_sampler(config)
         self.meter = LossMeter(config.diffusion.steps, device)
