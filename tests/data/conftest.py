@@ -3,10 +3,12 @@
 import gzip
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from emoji_files import write_package
 from PIL import Image
 
 
@@ -72,3 +74,9 @@ def write_cifar(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def write_twemoji(tmp_path: Path) -> Callable[..., Path]:
+    """Writes an emoji-datasource-twitter below tmp_path: `emoji_files.write_package`."""
+    return partial(write_package, tmp_path)

@@ -17,6 +17,7 @@ from alphabar.data.fit import with_channels
 from alphabar.errors import AlphabarError
 
 Writer = Callable[..., Path]
+WRITERS = {"idx": "write_idx", "cifar10": "write_cifar", "twemoji": "write_twemoji"}
 
 
 @pytest.fixture(params=sorted(DATASETS))
@@ -37,7 +38,7 @@ def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
         for label in "ab":
             request.getfixturevalue("photos")(4, name=f"photos/{label}")
         return name, DataOptions(path=request.getfixturevalue("tmp_path") / "photos")
-    return name, DataOptions(path=request.getfixturevalue({"idx": "write_idx", "cifar10": "write_cifar"}[name])())
+    return name, DataOptions(path=request.getfixturevalue(WRITERS[name])())
 
 
 def test_every_source_keeps_the_contract(source: tuple[str, DataOptions]) -> None:

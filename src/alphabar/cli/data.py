@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at data before training on them.", no_args_is_help=True)
 
-PUBLISHED = ("mnist", "fashion_mnist", "cifar10")
+PUBLISHED = ("mnist", "fashion_mnist", "cifar10", "twemoji")
 """Data sets that are downloaded where they are not found."""
 _NAMED = 10  # skipped files to name; classes and sizes to list
 
@@ -54,7 +54,7 @@ def fetch(
 
 @app.command("inspect")
 def inspect_(
-    path: Annotated[Path, typer.Argument(help="A folder of images, IDX or CIFAR-10 files, or a .npz file.")],
+    path: Annotated[Path, typer.Argument(help="A folder of images, IDX or CIFAR-10 files, a .npz or a .tgz.")],
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
     channels: Annotated[int | None, typer.Option(help="1, 3 or 4, as data.channels.")] = None,

@@ -47,7 +47,7 @@ def _square(value: object) -> object:
 class Data(Section):
     """The images: which, from where, at what size."""
 
-    name: Literal["digits", "mnist", "fashion_mnist", "cifar10", "idx", "folder", "npz"] = "digits"
+    name: Literal["digits", "mnist", "fashion_mnist", "cifar10", "twemoji", "idx", "folder", "npz"] = "digits"
     path: OptionalPath = None
     """A folder or file of one's own."""
     root: OptionalPath = None

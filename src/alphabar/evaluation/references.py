@@ -61,7 +61,7 @@ def of_name(
     if not path.exists():
         raise AlphabarError(
             f"There is no data set and no path '{text}'; choose one of cifar10, digits, fashion_mnist, mnist, "
-            "or name a folder or an .npz."
+            "twemoji, or name a folder or an .npz."
         )
     options = DataOptions(path=path, split=split, image_size=size, resize=resize, channels=shape[0])
     return replace(_with_held_out(data.detect(path), options, {"path": text}), statistics=statistics)

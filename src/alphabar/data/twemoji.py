@@ -1,0 +1,82 @@
+"""Twemoji: emoji as Twitter drew them. Graphics by Twitter, Inc and other contributors, CC BY 4.0.
+
+They come in npm's `emoji-datasource-twitter` (Cal Henderson, MIT), checked by its sha256.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from alphabar.data.download import download
+from alphabar.data.emoji_package import package_folder, read_package
+from alphabar.data.files import NoSplitError, UnreadableError, cache_folder, exists, open_regular, places, shown
+from alphabar.data.fit import fitted, with_channels
+from alphabar.data.image_set import ImageSet
+from alphabar.data.options import DataOptions
+from alphabar.errors import AlphabarError
+from alphabar.images import Colour
+
+PACKAGE = "emoji-datasource-twitter"
+ARCHIVE = f"{PACKAGE}-16.0.0.tgz"
+URL = f"https://registry.npmjs.org/{PACKAGE}/-/{ARCHIVE}"
+
+_ARCHIVE_SHA256 = "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877"
+_WHITE: Colour = (255, 255, 255)  # what emoji are drawn for
+_SWATCHES = "Component"  # five plain skin tones: no pictures, and too few for a class
+
+
+def twemoji(options: DataOptions) -> ImageSet:
+    """1,873 emoji on white, 64x64, RGB, in nine categories (Twitter, Inc and other contributors, CC BY 4.0).
+
+    In Unicode's order, every tenth is of the test split. Left out are skin tones, and the later of two equal pictures,
+    which else could be in both splits: eight families, say, are drawn alike, and the flags of Norway and Svalbard.
+    They are on white whatever `background` is; that is what shows around them where they are padded.
+    """
+    source = options.path if options.path is not None else _published(options)
+    emoji, pictures = read_package(source)
+    names = tuple(name for name in dict.fromkeys(one.category for one in emoji) if name != _SWATCHES)
+    distinct = {pictures[k].tobytes(): k for k in reversed(range(len(emoji))) if emoji[k].category in names}
+    rows = [k for place, k in enumerate(sorted(distinct.values()), 1) if (place % 10 == 0) == (options.split == "test")]
+    if not rows:
+        raise NoSplitError(f"{shown(source)} has {len(distinct)} emoji: too few for data.split={options.split}.")
+    images = with_channels(pictures[rows], 3, _WHITE, shown(source))
+    return ImageSet(
+        name="twemoji",
+        images=fitted(images, options, shown(source)),
+        labels=torch.tensor([names.index(emoji[k].category) for k in rows]),
+        class_names=names,
+        source=shown(source),
+    )
+
+
+def holds_twemoji(path: Path) -> Path | None:
+    """The archive that `path` is, to judge by its name, or the unpacked package that it is or that lies in it."""
+    return path if path.name.startswith(PACKAGE) and path.suffix == ".tgz" else package_folder(path)
+
+
+def _published(options: DataOptions) -> Path:
+    folders = places("twemoji", options)
+    found = next((folder / ARCHIVE for folder in folders if exists(folder / ARCHIVE)), None)
+    if found is not None:
+        _verify(found)
+        return found
+    target = cache_folder("twemoji") / ARCHIVE
+    try:
+        if not options.download:
+            raise AlphabarError(f"{ARCHIVE} is not here, and data.download=false.")
+        download([URL], target, _verify)
+    except AlphabarError as error:
+        looked = ", ".join(shown(folder) for folder in folders)
+        raise AlphabarError(f"{error} Looked in {looked}; put {URL} into one of these.") from error
+    return target
+
+
+def _verify(path: Path) -> None:
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    found = digest.hexdigest()
+    if found != _ARCHIVE_SHA256:
+        raise UnreadableError(path, f"it has sha256 {found[:12]}..., the published file {_ARCHIVE_SHA256[:12]}...")
