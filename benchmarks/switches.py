@@ -1,0 +1,172 @@
+"""What each choice in the recipe `fashion_mnist` is worth: one switch at a time, everything else as it is.
+
+    OMP_NUM_THREADS=1 python benchmarks/switches.py train FOLDER [--share K/N] [--only NAME ...] [--seed S]
+    OMP_NUM_THREADS=1 python benchmarks/switches.py measure FOLDER [--share K/N] [--only NAME ...]
+    python benchmarks/switches.py report FOLDER
+
+Every run sees the same number of images (--images), so that a row compares learning per image; "forward" says what an
+image costs. The score is FD-fashion-cnn of 5,000 images drawn as the recipe draws them. The commands go on where they
+stopped; --share 0/2 and 1/2 are two halves of the work for two processes.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
+
+from alphabar import build, evaluation, training
+from alphabar import config as c
+from alphabar.model import load_model
+
+CPU = torch.device("cpu")
+COUNT = 5000
+RAW = "raw weights in place of the average"
+"""The one row that needs no training of its own."""
+SWITCHES: dict[str, tuple[str, ...]] = {
+    "as in the recipe": (),
+    "no EMA warm-up": ("training.ema_warmup=false",),
+    "EMA rate 0.995": ("training.ema_rates=[0.995]",),
+    "t uniform, not antithetic": ("diffusion.timestep_sampler=uniform",),
+    "no min-SNR weights": ("diffusion.weighting=none",),
+    "eps, not v": ("diffusion.parameterization=eps",),
+    "fixed_small, L_simple": ("diffusion.variance=fixed_small", "diffusion.objective=simple"),
+    "linear schedule": ("diffusion.schedule=linear",),
+    "horizontal flips": ("data.horizontal_flip=true",),
+    "constant learning rate": ("optimizer.decay=constant",),
+    "half the learning rate": ("optimizer.learning_rate=1e-3",),
+    "twice the learning rate": ("optimizer.learning_rate=4e-3",),
+    "batches of 32": ("training.batch_size=32",),
+    "dropout 0.1": ("network.dropout=0.1",),
+    "no label dropout": ("network.label_dropout=0",),
+    "unconditional": ("network.class_conditional=false", "network.label_dropout=0"),
+    "deeper, narrower": ("network.num_blocks=2", "network.channels=13"),
+    "three levels": ("network.channel_mult=[1,2,4]",),
+    "wide where small": ("network.channel_mult=[1,2,4,5]",),
+    "wide everywhere, three levels": ("network.channel_mult=[1,2,2]", "network.channels=20"),
+    "no attention": ("network.attention_resolutions=[]",),
+}
+
+
+def folder_of(folder: Path, name: str, seed: int) -> Path:
+    return folder / f"{name.replace(' ', '-').replace(',', '')}-seed{seed}"
+
+
+def config(name: str, seed: int, images: int) -> c.Config:
+    length = ("training.epochs=none", f"training.images={images}", f"training.seed={seed}")
+    quiet = ("training.sample_every=0", "training.checkpoint_every=250", "training.keep_checkpoints=1")
+    return c.load("fashion_mnist", [*SWITCHES[name], *length, *quiet])
+
+
+def train(folder: Path, names: list[str], seed: int, images: int) -> bool:
+    """Whether all are done (False: interrupted, and saved)."""
+    return all(
+        training.train(config(name, seed, images), folder_of(folder, name, seed), CPU, Console(stderr=True))
+        for name in names
+    )
+
+
+def measure(folder: Path, names: list[str], seed: int, images: int) -> None:
+    """FD of each run that is there; what is measured already is not measured again."""
+    for name in names:
+        measure_one(folder_of(folder, name, seed), name, "ema")
+        if name == "as in the recipe":
+            measure_one(folder_of(folder, name, seed), RAW, "raw")
+
+
+def measure_one(path: Path, name: str, weights: str) -> None:
+    kept = path / f"measured-{weights}.json"
+    if kept.exists() or not path.exists():
+        return
+    request = evaluation.Request(
+        path, metrics=["fd", "pr"], features="fashion-cnn", count=COUNT, drawing={"weights": weights}
+    )
+    found = evaluation.evaluate(request, CPU)
+    model = load_model(path, weights)
+    kept.write_text(
+        json.dumps(
+            {
+                "name": name,
+                "metrics": found["metrics"],
+                "parameters": sum(p.numel() for p in model.denoiser.network.parameters()),
+                "mmacs": forward_mmacs(model.config),
+                "seconds": json.loads((next((path / "checkpoints").glob("step-*")) / "state.json").read_text())[
+                    "seconds"
+                ],
+            }
+        )
+    )
+
+
+def forward_mmacs(of: c.Config) -> float:
+    """Million multiply-adds of one image's forward pass."""
+    network = build.network(of, c.ImageFacts(shape=(1, 32, 32), class_names=tuple("0123456789"), fingerprint=""))
+    label = torch.zeros(1, dtype=torch.long) if of.network.class_conditional else None
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 1, 32, 32), torch.zeros(1, dtype=torch.long), *([] if label is None else [label]))
+    return counter.get_total_flops() / 2e6
+
+
+def report(folder: Path) -> None:
+    """Markdown, the best first: FD, and by how much it is above the recipe's, on the same seeds."""
+    found: dict[str, dict[str, Any]] = {}
+    for kept in sorted(folder.glob("*-seed*/measured-*.json")):
+        one = json.loads(kept.read_text())
+        found.setdefault(one["name"], {})[kept.parent.name.rsplit("-seed", 1)[1]] = one
+    base = {seed: fd(one)["value"] for seed, one in found.get("as in the recipe", {}).items()}
+    print("| | seeds | parameters | forward, MMAC | minutes | FD-fashion-cnn | ÷ the recipe's | precision | recall |")
+    print("|" + "---|" * 9)
+    for name, seeds in sorted(found.items(), key=lambda item: fmean(fd(one)["value"] for one in item[1].values())):
+        some = next(iter(seeds.values()))
+        ratios = [fd(one)["value"] / base[seed] for seed, one in seeds.items() if seed in base]
+        quality = [
+            fmean(one["metrics"][f"{q}-fashion-cnn"]["value"] for one in seeds.values())
+            for q in ("precision", "recall")
+        ]
+        cells = [
+            name, len(seeds), f"{some['parameters']:,}", f"{some['mmacs']:.1f}",
+            f"{fmean(one['seconds'] for one in seeds.values()) / 60:.1f}",
+            shown([fd(one)["value"] for one in seeds.values()], fd(some)["standard_error"]),
+            shown(ratios, None) if ratios else "", *(f"{value:.3f}" for value in quality),
+        ]  # fmt: skip
+        print(f"| {' | '.join(map(str, cells))} |")
+
+
+def fd(one: dict[str, Any]) -> dict[str, float]:
+    metric: dict[str, float] = one["metrics"]["FD-fashion-cnn"]
+    return metric
+
+
+def shown(values: list[float], error: float | None) -> str:
+    """The mean over seeds ± its standard error; of one seed, that of drawing."""
+    if len(values) > 1:
+        error = stdev(values) / len(values) ** 0.5
+    return f"{fmean(values):.2f}" + ("" if error is None else f" ± {error:.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("train", "measure", "report"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--share", default="0/1")
+    parser.add_argument("--only", nargs="+", choices=SWITCHES, default=list(SWITCHES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--images", type=int, default=64_000)
+    asked = parser.parse_args()
+    k, n = map(int, asked.share.split("/"))
+    torch.set_num_threads(1)
+    share = asked.only[k::n]
+    if asked.part == "train":
+        raise SystemExit(0 if train(asked.folder, share, asked.seed, asked.images) else 4)
+    if asked.part == "measure":
+        measure(asked.folder, share, asked.seed, asked.images)
+    else:
+        report(asked.folder)
+
+
+if __name__ == "__main__":
+    main()
