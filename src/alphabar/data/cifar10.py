@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from alphabar.data.download import download
+from alphabar.data.download import obtain
 from alphabar.data.files import NoSplitError, UnreadableError, cache_folder, exists, open_regular, places, shown
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
@@ -76,13 +76,7 @@ def _published(options: DataOptions) -> Path:
     if found is not None:
         return found
     target = cache_folder("cifar10") / ARCHIVE
-    try:
-        if not options.download:
-            raise AlphabarError(f"{ARCHIVE} is not here, and data.download=false.")
-        download([URL], target, _verify_archive)
-    except AlphabarError as error:
-        looked = ", ".join(shown(folder) for folder in folders)
-        raise AlphabarError(f"{error} Looked in {looked}; put {URL} into one of these.") from error
+    obtain([URL], target, _verify_archive, options, folders, f"{URL} into one of these")
     return target
 
 

@@ -6,12 +6,35 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from alphabar.data.files import shown
+from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
 from alphabar.images import atomic_file
 from alphabar.progress import progress
 
 _TIMEOUT = 20.0  # seconds without a byte
 _CHUNK = 1 << 16
+
+
+def obtain(
+    urls: Sequence[str],
+    target: Path,
+    check: Callable[[Path], object],
+    options: DataOptions,
+    looked: Sequence[Path],
+    put: str,
+) -> None:
+    """`download` what was not in the folders `looked`; AlphabarError if `options` forbid it or it fails.
+
+    put: what the user would have to put there.
+    """
+    try:
+        if not options.download:
+            raise AlphabarError(f"{target.name} is not here, and data.download=false.")
+        download(urls, target, check)
+    except AlphabarError as error:
+        folders = ", ".join(shown(folder) for folder in looked)
+        raise AlphabarError(f"{error} Looked in {folders}; put {put}.") from error
 
 
 def download(urls: Sequence[str], target: Path, check: Callable[[Path], object]) -> None:

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alphabar.data.download import download
+from alphabar.data.download import obtain
 from alphabar.data.files import cache_folder, exists, places, shown
 from alphabar.data.fit import Pixels
 from alphabar.data.idx import image_set_from_idx, read_idx
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
-from alphabar.errors import AlphabarError
 
 _PREFIXES = {"train": "train", "test": "t10k"}
 
@@ -102,15 +101,7 @@ def _read(published: Published, file: str, rank: int, options: DataOptions) -> t
         if exists(path):
             return read_idx(path, rank, sha256), path
     target = cache_folder(published.name) / f"{file}.gz"
-    try:
-        if not options.download:
-            raise AlphabarError(f"{target.name} is not here, and data.download=false.")
-        download(
-            [mirror + target.name for mirror in published.mirrors], target, lambda path: read_idx(path, rank, sha256)
-        )
-    except AlphabarError as error:
-        looked = ", ".join(shown(folder) for folder in folders)
-        raise AlphabarError(
-            f"{error} Looked in {looked}; put the files of {published.mirrors[0]} into one of these{published.advice}."
-        ) from error
+    urls = [mirror + target.name for mirror in published.mirrors]
+    put = f"the files of {published.mirrors[0]} into one of these{published.advice}"
+    obtain(urls, target, lambda path: read_idx(path, rank, sha256), options, folders, put)
     return read_idx(target, rank, sha256), target

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import torch
 
-from alphabar.data.download import download
+from alphabar.data.download import obtain
 from alphabar.data.emoji_package import package_folder, read_package
 from alphabar.data.files import NoSplitError, UnreadableError, cache_folder, exists, open_regular, places, shown
 from alphabar.data.fit import fitted, with_channels
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
-from alphabar.errors import AlphabarError
 from alphabar.images import Colour
 
 PACKAGE = "emoji-datasource-twitter"
@@ -62,13 +61,7 @@ def _published(options: DataOptions) -> Path:
         _verify(found)
         return found
     target = cache_folder("twemoji") / ARCHIVE
-    try:
-        if not options.download:
-            raise AlphabarError(f"{ARCHIVE} is not here, and data.download=false.")
-        download([URL], target, _verify)
-    except AlphabarError as error:
-        looked = ", ".join(shown(folder) for folder in folders)
-        raise AlphabarError(f"{error} Looked in {looked}; put {URL} into one of these.") from error
+    obtain([URL], target, _verify, options, folders, f"{URL} into one of these")
     return target
 
 
