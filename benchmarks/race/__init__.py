@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.race train FOLDER --data fashion_mnist --minutes 30 --seeds 0
     OMP_NUM_THREADS=1 python -m benchmarks.race measure FOLDER --count 5000
+    OMP_NUM_THREADS=1 python -m benchmarks.race bits FOLDER --count 64
     python -m benchmarks.race report FOLDER > race.md
     python -m pytest benchmarks/race
 
@@ -12,5 +13,5 @@ tqdm`. Every command goes on where it stopped, and takes --help.
 Each side trains on the same images for the same CPU time of one thread, as its own users do: alphabar by the recipe
 that is called as the data set, the others by the defaults of their training scripts, with a network of the size of the
 recipe's. Then each draws with its own samplers, and all draw with the same two of alphabar's, from the same seeds: so
-the tables tell what is owed to the training, and what to the sampling.
+the tables tell what is owed to the training, and what to the sampling; and `bits` bounds the bits/dim of test images.
 """

@@ -1,4 +1,4 @@
-"""The commands: train, measure, report."""
+"""The commands: train, measure, bits, report."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import benchmarks.race
 import torch
+from benchmarks.race.likelihood import bits
 from benchmarks.race.measuring import Wanted, measure
 from benchmarks.race.picture import picture
 from benchmarks.race.report import report
@@ -26,10 +27,10 @@ def parsed() -> argparse.Namespace:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("benchmarks.race", description=benchmarks.race.__doc__, formatter_class=raw)
     commands = parser.add_subparsers(dest="part", required=True)
-    train, measure, report = (commands.add_parser(name) for name in ("train", "measure", "report"))
-    for part in (train, measure, report):
+    train, measure, bits, report = (commands.add_parser(name) for name in ("train", "measure", "bits", "report"))
+    for part in (train, measure, bits, report):
         part.add_argument("folder", type=Path)
-    for part in (train, measure):
+    for part in (train, measure, bits):
         part.add_argument("--data", help="the data set, and the recipe of that name")
         part.add_argument("--seed", "--seeds", dest="seeds", type=int, nargs="+")
         part.add_argument("--sides", nargs="+", help=f"of {', '.join(SIDES)}; all if left out")
@@ -45,6 +46,7 @@ def parsed() -> argparse.Namespace:
     measure.add_argument("--samplers", nargs="+", help="by name; all if left out")
     measure.add_argument("--slow", action="store_true", help="their slow defaults too: 1000 and 250 network calls")
     measure.add_argument("--slow-count", type=int, default=1000, help="images of those")
+    bits.add_argument("--count", type=int, default=64, help="test images; each costs T network calls")
     return parser.parse_args()
 
 
@@ -64,6 +66,9 @@ def alone(a: argparse.Namespace, task: Task) -> int:
     with task.locked():
         if a.part == "measure":
             measure(task, Wanted(a.count, a.slow, a.slow_count, a.samplers))
+            return 0
+        if a.part == "bits":
+            bits(task, a.count)
             return 0
         terms = Terms(a.minutes, a.peer_batch, a.lucidrains_dim, a.calibration_steps)
         task.agree(terms)

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.race.rows import Ratio, Row, ratios, results, rows, standard_error
+from benchmarks.race.rows import Ratio, Row, bits, ratios, results, rows, standard_error
 
 GOAL = 0.7
 COLUMNS = {"FD": 1, "KID": 1000, "precision": 1, "recall": 1, "density": 1, "coverage": 1, "memorisation": 1}
@@ -20,6 +20,8 @@ def report(folder: Path) -> str:
         parts += [f"## {data}", trained_table(of_data)]
         if found:
             parts += [scores_table(found), ratio_table(found)]
+        if data in (reckoned := bits(folder)):
+            parts.append(bits_table(reckoned[data]))
     return "\n\n".join(parts or ["Nothing is trained yet."])
 
 
@@ -81,6 +83,19 @@ def ratio_table(found: Sequence[Row]) -> str:
         return "No side of alphabar's and of another package are there that were both told the classes, or both not."
     head = f"classes | samplers | alphabar's | against | images | FD(alphabar) ÷ FD(theirs) | ≤ {GOAL}"
     return _table(head, lines)
+
+
+def bits_table(sides: dict[str, list[dict[str, Any]]]) -> str:
+    """A row for each side: the bound, and the parts of it."""
+    lines = []
+    for side, found in sides.items():
+        total, *parts = (fmean(one[name]["value"] for one in found) for name in ("total", "rate", "distortion"))
+        values = [one["total"]["value"] for one in found]
+        low, high = found[0]["total"]["interval"]
+        error = f"± {standard_error(values):.3f}" if len(values) > 1 else f"[{low:.3f}–{high:.3f}]"
+        cells = [side, found[0]["variance"], found[0]["T"], found[0]["count"], len(found), f"{total:.3f} {error}"]
+        lines.append(f"| {' | '.join(map(str, [*cells, *(f'{part:.3f}' for part in parts)]))} |")
+    return _table("side | reverse variance | T | test images | seeds | bits/dim, at most | rate | distortion", lines)
 
 
 def _rivals(a: Ratio, b: Ratio) -> bool:

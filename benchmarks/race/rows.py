@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from benchmarks.race.likelihood import bits_of
 from benchmarks.race.measuring import measured
 from benchmarks.race.sides import SIDES
 from benchmarks.race.task import Task, tasks_in
@@ -50,6 +51,15 @@ def results(folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for task in sorted(tasks_in(folder), key=_rank):
         found.setdefault(task.data, {}).setdefault(task.side, []).append(task.result())
+    return found
+
+
+def bits(folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Bits/dim, where they are reckoned: by data set and side, one per seed."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for task in sorted(tasks_in(folder), key=_rank):
+        if (row := bits_of(task)) is not None:
+            found.setdefault(task.data, {}).setdefault(task.side, []).append(row)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from benchmarks.race.clock import Clock
+from benchmarks.race.likelihood import with_best_variance
 from benchmarks.race.peer import Peer
 from benchmarks.race.peer_training import go_on, restore, save
 from benchmarks.race.rows import Row, ratios
@@ -216,3 +217,11 @@ def test_like_is_compared_with_like() -> None:
     ]
     assert [(r.ours.side, r.theirs.side, r.values) for r in same] == [("alphabar", "diffusers-conditional", (0.25,))]
     assert own[0].value == pytest.approx(0.45) and own[0].error == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("name", diffusion.VARIANCES)
+def test_the_better_fixed_variance_stands_in_for_a_fixed_one_alone(name: str) -> None:
+    variance = diffusion.VARIANCES[name]
+    denoiser = Denoiser(nn.Identity(), diffusion.cosine(1000), diffusion.V, variance)
+    expected = variance if variance.learned else diffusion.FIXED_LARGE
+    assert with_best_variance(denoiser).variance == expected

@@ -85,7 +85,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         }  # fmt: skip
         more = _kept(found, denoiser, job, rows) if distributed.is_main() else {}
     row = {
-        "bits_per_dim": {name: _estimate(values) for name, values in quantities.items()},
+        "bits_per_dim": {name: estimate(values) for name, values in quantities.items()},
         "kind": request.kind,
         "n": len(rows),
         "split": request.split,
@@ -133,7 +133,8 @@ def _respaced(denoiser: Denoiser, spec: str | None) -> Denoiser:
         raise AlphabarError(str(error)) from None
 
 
-def _estimate(values: Tensor) -> dict[str, Any]:
+def estimate(values: Tensor) -> dict[str, Any]:
+    """The mean of values (N,) over images, its standard error and 95 % interval, ready for JSON."""
     value, error = float(values.mean()), float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
     interval = None if error is None else [value - Z * error, value + Z * error]
     return {"value": value, "standard_error": error, "interval": interval}
