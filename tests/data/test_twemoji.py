@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emoji_files import png, random_png, record
-from PIL import Image
+from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
 from alphabar.cli.data import app
@@ -103,9 +103,11 @@ def test_background_surrounds_and_halving_averages_over_white(write_twemoji: Wri
     assert (halved.float() - 127.5).abs().max() < 3  # an aliased one would be black or white
 
 
-def test_of_equal_pictures_the_first_stays(write_twemoji: Writer) -> None:
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_of_equal_pictures_the_first_stays(write_twemoji: Writer, mirrored: bool) -> None:
     same = random_png(0)
-    again = png(Image.open(io.BytesIO(same)), compress_level=0)  # other bytes, the same pixels
+    picture = Image.open(io.BytesIO(same))
+    again = png(ImageOps.mirror(picture) if mirrored else picture, compress_level=0)  # other bytes, the same pixels
     assert again != same
     path = write_twemoji(12, pictures={"1f603.png": same, "1f60a.png": again})
     train, test = read(path), read(path, split="test")

@@ -6,7 +6,9 @@ They come in npm's `emoji-datasource-twitter` (Cal Henderson, MIT), checked by i
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from alphabar.data.download import obtain
 from alphabar.data.emoji_package import package_folder, read_package
@@ -26,16 +28,17 @@ _SWATCHES = "Component"  # five plain skin tones: no pictures, and too few for a
 
 
 def twemoji(options: DataOptions) -> ImageSet:
-    """1,873 emoji on white, 64x64, RGB, in nine categories (Twitter, Inc and other contributors, CC BY 4.0).
+    """1,868 emoji on white, 64x64, RGB, in nine categories (Twitter, Inc and other contributors, CC BY 4.0).
 
     In Unicode's order, every tenth is of the test split. Left out are skin tones, and the later of two equal pictures,
-    which else could be in both splits: eight families, say, are drawn alike, and the flags of Norway and Svalbard.
+    one perhaps mirrored, which else could be in both splits: eight families, say, are drawn alike, and the flags of
+    Norway and Svalbard.
     They are on white whatever `background` is; that is what shows around them where they are padded.
     """
     source = options.path if options.path is not None else _published(options)
     emoji, pictures = read_package(source)
     names = tuple(name for name in dict.fromkeys(one.category for one in emoji) if name != _SWATCHES)
-    distinct = {pictures[k].tobytes(): k for k in reversed(range(len(emoji))) if emoji[k].category in names}
+    distinct = {_either_way(pictures[k]): k for k in reversed(range(len(emoji))) if emoji[k].category in names}
     rows = [k for place, k in enumerate(sorted(distinct.values()), 1) if (place % 10 == 0) == (options.split == "test")]
     if not rows:
         raise NoSplitError(f"{shown(source)} has {len(distinct)} emoji: too few for data.split={options.split}.")
@@ -47,6 +50,11 @@ def twemoji(options: DataOptions) -> ImageSet:
         class_names=names,
         source=shown(source),
     )
+
+
+def _either_way(picture: NDArray[np.uint8]) -> bytes:
+    """The same of a picture (H, W, C) and of its mirror image."""
+    return min(picture.tobytes(), picture[:, ::-1].tobytes())
 
 
 def holds_twemoji(path: Path) -> Path | None:
