@@ -50,12 +50,12 @@ def options(config: c.Config, facts: c.ImageFacts, conditional: bool) -> dict[st
 class Diffusers(Peer):
     package, batch_size, flips = "diffusers", 16, False
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
+    def __init__(self, options: dict[str, Any], learning_rate: float = LEARNING_RATE, warm_up: int = WARM_UP) -> None:
+        self.options, self.learning_rate, self.warm_up = options, learning_rate, warm_up
         self.network = UNet2DModel(**options)
         self.scheduler = DDPMScheduler(num_train_timesteps=1000)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=LEARNING_RATE, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8
+            self.network.parameters(), lr=learning_rate, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8
         )
         self.ema = EMAModel(self.network.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
 
@@ -67,7 +67,7 @@ class Diffusers(Peer):
         F.mse_loss(predicted, noise).backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for group in self.optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * self._pace(used)
+            group["lr"] = self.learning_rate * self._pace(used)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.step(self.network.parameters())
@@ -80,14 +80,17 @@ class Diffusers(Peer):
 
     def _pace(self, used: float) -> float:
         """Of its schedule 'cosine', the part of the budget standing for the steps, whose number nobody knows."""
-        if self.updates < WARM_UP:
+        if self.updates < self.warm_up:
             self.warm = used
-            return self.updates / WARM_UP
+            return self.updates / self.warm_up
         return 0.5 * (1 + math.cos(math.pi * (used - self.warm) / (1 - self.warm)))
 
 
 def trained(options: dict[str, Any], weights: dict[str, Tensor]) -> Trained:
-    """Its network as a denoiser of ours, and its own samplers: DDIM, and DPM-Solver++ (SDE) on Karras's steps."""
+    """Its network as a denoiser of ours, and its own samplers: DDIM, and DPM-Solver++ (SDE) on Karras's steps.
+
+    The latter clips x̂_0, as DDIM does by default, by what the package calls thresholding, whose default limit is 1.
+    """
     network = UNet2DModel(**options)
     network.load_state_dict(weights)
     network.eval().requires_grad_(False)
@@ -100,7 +103,7 @@ def trained(options: dict[str, Any], weights: dict[str, Tensor]) -> Trained:
         return DDIMScheduler.from_config(ddpm.config)
 
     def dpm() -> Any:
-        how = {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}
+        how = {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True, "thresholding": True}
         return DPMSolverMultistepScheduler.from_config(ddpm.config, **how)
 
     own = (way("ddim", 50, ddim), way("sde-dpmsolver++", 10, dpm), way("sde-dpmsolver++", 20, dpm))

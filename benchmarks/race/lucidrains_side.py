@@ -1,8 +1,9 @@
 """lucidrains' side: Unet and GaussianDiffusion of denoising-diffusion-pytorch, as its Trainer trains them.
 
 Predicts v on the sigmoid schedule; Adam, learning rate 1e-4, β = (0.9, 0.99); gradients clipped at 1; EMA of 0.995
-every ten updates; 16 images per update. It mirrors images by default, and does so here where the recipe does. It knows
-no classes.
+every ten updates; 16 images per update. It mirrors images by default, and does so here where the recipe does. Its
+Trainer tells no classes (its classifier_free_guidance.py, which has no Trainer, does not race). A head of its attention
+is half as wide as the U-Net, as at its README's width of 64: at its default of 32, small U-Nets are mostly attention.
 """
 
 import sys
@@ -53,11 +54,15 @@ package, ema_pytorch = _package()
 def options(config: c.Config, facts: c.ImageFacts, dim: int | None, wanted: int) -> dict[str, Any]:
     """Its U-Net of width `dim`, or of the width at which its size is nearest to `wanted` parameters."""
     base = {"dim_mults": [1, 2, 4, 8], "channels": facts.shape[0], "dropout": config.network.dropout}
+
+    def of_width(width: int) -> dict[str, Any]:
+        return {"dim": width, "attn_dim_head": width // 2, **base}
+
     if dim is None:
         with torch.device("meta"):
-            sizes = {width: parameters(network({"dim": width, **base})) for width in WIDTHS}
+            sizes = {width: parameters(network(of_width(width))) for width in WIDTHS}
         dim = min(sizes, key=lambda width: abs(sizes[width] - wanted))
-    return {"dim": dim, **base}
+    return of_width(dim)
 
 
 def network(options: dict[str, Any]) -> Any:

@@ -12,8 +12,8 @@ class Peer(ABC):
 
     package: ClassVar[str]
     """As pip knows it."""
-    batch_size: ClassVar[int]
-    """By default there."""
+    batch_size: int
+    """Images per update; a subclass has its package's default."""
     flips: ClassVar[bool]
     """Whether images are mirrored by default there."""
     options: dict[str, Any]

@@ -29,9 +29,10 @@ class Side(Protocol):
 
 @dataclass(frozen=True)
 class OfDiffusers:
-    """diffusers, told the classes or not."""
+    """diffusers, told the classes or not; by its script's defaults, or at the recipe's learning rate and batch size."""
 
     conditional: bool = False
+    tuned: bool = False
 
     def train(self, task: Task, terms: Terms) -> bool:
         from benchmarks.race.diffusers_side import Diffusers, options
@@ -39,7 +40,12 @@ class OfDiffusers:
         def make(config: c.Config, facts: c.ImageFacts) -> Peer:
             if self.conditional and not facts.class_names:
                 raise AlphabarError(f"{task.data} has no classes to tell; leave the side {task.side} out.")
-            return Diffusers(options(config, facts, self.conditional))
+            of = options(config, facts, self.conditional)
+            if not self.tuned:
+                return Diffusers(of)
+            peer = Diffusers(of, config.optimizer.learning_rate, config.optimizer.warmup_steps)
+            peer.batch_size = config.training.batch_size
+            return peer
 
         return peer_training.train(task, terms, make, self.conditional)
 
@@ -73,6 +79,7 @@ SIDES: dict[str, Side] = {
     "alphabar": Ours(),
     "diffusers": OfDiffusers(),
     "alphabar-unconditional": Ours(("network.class_conditional=false", "network.label_dropout=0")),
+    "diffusers-tuned": OfDiffusers(tuned=True),
     "diffusers-conditional": OfDiffusers(conditional=True),
     "lucidrains": OfLucidrains(),
 }
