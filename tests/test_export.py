@@ -1,6 +1,9 @@
 """An exported run draws what the run draws, is small, and cannot be mistaken for one that can be trained."""
 
+import hashlib
 import json
+import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import torch
 from rich.console import Console
 
 from alphabar import build, drawing, generation, images
-from alphabar.checkpoint import read, steps
+from alphabar.checkpoint import Checkpoint, read, steps
 from alphabar.errors import AlphabarError
 from alphabar.export import DTYPES, export
 from alphabar.model import Model, load_model
@@ -75,21 +78,95 @@ def test_how_it_is_drawn_can_be_set_and_nothing_else(trained, tmp_path) -> None:
     assert not (tmp_path / "other").exists()
 
 
-def test_it_is_not_trained_further(trained, tmp_path, tiny) -> None:
-    export(trained, tmp_path / "small")
-    before = sorted(tmp_path.rglob("*"))
+@pytest.mark.parametrize(
+    "override",
+    ["steps=abc", "steps=", "steps=5000", "guidance_scale=2", "sampler=dmp", "eta=0.5", "guidance_interval=[5,2]"],
+)
+def test_what_could_not_be_drawn_is_not_exported(trained, tmp_path, override: str) -> None:
+    with pytest.raises(AlphabarError):
+        export(trained, tmp_path / "small", overrides=["sampling.sampler=unipc", f"sampling.{override}"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_sampler_comes_with_its_own_grid(trained, tmp_path) -> None:
+    """As with `alphabar sample --sampler`: the options of the recipe's are not those of this one."""
+    export(trained, tmp_path / "first", overrides=["sampling.sampler=ddim", "sampling.eta=1", "sampling.steps=7"])
+    export(tmp_path / "first", tmp_path / "second", overrides=["sampling.sampler=dpmpp_2m"])
+    sampling = load_model(tmp_path / "second").config.sampling
+    assert (sampling.eta, sampling.steps) == (None, None)
+
+
+@pytest.mark.parametrize("weights", ["ema", "raw"])
+def test_it_is_not_trained_further(trained, tmp_path, tiny, weights: str) -> None:
+    export(trained, tmp_path / "small", weights=weights)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(AlphabarError, match="was exported to be drawn from and cannot be trained"):
         loop.train(tiny("training.steps=30"), tmp_path / "small", CPU, Console(quiet=True))
-    assert {p.name for p in set(tmp_path.rglob("*")) - set(before)} <= {".lock", "samples"}
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert after == before
+
+
+def test_nobody_learns_where_the_images_were_and_all_may_read_it(trained, tmp_path) -> None:
+    found = read(next((trained / "checkpoints").glob("step-*28")))
+    assert found.state["config"]["data"]["root"] is None
+    copy = shutil.copytree(trained, tmp_path / "run")
+    (copy / "config.json").unlink()
+    for state in copy.rglob("state.json"):
+        content = json.loads(state.read_text())
+        content["config"]["data"] |= {"path": "/home/me/patients", "root": "/home/me"}
+        content["config"]["evaluation"]["extractor_weights"] = "/home/me/inception.pt"
+        state.write_text(json.dumps(content))
+        manifest = state.with_name("manifest.json")
+        files = json.loads(manifest.read_text())
+        files["files"]["state.json"] = hashlib.sha256(state.read_bytes()).hexdigest()
+        manifest.write_text(json.dumps(files))
+    weights = export(copy, tmp_path / "small")
+    texts = [path.read_text() for path in (tmp_path / "small").rglob("*.json")]
+    assert len(texts) == 3 and not any("/home/me" in text for text in texts)
+    assert weights.stat().st_mode == (tmp_path / "small" / "config.json").stat().st_mode
 
 
 def test_what_cannot_be_exported_is_a_sentence_and_leaves_nothing(trained, tmp_path, monkeypatch) -> None:
     with pytest.raises(AlphabarError, match="is there already; name a new folder"):
         export(trained, tmp_path)
+    with pytest.raises(AlphabarError, match="called as a checkpoint in a run is"):
+        export(trained, tmp_path / "step-00000007")
     with pytest.raises(AlphabarError, match="got 'int8'"):
         export(trained, tmp_path / "small", dtype="int8")
-    huge = lambda self, name: {"conv.weight": torch.tensor([1e6])}  # noqa: E731
-    monkeypatch.setattr("alphabar.checkpoint.Checkpoint.tensors", huge)
-    with pytest.raises(AlphabarError, match=r"conv\.weight does not fit into float16; export with --dtype bfloat16"):
+    full = lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr("alphabar.checkpoint.save_file", full)
+        with pytest.raises(AlphabarError, match=r"No space left on device\.$"):
+            export(trained, tmp_path / "small")
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.rename", full)
+        with pytest.raises(AlphabarError):
+            export(trained, tmp_path / "small")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [(1e6, "does not fit into float16; export with --dtype bfloat16"), (math.nan, "is not finite: the training")],
+)
+def test_a_weight_that_would_be_lost_is_a_sentence(trained, tmp_path, monkeypatch, value: float, sentence: str) -> None:
+    honest = Checkpoint.tensors
+
+    def one_changed(self: Checkpoint, name: str) -> dict[str, torch.Tensor]:
+        found = honest(self, name)
+        next(iter(found.values())).view(-1)[0] = value
+        return found
+
+    monkeypatch.setattr(Checkpoint, "tensors", one_changed)
+    with pytest.raises(AlphabarError, match=sentence):
         export(trained, tmp_path / "small")
-    assert not (tmp_path / "small").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_the_checkpoint_does_not_know_is_none_of_its_weights(trained, tmp_path) -> None:
+    copy = shutil.copytree(trained, tmp_path / "run")
+    (newest,) = steps(copy / "checkpoints")[-1:]
+    shutil.copyfile(next(newest.glob("ema-*.safetensors")), newest / "ema-0.5.safetensors")
+    for weights in ("ema-0.5", "network"):
+        with pytest.raises(AlphabarError, match=f"has no weights '{weights}'; choose one of: ema, raw, ema-0.99"):
+            load_model(copy, weights)

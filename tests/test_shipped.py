@@ -1,6 +1,7 @@
 """The models that ship: small, whole, able, and laid out as runs of one's own."""
 
-import shutil
+import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 import torch
 
 import alphabar
-from alphabar import build, drawing, generation, images, shipped
+from alphabar import build, generation, images, shipped
+from alphabar.cli import main
 from alphabar.errors import AlphabarError
 from alphabar.metrics import EXTRACTORS
 from alphabar.model import load_model
+from alphabar.run import home
 
 MB = 10**6
 
@@ -53,39 +56,50 @@ def test_fashion_mnist_draws_garments_that_a_classifier_knows(unconditional: boo
     assert sure.median() > 0.9
 
 
-def test_the_command_line_lays_out_a_copy_once(elsewhere, capsys) -> None:
-    for _ in range(2):
-        assert shipped.laid_out("fashion-mnist") == Path("runs/fashion-mnist")
-    assert capsys.readouterr().err.count("ships with alphabar") == 1
-    assert load_model("runs/fashion-mnist").sha256 == load_model("fashion-mnist").sha256
-    assert [path.name for path in (elsewhere / "runs").iterdir()] == ["fashion-mnist"]
-    model = load_model("runs/fashion-mnist")
-    plan = drawing.planned(Path("runs/fashion-mnist"), model, model.config.sampling, [0], None, None)
-    assert plan.folder.is_relative_to("runs/fashion-mnist/generated")
+def test_it_is_read_in_place_and_what_it_makes_goes_to_runs(elsewhere, monkeypatch, capsys) -> None:
+    command(monkeypatch, "sample", "fashion-mnist", "--num", "1", "--steps", "2", "--film", "none")
+    (made,) = (elsewhere / "runs" / "fashion-mnist").iterdir()
+    assert made.name == "generated" and "runs/fashion-mnist/generated" in capsys.readouterr().out
+    command(monkeypatch, "export", "fashion-mnist", "again")
+    assert load_model("again").step == load_model("fashion-mnist").step
+
+
+def command(monkeypatch, *words: str) -> None:
+    monkeypatch.setattr("sys.argv", ["alphabar", *words])
+    with contextlib.suppress(SystemExit):
+        main()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["film", "fashion-mnist"], "A film takes two preview grids, and"),
+        (["plot", "vlb", "fashion-mnist"], "holds no terms of the bound; `alphabar evaluate fashion-mnist --bpd`"),
+        (["sample", "fashion-mnist", "--num", "1", "--class", "Nope"], "There is no class Nope"),
+        (["sample", "fashion_mnist"], "There is no run at fashion_mnist; .* fashion-mnist ships with alphabar"),
+    ],
+)
+def test_every_command_knows_it_and_a_mistake_leaves_nothing(
+    elsewhere, monkeypatch, capsys, words: list[str], sentence: str
+) -> None:
+    command(monkeypatch, *words)
+    said = capsys.readouterr().err
+    assert said.startswith("alphabar: ") and re.search(sentence, said)
+    assert not (elsewhere / "runs").exists()
 
 
 def test_what_the_user_has_comes_first(elsewhere) -> None:
     (elsewhere / "fashion-mnist").mkdir()
-    assert shipped.laid_out("fashion-mnist") == Path("fashion-mnist") == shipped.found(Path("fashion-mnist"))
-    assert shipped.laid_out("photos") == Path("photos")
+    assert shipped.found(Path("fashion-mnist")) == shipped.written(Path("fashion-mnist")) == Path("fashion-mnist")
+    with pytest.raises(AlphabarError, match=r"fashion-mnist holds no checkpoint.* It hides the model fashion-mnist"):
+        load_model("fashion-mnist")
     with pytest.raises(AlphabarError, match=r"There is no run at photos; .* fashion-mnist ships with alphabar"):
         load_model("photos")
 
 
-def test_another_model_under_the_name_is_not_taken_for_it(elsewhere) -> None:
-    other = elsewhere / "runs" / "fashion-mnist" / "checkpoints" / "step-00000001"
-    other.mkdir(parents=True)
-    with pytest.raises(AlphabarError, match="is not the model fashion-mnist of this alphabar; rename that folder"):
-        shipped.laid_out("fashion-mnist")
-    shutil.rmtree(elsewhere / "runs")
-    shipped.laid_out("fashion-mnist")
-    manifest = next(Path("runs/fashion-mnist").rglob("manifest.json"))
-    manifest.write_text(manifest.read_text() + " ")
-    with pytest.raises(AlphabarError, match="rename that folder"):
-        shipped.laid_out("fashion-mnist")
-
-
-def test_a_folder_that_cannot_be_written_is_a_sentence(elsewhere) -> None:
-    (elsewhere / "runs").write_text("a file")
-    with pytest.raises(AlphabarError, match="cannot be copied to runs/fashion-mnist"):
-        shipped.laid_out("fashion-mnist")
+def test_its_results_do_not_mix_with_those_of_a_run_of_ones_own(elsewhere) -> None:
+    assert home(Path("fashion-mnist")) == Path("runs/fashion-mnist")
+    (elsewhere / "runs" / "fashion-mnist").mkdir(parents=True)
+    (elsewhere / "runs" / "fashion-mnist" / "config.json").touch()
+    with pytest.raises(AlphabarError, match="is a run of its own; rename that folder"):
+        home(Path("fashion-mnist"))

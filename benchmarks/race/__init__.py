@@ -10,8 +10,11 @@ Run it in the root of the repository after `make test`; lucidrains' package and 
 ideas of torch and torchvision: `pip install --no-deps denoising-diffusion-pytorch==2.3.4 einops ema-pytorch accelerate
 tqdm`. Every command goes on where it stopped, and takes --help.
 
-Each side trains on the same images for the same CPU time of one thread, as its own users do: alphabar by the recipe
-that is called as the data set, the others by the defaults of their training scripts, with a network of the size of the
-recipe's. Then each draws with its own samplers, and all draw with the same two of alphabar's, from the same seeds: so
-the tables tell what is owed to the training, and what to the sampling; and `bits` bounds the bits/dim of test images.
+Each side trains on the same images for the same CPU time of one thread: alphabar by the recipe that is called as the
+data set, the others by the defaults of their training scripts, which nobody tuned for this size, data or budget, with a
+network of the size of the recipe's; `diffusers-tuned` at the recipe's learning rate, warm-up and batch size. Forty
+updates by which alphabar reckons how many fit into the budget come before it.
+
+Then each draws with its own samplers, and all draw with the same two of alphabar's, from the same seeds: so the tables
+tell what is owed to the training, and what to the sampling; and `bits` bounds the bits/dim of test images.
 """

@@ -91,7 +91,7 @@ def together(a: argparse.Namespace, tasks: list[Task]) -> int:
 
     with ThreadPoolExecutor(a.jobs) as pool:
         try:
-            return max(pool.map(run, tasks), default=0)
+            return next((code for code in pool.map(run, tasks) if code), 0)  # of a killed one it is negative
         except KeyboardInterrupt:  # the children have it too, and save
             pool.shutdown(cancel_futures=True)
             return INTERRUPTED

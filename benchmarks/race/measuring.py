@@ -35,10 +35,8 @@ def measure(task: Task, wanted: Wanted) -> None:
     """What is measured already is not measured again."""
     trained, image_set = SIDES[task.side].trained(task), build.image_set(task.recipe())
     own = {way.name for way in trained.own}
-    todo = chosen(ways(trained, wanted.slow), wanted.samplers)
     label = f"{task.data} seed {task.seed} {task.side}"
-    for way in todo:
-        count = wanted.slow_count if way.slow else wanted.count
+    for way, count in todo(chosen(ways(trained, wanted.slow), wanted.samplers), own, wanted):
         if any((row["sampler"], row["count"]) == (way.name, count) for row in measured(task)):
             continue
         job = Job(tuple(range(count)), _classes(task, image_set, count), image_set.shape)
@@ -50,6 +48,14 @@ def measure(task: Task, wanted: Wanted) -> None:
             file.write(json.dumps(row) + "\n")
         values = {name: round(found["value"], 4) for name, found in row["evaluation"]["metrics"].items()}
         say(f"{label} {way.name}  {values}")
+
+
+def todo(there: list[Way], own: set[str], wanted: Wanted) -> list[tuple[Way, int]]:
+    """Each way, and how many images; beside slow ways the own fast ones at their count too, for comparison."""
+    fast = [(way, wanted.count) for way in there if not way.slow]
+    if not wanted.slow:
+        return fast
+    return fast + [(way, wanted.slow_count) for way in there if way.slow or way.name in own]
 
 
 def chosen(there: list[Way], names: Sequence[str] | None) -> list[Way]:

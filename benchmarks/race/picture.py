@@ -13,13 +13,14 @@ COLUMNS = 16
 
 
 def picture(folder: Path, data: str, found: list[Row], path: Path, every: bool = False) -> None:
-    """A PNG: a row for each side, its first 16 images by the first of its own samplers, none left out.
+    """A PNG: a row for each side, its first 16 images by the best of its own samplers by FD, none left out.
 
     every: a row for each of its samplers. The seed is the least that was measured.
     """
     seed = min(seed for row in found for seed in row.seeds)
+    order = list(dict.fromkeys(row.side for row in found))
     shown: dict[tuple[str, str], torch.Tensor] = {}
-    for row in found:
+    for row in sorted(found, key=lambda row: (order.index(row.side), row.mean("FD"))):
         known = any(side == row.side for side, _ in shown)
         npz = folder / f"{data}-seed{seed}" / row.side / "samples" / row.sampler / f"{row.count}.npz"
         if (every or (row.own and not known)) and npz.exists() and row.count >= COLUMNS:

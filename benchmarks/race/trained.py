@@ -24,7 +24,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Trained:
-    """The averaged network, read as alphabar reads one, and the ways in which its package draws, its default first."""
+    """The averaged network, read as alphabar reads one, and the ways in which its package draws."""
 
     denoiser: Denoiser
     own: tuple[Way, ...]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from alphabar import build, checkpoint, data, distributed
+from alphabar import build, data, distributed
 from alphabar.data import ImageSet
 from alphabar.diffusion import (
     Denoiser,
@@ -29,6 +29,7 @@ from alphabar.errors import AlphabarError
 from alphabar.images import atomic_file, to_signed
 from alphabar.model import Model
 from alphabar.progress import progress
+from alphabar.run import home
 
 IMAGES = 512
 """At each timestep: the error of x̂_0 is then known to a few percent, and σ_t to half of that."""
@@ -62,8 +63,7 @@ def with_analytic_variance(
 
 
 def _place(run: Path, model: Model) -> Path:
-    run = run.parent.parent if checkpoint.is_one(run) else run
-    return run / "analytic" / f"step-{model.step:08d}-{model.weights}.json"
+    return home(run) / "analytic" / f"step-{model.step:08d}-{model.weights}.json"
 
 
 def _known_or_measured(

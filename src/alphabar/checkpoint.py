@@ -40,8 +40,8 @@ class Checkpoint:
             raise AlphabarError(f"The checkpoint {self.path} has no readable '{name}' weights: {error}.") from None
 
     def names(self) -> list[str]:
-        """Which tensor files there are."""
-        return sorted(path.stem for path in self.path.glob("*.safetensors"))
+        """Which files of tensors were written."""
+        return sorted(Path(name).stem for name in self.sha256 if name.endswith(".safetensors"))
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
@@ -56,6 +56,8 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
                 {key: t.detach().cpu().contiguous() for key, t in group.items()}, temporary / f"{name}.safetensors"
             )
         (temporary / STATE).write_text(json.dumps(state, indent=1))
+        for path in temporary.iterdir():
+            path.chmod((temporary / STATE).stat().st_mode)  # safetensors lets its owner alone read a file
         files = sorted(temporary.iterdir())
         for path in files:
             _sync(path)
@@ -67,9 +69,8 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         _sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise AlphabarError(
-            f"The checkpoint {final} could not be written: {error}; earlier ones are untouched."
-        ) from None
+        untouched = "; earlier ones are untouched" if steps(folder) else ""
+        raise AlphabarError(f"The checkpoint {final} could not be written: {error}{untouched}.") from None
     return final
 
 

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 import alphabar
-from alphabar import build, checkpoint, config, diffusion, distributed, gallery, generation, images
+from alphabar import build, config, diffusion, distributed, gallery, generation, images
 from alphabar.analytic_variance import with_analytic_variance
 from alphabar.config import Sampling
 from alphabar.errors import AlphabarError
 from alphabar.generation import Job
 from alphabar.model import Model
 from alphabar.progress import progress
+from alphabar.run import home
 
 OF_THE_SAMPLER = {"variance": "model", **dict.fromkeys(("steps", "spacing", *build.SAMPLER_OPTIONS))}
 """Settings of [sampling] that a recipe chose for its own sampler, and what they are with another."""
@@ -60,7 +61,7 @@ def planned(
         raise AlphabarError("--class none asks for images of no class, and --guidance for more of one: leave one out.")
     job = generation.job(seeds, model.facts.shape, 0 if unconditional else len(names), number)
     told = settings(run, model, section, number) | {"unconditional": unconditional or None}
-    folder = out or run_of(run) / "generated" / _name(told)
+    folder = out or home(run) / "generated" / _name(told)
     return Drawing(run, folder, model, section, job, told, data_root)
 
 
@@ -128,11 +129,6 @@ def described(section: Sampling) -> str:
     options = {name: getattr(sampler, name, None) for name in build.SAMPLER_OPTIONS}
     words = [f"{signs.get(name, name)} = {value:g}" for name, value in options.items() if value is not None]
     return ", ".join([section.sampler, *words])
-
-
-def run_of(path: Path) -> Path:
-    """The run directory that `path` is, or that the checkpoint `path` lies in."""
-    return path.parent.parent if checkpoint.is_one(path) else path
 
 
 def settings(run: Path, model: Model, section: Sampling, label: int | None) -> dict[str, Any]:

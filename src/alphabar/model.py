@@ -55,7 +55,7 @@ def weights_name(found: checkpoint.Checkpoint, config: c.Config, weights: str) -
     name = {"raw": "network", "ema": f"ema-{config.training.ema_rates[0]}"}.get(weights, weights)
     averages = [n for n in found.names() if n.startswith("ema-")]
     choices = [*(["ema"] if averages else []), *(["raw"] if "network" in found.names() else []), *averages]
-    if name not in (*averages, "network") or name not in found.names():
+    if weights not in choices or name not in found.names():
         raise AlphabarError(f"{found.path} has no weights '{weights}'; choose one of: {', '.join(choices)}.")
     return name
 
@@ -63,11 +63,6 @@ def weights_name(found: checkpoint.Checkpoint, config: c.Config, weights: str) -
 def find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
     """The checkpoint that a run's path and a step mean; see `load_model`."""
     path = shipped.found(path)
-    if not path.is_dir():
-        raise AlphabarError(
-            f"There is no run at {path}; `alphabar train` makes one and says where, and {', '.join(shipped.names())} "
-            "ships with alphabar."
-        )
     if checkpoint.is_one(path):
         if step is not None:
             raise AlphabarError(f"{path} is one checkpoint already; name the run directory to choose with --step.")
@@ -76,8 +71,9 @@ def find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
     if step is None:
         found = checkpoint.latest(folder)
         if found is None:
+            hides = f" It hides the model {path} that ships." if str(path) in shipped.names() else ""
             raise AlphabarError(
-                f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps."
+                f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps.{hides}"
             )
         return found
     there = {checkpoint.step_of(p): p for p in checkpoint.steps(folder)}

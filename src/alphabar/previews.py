@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from alphabar import shipped
 from alphabar.errors import AlphabarError
 from alphabar.film import titled
 from alphabar.run import Run
@@ -24,9 +25,9 @@ class Previews:
 
 def previews(path: Path) -> Previews:
     """Those of the run directory `path`, drawn with the first EMA while it trained; AlphabarError if less than two."""
-    run = Run(path)
+    run = Run(shipped.found(path))
     if not run.config.exists():
-        raise AlphabarError(f"There is no run at {path}; `alphabar train` makes one and says where.")
+        raise shipped.none_at(path)
     named = {path: re.fullmatch(r"step-(\d+)", path.stem) for path in run.samples.glob("step-*.png")}
     found = sorted((int(match[1]), path) for path, match in named.items() if match)
     if len(found) < 2:

@@ -28,7 +28,7 @@ import torch
 from pydantic import ValidationError
 
 import alphabar
-from alphabar import checkpoint
+from alphabar import checkpoint, shipped
 from alphabar import config as c
 from alphabar.errors import AlphabarError
 from alphabar.images import atomic_file
@@ -114,6 +114,11 @@ def write_best(run: Run, best: Best) -> None:
         file.write(json.dumps(asdict(best)).encode())
 
 
+def home(path: Path) -> Path:
+    """The run directory that `path` is, or that the checkpoint `path` lies in; what is made with a run goes there."""
+    return path.parent.parent if checkpoint.is_one(path) else shipped.written(path)
+
+
 @contextmanager
 def opened(path: Path, config: c.Config, facts: c.ImageFacts) -> Iterator[tuple[Run, checkpoint.Checkpoint | None]]:
     """The run directory at `path`, locked, with the checkpoint to go on from, if any.
@@ -141,7 +146,7 @@ def opened(path: Path, config: c.Config, facts: c.ImageFacts) -> Iterator[tuple[
             ) from None
         found = checkpoint.latest(run.checkpoints)
         if found is not None:
-            if "network" not in found.names():
+            if "exported_from" in found.state:
                 raise AlphabarError(
                     f"{path} was exported to be drawn from and cannot be trained; choose another --run."
                 )

@@ -1,12 +1,5 @@
-"""The models that ship with alphabar, by name: exported runs in assets/models (see export.py).
+"""The models that ship with alphabar, by name: exported runs in assets/models (see export.py), read where they lie."""
 
-From Python they are read where they lie. The command line lays a copy into runs/, so that what is drawn, measured and
-edited with it has a place of its own, as with any run.
-"""
-
-import os
-import shutil
-import sys
 from pathlib import Path
 
 from alphabar.errors import AlphabarError
@@ -20,48 +13,37 @@ def names() -> list[str]:
     return sorted(path.name for path in MODELS.iterdir() if path.is_dir())
 
 
+def ships(path: Path) -> bool:
+    """Whether `path` names a model that ships: what the user has under that name comes first."""
+    return not path.exists() and str(path) in names()
+
+
 def found(path: Path) -> Path:
-    """`path`; or, if nothing is there and it is the name of a model that ships, where that lies."""
-    return path if path.exists() or str(path) not in names() else MODELS / path
+    """Where the run lies that `path` means: there, or in the package; AlphabarError if there is none."""
+    if ships(path):
+        return MODELS / path
+    if not path.is_dir():
+        raise none_at(path)
+    return path
 
 
-def laid_out(text: str) -> Path:
-    """The path that `text` is; or the copy in runs/ of the model that it names, made if it is not there yet.
+def none_at(path: Path) -> AlphabarError:
+    """What to say where no run lies."""
+    return AlphabarError(
+        f"There is no run at {path}; `alphabar train` makes one and says where, and {', '.join(names())} ships with "
+        "alphabar."
+    )
 
-    AlphabarError if something else lies there.
+
+def written(path: Path) -> Path:
+    """Where what is made with the run `path` goes: there; of a model that ships, runs/NAME.
+
+    AlphabarError if a run of the user's lies there, whose results would mix with those.
     """
-    path = Path(text)
-    source, copy = found(path), RUNS / path
-    if source == path:
+    if not ships(path):
         return path
-    if not copy.exists():
-        _copied(source, copy)
-        print(
-            f"{text} ships with alphabar; what is drawn with it goes to {copy}, beside a copy of it.", file=sys.stderr
-        )
-    if _manifests(source).items() - _manifests(copy).items():
+    if (RUNS / path / "config.json").exists():
         raise AlphabarError(
-            f"{copy} is not the model {text} of this alphabar; rename that folder, and it is laid there."
+            f"{RUNS / path}, where what the model {path} makes goes, is a run of its own; rename that folder."
         )
-    return copy
-
-
-def _copied(source: Path, target: Path) -> None:
-    """Whole or not at all, whoever else copies it at the same time."""
-    temporary = target.with_name(f".{target.name}-{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, temporary)
-        temporary.rename(target)
-    except OSError as error:
-        if not target.exists():
-            raise AlphabarError(
-                f"The model {target.name} cannot be copied to {target} ({error.strerror}); go to a folder of your own."
-            ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _manifests(run: Path) -> dict[Path, bytes]:
-    """What identifies the checkpoints in a run."""
-    return {path.relative_to(run): path.read_bytes() for path in sorted(run.glob("checkpoints/step-*/manifest.json"))}
+    return RUNS / path

@@ -62,10 +62,10 @@ def begin(
 
 def place(editor: "Editor", name: str, what: dict[str, Any], out: Path | None, suffix: str = ".png") -> Path:
     """Where the result goes, under a name of its own for each way of making it; AlphabarError if it cannot go there."""
-    from alphabar.drawing import run_of
+    from alphabar.run import home
 
     way = hashlib.sha256(json.dumps(editor.told() | what, sort_keys=True).encode()).hexdigest()[:8]
-    usual = run_of(editor.run) / "edits" / f"{name.replace(':', '-')}-{way}{suffix}"
+    usual = home(editor.run) / "edits" / f"{name.replace(':', '-')}-{way}{suffix}"
     return plotting.writable(out or usual, (suffix,))
 
 

@@ -1,5 +1,6 @@
 """`alphabar export`: a model to give away."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -22,4 +23,5 @@ def export(
     from alphabar.export import export as written
 
     path = written(run, out, weights, dtype, step, overrides or ())
-    typer.echo(f"model     {out}  ({path.stat().st_size / 1e6:.1f} MB of weights; draw with `alphabar sample {out}`)")
+    command = f"alphabar sample {shlex.quote(str(out))}"
+    typer.echo(f"model     {out}  ({path.stat().st_size / 1e6:.1f} MB of weights; draw with `{command}`)")

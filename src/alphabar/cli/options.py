@@ -5,20 +5,11 @@ from typing import Annotated
 
 import typer
 
-
-def _run(text: str) -> Path:
-    from alphabar.shipped import laid_out
-
-    return laid_out(text)
-
-
 _RUN = "A run directory, one checkpoint in it, or a model that ships with alphabar: fashion-mnist."
-Run = Annotated[Path, typer.Argument(metavar="RUN", parser=_run, help=_RUN)]
-Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", parser=_run, help="One or more: " + _RUN[0].lower() + _RUN[1:])
-]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help=_RUN)]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="One or more: " + _RUN[0].lower() + _RUN[1:])]
 Subject = Annotated[
-    Path, typer.Argument(parser=_run, help="A run, a checkpoint, a model that ships, a folder of images, or an .npz.")
+    Path, typer.Argument(help="A run, a checkpoint, a model that ships, a folder of images, or an .npz.")
 ]
 Seeds = Annotated[str | None, typer.Option(help="Which images: 0-63,100. Image k depends on seed k alone.")]
 Sampler = Annotated[

@@ -64,5 +64,6 @@ def _chunks(url: str, label: str) -> Iterator[bytes]:
             while chunk := reply.read(_CHUNK):
                 yield chunk
                 advance(len(chunk))
-    except (OSError, HTTPException) as error:
-        raise AlphabarError(str(getattr(error, "reason", error)) or type(error).__name__) from error
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: sent on to what is no address
+        why = str(getattr(error, "reason", error)).partition("\n")[0]
+        raise AlphabarError(why or type(error).__name__) from error

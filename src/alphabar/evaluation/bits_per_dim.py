@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alphabar import build, data, distributed, drawing, plots
+from alphabar import build, data, distributed, plots
 from alphabar import run as runs
 from alphabar.data import ImageSet
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
@@ -57,7 +57,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     rows = random_order(len(images))[: request.count]
     labels = images.labels[rows] if model.config.network.class_conditional and images.labels is not None else None
     denoiser = _respaced(model.denoiser, request.steps)
-    folder = request.out or drawing.run_of(request.run) / "bits_per_dim"
+    folder = request.out or runs.home(request.run) / "bits_per_dim"
     key = {
         "kind": request.kind,
         "weights_sha256": model.sha256,
@@ -106,7 +106,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - started, 1),
     }
     if distributed.is_main():
-        runs.add_evaluation(request.out or drawing.run_of(request.run), row)
+        runs.add_evaluation(request.out or runs.home(request.run), row)
     return row
 
 

@@ -67,7 +67,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     if reference.statistics is not None:
         statistics_file.check_fits(reference.statistics, extractor, str(reference.about["path"]))
     if plan is not None:
-        _can_write(request.out or drawing.run_of(request.subject))
+        _can_write(request.out or runs.home(request.subject))
         subject = subjects.of_drawing(plan, device)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
@@ -106,7 +106,7 @@ def _can_write(folder: Path) -> None:
 
 
 def _keep(request: Request, plan: drawing.Drawing | None, row: dict[str, Any]) -> None:
-    folder = request.out or (drawing.run_of(request.subject) if plan else None)
+    folder = request.out or (runs.home(request.subject) if plan else None)
     if folder is not None:
         runs.add_evaluation(folder, row)
 

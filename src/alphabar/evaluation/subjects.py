@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from alphabar import checkpoint, data, gallery
+from alphabar import checkpoint, data, gallery, shipped
 from alphabar.data import DataOptions, ImageSet
 from alphabar.drawing import Drawing, draw_into, planned, section
 from alphabar.errors import AlphabarError
@@ -36,7 +36,7 @@ def plan(
 ) -> Drawing | None:
     """What a run, or one of its checkpoints, is to draw; None if `path` is none."""
     is_run = Run(path).config.exists() and Run(path).checkpoints.is_dir()
-    if not (is_run or (checkpoint.is_one(path) and (path / checkpoint.MANIFEST).exists())):
+    if not (is_run or shipped.ships(path) or (checkpoint.is_one(path) and (path / checkpoint.MANIFEST).exists())):
         if asked:
             flags = ", ".join(_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in asked)
             raise AlphabarError(f"{path} is no run, so nothing is drawn from it; leave out {flags}.")

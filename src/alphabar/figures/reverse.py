@@ -14,6 +14,7 @@ from alphabar.diffusion import Denoiser, Sampler
 from alphabar.errors import AlphabarError
 from alphabar.generation import Job
 from alphabar.model import Model, load_model
+from alphabar.run import home
 
 MOST_ROWS = 50
 """Of images, that a picture can show."""
@@ -45,7 +46,7 @@ class Reverse:
     @property
     def about(self) -> dict[str, str | int]:
         """For the table."""
-        name, how = drawing.run_of(self.run).name, drawing.described(self.section)
+        name, how = home(self.run).name, drawing.described(self.section)
         return {"run": name, "step": self.model.step, "weights": self.model.weights, "sampler": how, "steps": self.K}
 
     def name(self, k: int) -> str:

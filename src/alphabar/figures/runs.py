@@ -9,14 +9,14 @@ from torch import Tensor
 from alphabar import build, data
 from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser
-from alphabar.drawing import run_of
 from alphabar.errors import AlphabarError
 from alphabar.model import Model
+from alphabar.run import home
 
 
 def names(runs: Sequence[Path]) -> list[str]:
     """A name for the legend each: the folder's, or the whole path where two folders are called alike."""
-    short = [(run_of(run) if run.suffix != ".npz" else run.absolute().parent.parent.parent).name for run in runs]
+    short = [(home(run) if run.suffix != ".npz" else run.absolute().parent.parent.parent).name for run in runs]
     return [str(run) if short.count(name) > 1 else name for run, name in zip(runs, short, strict=True)]
 
 

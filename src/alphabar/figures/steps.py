@@ -18,7 +18,7 @@ from alphabar.gallery import WHEREABOUTS
 from alphabar.metrics import Extractor, display_name
 from alphabar.model import Model, load_model
 from alphabar.registry import look_up
-from alphabar.run import evaluations
+from alphabar.run import evaluations, home
 
 FEWEST = 5000
 """Images: with fewer, differences between samplers drown in the noise of FD."""
@@ -134,7 +134,7 @@ def known(run: Path, model: Model, cell: Cell, count: int, extractor: Extractor)
     plan = drawing.planned(run, model, section, range(count), None, None)
     wanted = {key: value for key, value in plan.settings.items() if key not in WHEREABOUTS}
     wanted["seeds"] = seed_ranges(plan.job.seeds)
-    for row in reversed(evaluations(drawing.run_of(run))):
+    for row in reversed(evaluations(home(run))):
         same = {key: row.get("images", {}).get(key) for key in wanted} == wanted
         own = row.get("reference", {}).get("is_what_was_trained_on") is True and row["reference"]["split"] == "train"
         seen = row.get("extractor", {}).get("weights_sha256") == extractor.weights_sha256
@@ -153,7 +153,7 @@ def _drawn(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], metric: str
         curves[name] = plots.Band(nfe, value, error)
         parts.append(
             {
-                "run": drawing.run_of(run).name, "step": [row["images"]["step"] for _, row in mine],
+                "run": home(run).name, "step": [row["images"]["step"] for _, row in mine],
                 "sampler": name, "steps": [row["images"]["steps"] for _, row in mine],
                 "nfe": [cell.calls for cell, _ in mine],
                 "n": [row["n_fake"] for _, row in mine], "fd": value, "standard_error": error,

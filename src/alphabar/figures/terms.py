@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from alphabar.drawing import run_of
+from alphabar import shipped
 from alphabar.errors import AlphabarError
 from alphabar.plots import Array
+from alphabar.run import home
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,8 @@ def newest_terms(run: Path) -> Terms:
     """The newest of a run, or those of a terms.npz itself; AlphabarError if there are none."""
     if run.suffix == ".npz":
         return _read(run)
-    folder = run_of(run)
-    if not folder.is_dir():
-        raise AlphabarError(f"There is no run at {folder}; `alphabar train` makes one and says where.")
+    shipped.found(run)
+    folder = home(run)
     found = sorted(folder.glob("bits_per_dim/*/terms.npz"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         command = f"alphabar evaluate {shlex.quote(str(run))} --bpd"
