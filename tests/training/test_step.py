@@ -117,6 +117,7 @@ def test_ema_is_the_recursion_with_or_without_its_ramp(warmup: bool) -> None:
     [
         ("constant", {0: 0.25, 3: 1.0, 50: 1.0, 99: 1.0}),
         ("linear", {0: 0.25, 50: 0.5, 99: 0.01}),
+        ("cooldown", {0: 0.25, 4: 1.0, 80: 1.0, 90: 0.5, 99: 0.05}),
         ("cosine", {0: 0.25, 50: 0.5, 75: 0.5 * (1 + math.cos(0.75 * math.pi))}),
     ],
 )

@@ -133,8 +133,8 @@ class Optimizer(Section):
     """Decoupled (AdamW) if positive."""
     warmup_steps: Count = 0
     """Steps over which the learning rate rises linearly."""
-    decay: Literal["constant", "cosine", "linear"] = "constant"
-    """How the learning rate falls to 0 at the end."""
+    decay: Literal["constant", "cosine", "linear", "cooldown"] = "constant"
+    """How the learning rate falls to 0 at the end: all along the run, or (cooldown) linearly over its last fifth."""
     clip_norm: OptionalFloat = 1.0
     """The largest global gradient norm."""
 
