@@ -12,7 +12,7 @@ tqdm`. Every command goes on where it stopped, and takes --help.
 
 Each side trains on the same images for the same CPU time of one thread: alphabar by the recipe that is called as the
 data set, the others by the defaults of their training scripts, which nobody tuned for this size, data or budget, with a
-network of the size of the recipe's; `diffusers-tuned` at the recipe's learning rate, warm-up and batch size. Forty
+network of the size of the recipe's; `diffusers-tuned` at the recipe's learning rate, warm-up and batch size. The
 updates by which alphabar reckons how many fit into the budget come before it.
 
 Then each draws with its own samplers, and all draw with the same two of alphabar's, from the same seeds: so the tables

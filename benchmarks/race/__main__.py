@@ -41,7 +41,12 @@ def parsed() -> argparse.Namespace:
     train.add_argument(
         "--lucidrains-dim", type=int, help="the width of its U-Net, 64 in its README; ours in size if left out"
     )
-    train.add_argument("--calibration-steps", type=int, default=40, help="updates by which alphabar reckons its length")
+    train.add_argument(
+        "--calibration-steps",
+        type=int,
+        default=Terms.calibration_steps,
+        help="updates by which alphabar reckons its length",
+    )
     measure.add_argument("--count", type=int, default=5000, help="images of each side and sampler")
     measure.add_argument("--samplers", nargs="+", help="by name; all if left out")
     measure.add_argument("--slow", action="store_true", help="their slow defaults too: 1000 and 250 network calls")

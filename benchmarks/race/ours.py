@@ -22,7 +22,7 @@ from alphabar.model import Model, load_model
 from alphabar.training.step import train_step, training_denoiser
 
 AIM = 0.98  # of the budget: the rest is for checkpoints and sample grids, and for a calibration that was too good
-WARM_UP = 3
+WARM_UP = 10
 CPU = torch.device("cpu")
 
 

@@ -23,7 +23,7 @@ class Terms:
     """Images per update of the other sides; their own default if None."""
     lucidrains_dim: int | None = None
     """The width of that U-Net; the one whose size is nearest to the recipe's if None."""
-    calibration_steps: int = 40
+    calibration_steps: int = 160
     """Updates by whose CPU time alphabar reckons how many fit into the budget."""
 
 
