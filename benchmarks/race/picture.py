@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from benchmarks.race import drawing
-from benchmarks.race.rows import Row
+from benchmarks.race.rows import Row, best
 
 from alphabar.plots.drawn import DPI
 from alphabar.plots.tiles import tiles
@@ -12,19 +12,17 @@ from alphabar.plots.tiles import tiles
 COLUMNS = 16
 
 
-def picture(folder: Path, data: str, found: list[Row], path: Path, every: bool = False) -> None:
+def picture(folder: Path, data: str, found: list[Row], path: Path) -> None:
     """A PNG: a row for each side, its first 16 images by the best of its own samplers by FD, none left out.
 
-    every: a row for each of its samplers. The seed is the least that was measured.
+    The seed is the least that was measured.
     """
     seed = min(seed for row in found for seed in row.seeds)
-    order = list(dict.fromkeys(row.side for row in found))
     shown: dict[tuple[str, str], torch.Tensor] = {}
-    for row in sorted(found, key=lambda row: (order.index(row.side), row.mean("FD"))):
-        known = any(side == row.side for side, _ in shown)
-        npz = folder / f"{data}-seed{seed}" / row.side / "samples" / row.sampler / f"{row.count}.npz"
-        if (every or (row.own and not known)) and npz.exists() and row.count >= COLUMNS:
-            shown[row.side, row.sampler] = drawing.load(npz)[:COLUMNS]
+    for side, row in best(found).items():
+        npz = folder / f"{data}-seed{seed}" / side / "samples" / row.sampler / f"{row.count}.npz"
+        if npz.exists() and row.count >= COLUMNS:
+            shown[side, row.sampler] = drawing.load(npz)[:COLUMNS]
     if not shown:
         return
     blank, note = [""] * COLUMNS, f"the first {COLUMNS} images of each, none left out; seed {seed}"

@@ -5,24 +5,54 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.race.rows import Ratio, Row, bits, ratios, results, rows, standard_error
+from benchmarks.race.rows import Ratio, Row, best, bits, ratios, results, rows, standard_error
 
 GOAL = 0.7
 COLUMNS = {"FD": 1, "KID": 1000, "precision": 1, "recall": 1, "density": 1, "coverage": 1, "memorisation": 1}
 """Metrics, and what each is multiplied by."""
+BRIEF = ("FD", "KID", "precision", "recall", "coverage")
+KINDS = {"held_out": "real images: test split", "halves": "real images: half against half"}
 
 
 def report(folder: Path) -> str:
     """What was trained, what it scored, and how ours compares; a part for each data set."""
     parts = []
     for data, of_data in results(folder).items():
-        found = rows(folder).get(data, [])
-        parts += [f"## {data}", trained_table(of_data)]
+        found, reckoned = rows(folder).get(data, []), bits(folder).get(data, {})
+        parts += [f"## {data}"]
+        if found:
+            parts.append(summary_table(found, of_data, reckoned))
+        parts.append(trained_table(of_data))
         if found:
             parts += [scores_table(found), ratio_table(found)]
-        if data in (reckoned := bits(folder)):
-            parts.append(bits_table(reckoned[data], of_data))
+        if reckoned:
+            parts.append(bits_table(reckoned, of_data))
     return "\n\n".join(parts or ["Nothing is trained yet."])
+
+
+def summary_table(
+    found: Sequence[Row], trained: dict[str, list[dict[str, Any]]], bounds: dict[str, list[dict[str, Any]]]
+) -> str:
+    """A row for each side, by the best of its own samplers, then what real images score in place of the most images."""
+    lines, leading = [], best(found)
+    for side, row in leading.items():
+        images = fmean(one["images"] for one in trained[side])
+        one = next(iter(row.seeds.values()))
+        values = " | ".join(_shown(row, name, COLUMNS[name]) for name in BRIEF)
+        lines.append(
+            f"| {side} | {_told(row.conditional)} | {len(row.seeds)} | {images:,.0f} | {row.sampler}, {one['calls']} "
+            f"| {row.count:,} | {values} | {_bound(bounds[side]) if side in bounds else ''} |"
+        )
+    most = max(leading.values(), key=lambda row: row.count)
+    for kind, real in KINDS.items():
+        values = " | ".join(_floor(most, name, kind, COLUMNS[name]) for name in BRIEF)
+        lines.append(f"| {real} | | | | | at most {most.count:,} | {values} | |")
+    columns = " | ".join(_heading(name) for name in BRIEF)
+    return _table(
+        f"trained for the same CPU time | classes | seeds | images seen | its best sampler, calls | images | {columns} "
+        "| bits/dim, at most",
+        lines,
+    )
 
 
 def trained_table(sides: dict[str, list[dict[str, Any]]]) -> str:
@@ -53,17 +83,16 @@ def scores_table(found: Sequence[Row]) -> str:
         lines.append(
             f"| {row.side} | {row.sampler} | {whose} | {one['calls']} | {cost:.0f} | {row.count:,} | {values} |"
         )
-        for kind in ("held_out", "halves"):
+        for kind in KINDS:
             floors[kind, row.count] = " | ".join(_floor(row, name, kind, scale) for name, scale in COLUMNS.items())
-    names = {"held_out": "real images: test split", "halves": "real images: half against half"}
     for (kind, count), values in sorted(floors.items(), key=lambda item: -item[0][1]):
-        lines.append(f"| {names[kind]} | | | | | at most {count:,} | {values} |")
+        lines.append(f"| {KINDS[kind]} | | | | | at most {count:,} | {values} |")
     extractor = next(iter(found[0].seeds.values()))["evaluation"]["extractor"]["name"]
     note = (
         f"Features by {extractor}. In brackets 95 % intervals (of FD: for the distance of the populations, so they may "
     )
     note += "lie below the value); with several seeds ± the standard error of their mean."
-    columns = " | ".join(name if scale == 1 else f"{name} × {scale:,}" for name, scale in COLUMNS.items())
+    columns = " | ".join(map(_heading, COLUMNS))
     return _table(f"side | sampler | whose | calls | CPU ms/image | images | {columns}", lines) + f"\n\n{note}"
 
 
@@ -91,12 +120,9 @@ def bits_table(sides: dict[str, list[dict[str, Any]]], trained: dict[str, list[d
     """A row for each side: the bound, and the parts of it."""
     lines = []
     for side, found in sides.items():
-        total, *parts = (fmean(one[name]["value"] for one in found) for name in ("total", "rate", "distortion"))
-        values = [one["total"]["value"] for one in found]
-        low, high = found[0]["total"]["interval"]
-        error = f"± {standard_error(values):.3f}" if len(values) > 1 else f"[{low:.3f}–{high:.3f}]"
+        parts = (fmean(one[name]["value"] for one in found) for name in ("rate", "distortion"))
         told, first = _told(trained[side][0]["conditional"]), found[0]
-        cells = [side, told, first["variance"], first["T"], first["count"], len(found), f"{total:.3f} {error}"]
+        cells = [side, told, first["variance"], first["T"], first["count"], len(found), _bound(found)]
         lines.append(f"| {' | '.join(map(str, [*cells, *(f'{part:.3f}' for part in parts)]))} |")
     head = "side | classes | reverse variance | T | test images | seeds | bits/dim, at most | rate | distortion"
     note = "In brackets 95 % intervals over the images, the same ones for all, so that differences are surer than they "
@@ -116,6 +142,17 @@ def _shown(row: Row, name: str, scale: float) -> str:
         return f"{fmean(values):.3f} ± {standard_error(values):.3f}"
     interval = found[0]["interval"]
     return f"{values[0]:.3f}" + (f" [{scale * interval[0]:.3f}–{scale * interval[1]:.3f}]" if interval else "")
+
+
+def _bound(found: Sequence[dict[str, Any]]) -> str:
+    values = [one["total"]["value"] for one in found]
+    low, high = found[0]["total"]["interval"]
+    error = f"± {standard_error(values):.3f}" if len(values) > 1 else f"[{low:.3f}–{high:.3f}]"
+    return f"{fmean(values):.3f} {error}"
+
+
+def _heading(name: str) -> str:
+    return name if COLUMNS[name] == 1 else f"{name} × {COLUMNS[name]:,}"
 
 
 def _floor(row: Row, name: str, kind: str, scale: float) -> str:

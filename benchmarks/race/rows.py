@@ -46,6 +46,16 @@ def rows(folder: Path) -> dict[str, list[Row]]:
     return {name: list(of_data.values()) for name, of_data in found.items()}
 
 
+def best(found: Iterable[Row]) -> dict[str, Row]:
+    """By side, in the order of `found`: its own sampler of the least FD, each at its most images."""
+    kept: dict[str, dict[str, Row]] = {}
+    for row in found:
+        if row.own:
+            of_side = kept.setdefault(row.side, {})
+            of_side[row.sampler] = max(of_side.get(row.sampler, row), row, key=lambda one: one.count)
+    return {side: min(of_side.values(), key=lambda row: row.mean("FD")) for side, of_side in kept.items()}
+
+
 def results(folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """What the trainings left on record: by data set and side, one per seed."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}

@@ -11,7 +11,7 @@ from benchmarks.race.clock import Clock
 from benchmarks.race.likelihood import with_best_variance
 from benchmarks.race.peer import Peer
 from benchmarks.race.peer_training import go_on, restore, save
-from benchmarks.race.rows import Row, ratios
+from benchmarks.race.rows import Row, best, ratios
 from benchmarks.race.shared import classes_for, shared
 from torch import nn
 
@@ -195,13 +195,24 @@ def test_classes_come_in_the_proportions_of_the_data(count: int) -> None:
     assert torch.allclose(found, torch.tensor([0.6, 0.3, 0.1]), atol=2 / count)
 
 
-def test_like_is_compared_with_like() -> None:
-    def row(side: str, sampler: str, own: bool, conditional: bool, values: list[float], count: int = 64) -> Row:
-        metrics = [{"FD-x": {"value": v, "interval": None, "standard_error": 0.1}} for v in values]
-        return Row(
-            side, sampler, count, own, conditional, {s: {"evaluation": {"metrics": m}} for s, m in enumerate(metrics)}
-        )
+def row(side: str, sampler: str, own: bool, conditional: bool, values: list[float], count: int = 64) -> Row:
+    metrics = [{"FD-x": {"value": v, "interval": None, "standard_error": 0.1}} for v in values]
+    return Row(
+        side, sampler, count, own, conditional, {s: {"evaluation": {"metrics": m}} for s, m in enumerate(metrics)}
+    )
 
+
+def test_a_side_is_shown_by_the_best_of_its_own_samplers_at_its_most_images() -> None:
+    wanted = [row("alphabar", "b", True, True, [2.0, 4.0]), row("diffusers", "a", True, False, [6.0])]
+    others = [
+        row("alphabar", "a", True, True, [3.0, 4.0]),
+        row("alphabar", "b", True, True, [1.0], count=10),
+        row("alphabar", "c", False, True, [1.0]),
+    ]
+    assert list(best([*others, *wanted]).values()) == wanted
+
+
+def test_like_is_compared_with_like() -> None:
     found = [
         row("alphabar", "alphabar-a", True, True, [1.0, 2.0]),
         row("alphabar-unconditional", "alphabar-a", True, False, [3.0]),
