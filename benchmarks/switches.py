@@ -103,12 +103,13 @@ def measure_one(path: Path, name: str, weights: str, images: int) -> None:
     )
     found = evaluation.evaluate(request, CPU)
     model = load_model(path, weights)
+    network: Any = model.denoiser.network
     kept.write_text(
         json.dumps(
             {
                 "name": name,
                 "metrics": found["metrics"],
-                "parameters": sum(p.numel() for p in model.denoiser.network.parameters()),
+                "parameters": sum(p.numel() for p in network.parameters()),
                 "mmacs": forward_mmacs(model.config),
                 "images": newest.state["images"],
                 "seconds": newest.state["seconds"],
@@ -123,7 +124,8 @@ def forward_mmacs(of: c.Config) -> float:
     label = torch.zeros(1, dtype=torch.long) if of.network.class_conditional else None
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 1, 32, 32), torch.zeros(1, dtype=torch.long), *([] if label is None else [label]))
-    return counter.get_total_flops() / 2e6
+    flops: int = counter.get_total_flops()
+    return flops / 2e6
 
 
 def report(folder: Path) -> None:
