@@ -41,18 +41,17 @@ def summary_table(
         values = " | ".join(_shown(row, name, COLUMNS[name]) for name in BRIEF)
         lines.append(
             f"| {side} | {_told(row.conditional)} | {len(row.seeds)} | {images:,.0f} | {row.sampler}, {one['calls']} "
-            f"| {row.count:,} | {values} | {_bound(bounds[side]) if side in bounds else ''} |"
+            f"| {row.count:,} | {values} |" + (f" {_bound(bounds[side]) if side in bounds else ''} |" if bounds else "")
         )
     most = max(leading.values(), key=lambda row: row.count)
     for kind, real in KINDS.items():
         values = " | ".join(_floor(most, name, kind, COLUMNS[name]) for name in BRIEF)
-        lines.append(f"| {real} | | | | | at most {most.count:,} | {values} | |")
+        lines.append(f"| {real} | | | | | at most {most.count:,} | {values} |" + " |" * bool(bounds))
     columns = " | ".join(_heading(name) for name in BRIEF)
-    return _table(
-        f"trained for the same CPU time | classes | seeds | images seen | its best sampler, calls | images | {columns} "
-        "| bits/dim, at most",
-        lines,
+    head = (
+        f"trained for the same CPU time | classes | seeds | images seen | its best sampler, calls | images | {columns}"
     )
+    return _table(head + " | bits/dim, at most" * bool(bounds), lines)
 
 
 def trained_table(sides: dict[str, list[dict[str, Any]]]) -> str:
