@@ -21,11 +21,12 @@ import torch
 from rich.console import Console
 
 from alphabar import config as c
-from alphabar import data, diffusion, evaluation, generation, images, metrics, training
+from alphabar import data, diffusion, evaluation, images, metrics, training
 from alphabar.errors import AlphabarError
-from alphabar.evaluation.bound import BoundJob, bound
-from alphabar.evaluation.extraction import features_in_memory
-from alphabar.model import load_model
+from alphabar.evaluation.features import features_in_memory
+from alphabar.evaluation.vlb import BoundJob, bound
+from alphabar.runs.model import load_model
+from alphabar.sampling import job as generation
 
 SEEDS = (0, 1, 2)
 BITS_IMAGES = 32

@@ -21,9 +21,10 @@ import torch
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
-from alphabar import build, checkpoint, evaluation, training
+from alphabar import build, evaluation, training
 from alphabar import config as c
-from alphabar.model import load_model
+from alphabar.runs import checkpoint
+from alphabar.runs.model import load_model
 
 CPU = torch.device("cpu")
 COUNT = 2500

@@ -13,10 +13,13 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import cli, drawing, film, gallery, generation, images
+from alphabar import cli, film, images
 from alphabar.errors import AlphabarError
-from alphabar.model import load_model
-from alphabar.previews import previews
+from alphabar.runs.model import load_model
+from alphabar.runs.previews import previews
+from alphabar.sampling import draw as drawing
+from alphabar.sampling import folder as gallery
+from alphabar.sampling import job as generation
 from alphabar.training import loop
 
 CPU = torch.device("cpu")

@@ -9,19 +9,8 @@ import torch
 from PIL import Image
 
 from alphabar.errors import AlphabarError
-from alphabar.images import (
-    RESIZE_RULES,
-    atomic_file,
-    crop,
-    enlargement,
-    grid,
-    pad,
-    save_npz,
-    save_png,
-    to_pil,
-    to_signed,
-    to_uint8,
-)
+from alphabar.files import atomic_file
+from alphabar.images import RESIZE_RULES, crop, enlargement, grid, pad, save_npz, save_png, to_pil, to_signed, to_uint8
 
 LEVELS = torch.arange(256, dtype=torch.uint8)
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from alphabar import config as c
 from alphabar.diffusion import EPS, FIXED_SMALL, Denoiser, clip, from_betas
-from alphabar.generation import Job
 from alphabar.images import to_signed
+from alphabar.sampling.job import Job
 
 WARM_UP = 500
 LEARNING_RATE = 1e-4

@@ -16,7 +16,7 @@ from benchmarks.race.trained import Way
 from torch import Tensor
 
 from alphabar import images
-from alphabar.generation import Job
+from alphabar.sampling.job import Job
 
 BATCH = 50
 

@@ -12,8 +12,8 @@ from benchmarks.race.task import Task, write_json
 from alphabar import build
 from alphabar.diffusion import FIXED_LARGE, Denoiser
 from alphabar.evaluation.bits_per_dim import estimate
-from alphabar.evaluation.bound import BoundJob, bound
-from alphabar.evaluation.extraction import random_order
+from alphabar.evaluation.features import random_order
+from alphabar.evaluation.vlb import BoundJob, bound
 
 BATCH = 32
 DECODER = "exact"

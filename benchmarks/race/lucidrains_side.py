@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from alphabar import config as c
 from alphabar.diffusion import FIXED_SMALL, Denoiser, V, clip, from_betas
-from alphabar.generation import Job
+from alphabar.sampling.job import Job
 
 WIDTHS = range(6, 257, 2)
 

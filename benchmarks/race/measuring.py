@@ -16,7 +16,7 @@ from benchmarks.race.trained import Way
 from alphabar import build, evaluation
 from alphabar.data import ImageSet
 from alphabar.errors import AlphabarError
-from alphabar.generation import Job
+from alphabar.sampling.job import Job
 
 METRICS = ("fd", "kid", "pr", "coverage", "memorisation")
 

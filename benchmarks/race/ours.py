@@ -14,11 +14,12 @@ from benchmarks.race.task import Task, Terms, write_json
 from benchmarks.race.trained import Trained, Way
 from rich.console import Console
 
-from alphabar import build, checkpoint, data, training
+from alphabar import build, data, training
 from alphabar import config as c
-from alphabar import run as runs
 from alphabar.diffusion import network_calls
-from alphabar.model import Model, load_model
+from alphabar.runs import checkpoint
+from alphabar.runs import run as runs
+from alphabar.runs.model import Model, load_model
 from alphabar.training.step import train_step, training_denoiser
 
 AIM = 0.98  # of the budget: the rest is for checkpoints and sample grids, and for a calibration that was too good

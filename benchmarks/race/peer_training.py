@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from alphabar import build, data
 from alphabar import config as c
-from alphabar import run as runs
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file
+from alphabar.runs import run as runs
 from alphabar.training.interrupt import Interrupt
 
 SAVE_EVERY = 120.0  # seconds

@@ -4,10 +4,10 @@ import torch
 from benchmarks.race.trained import Draw, Trained, Way
 from torch import Tensor
 
-from alphabar import generation
 from alphabar.build import Condition
 from alphabar.diffusion import GRIDS, SAMPLERS, Denoiser, Sampler, network_calls, spaced
-from alphabar.generation import Job
+from alphabar.sampling import job as generation
+from alphabar.sampling.job import Job
 
 SHARED = {"dpmpp_2m_sde": 10, "ddim": 50}
 """With so many steps, on each sampler's own grid; ddim without noise."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from alphabar import config as c
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file
 
 
 @dataclass(frozen=True)

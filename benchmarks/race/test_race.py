@@ -18,7 +18,7 @@ from torch import nn
 from alphabar import config, data, diffusion
 from alphabar.config import ImageFacts
 from alphabar.diffusion import Denoiser, q_sample
-from alphabar.generation import Job
+from alphabar.sampling.job import Job
 
 FACTS = ImageFacts(shape=(1, 32, 32), class_names=tuple("0123456789"), fingerprint="")
 RECIPE = config.load("fashion_mnist")

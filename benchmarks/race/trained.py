@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from alphabar.diffusion import Denoiser
-from alphabar.generation import Job
+from alphabar.sampling.job import Job
 
 Draw = Callable[[Job], Tensor]
 """A batch of seeds, and of classes if the network is told them -> images (B, C, H, W) in [-1, 1]."""

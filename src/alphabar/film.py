@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file, to_pil
+from alphabar.files import atomic_file
+from alphabar.images import to_pil
 from alphabar.registry import look_up
 
 RATE = 50

@@ -4,11 +4,9 @@ A tensor of images is uint8 (N, C, H, W) outside the model and float32 in [-1, 1
 """
 
 import math
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
+from alphabar.files import atomic_file
 
 Size = tuple[int, int]
 Colour = tuple[int, int, int]
@@ -125,26 +124,6 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 # ---- files ------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under `path` when the block ends well, and not at all otherwise.
-
-    A storage error becomes an AlphabarError; whatever was at `path` before is then still there.
-    """
-    beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with beside.open("xb") as file:
-            try:
-                yield file
-                file.close()
-                beside.replace(path)
-            except BaseException:
-                beside.unlink()
-                raise
-    except OSError as error:
-        raise AlphabarError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None) -> None:

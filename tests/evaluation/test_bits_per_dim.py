@@ -11,11 +11,11 @@ import torch
 from rich.console import Console
 
 from alphabar import cli, data, diffusion
-from alphabar.evaluation import bound as bounds
-from alphabar.evaluation.bound import BoundJob, bound
+from alphabar.evaluation import vlb as bounds
 from alphabar.evaluation.flow_likelihood import flow_bits
+from alphabar.evaluation.vlb import BoundJob, bound
 from alphabar.images import to_signed
-from alphabar.model import load_model
+from alphabar.runs.model import load_model
 from alphabar.training import loop
 from digits_folder import digits_folder
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from evaluation_cases import HOW, images_of
 
-from alphabar.evaluation import extraction
-from alphabar.evaluation.extraction import features, random_order
+from alphabar.evaluation import features as extraction
+from alphabar.evaluation.features import features, random_order
 
 
 def seen(extractor) -> int:

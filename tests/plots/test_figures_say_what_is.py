@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from alphabar import build, data, diffusion, drawing, figures, generation, images, plots
+from alphabar import build, data, diffusion, figures, images, plots
 from alphabar.figures.loss import bins
 from alphabar.figures.runs import names
 from alphabar.figures.skipped import begin_rows, drawn
 from alphabar.metrics import EXTRACTORS, METRICS, Features
-from alphabar.model import load_model
+from alphabar.runs.model import load_model
+from alphabar.sampling import draw as drawing
+from alphabar.sampling import job as generation
 
 CPU = torch.device("cpu")
 

@@ -8,12 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from alphabar import build, drawing, figures, generation, images
+from alphabar import build, figures, images
 from alphabar.diffusion import SAMPLERS, SeededNoise, linear, reverse_process
 from alphabar.errors import AlphabarError
 from alphabar.figures.reverse import reverse
 from alphabar.figures.shared import is_stochastic, mean_pairwise_rmse, rows_at
-from alphabar.model import load_model
+from alphabar.runs.model import load_model
+from alphabar.sampling import draw as drawing
+from alphabar.sampling import job as generation
 
 CPU = torch.device("cpu")
 SIDE, GAP = 8, 1

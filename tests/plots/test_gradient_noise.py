@@ -6,7 +6,7 @@ from alphabar import diffusion, images
 from alphabar.diffusion import training_loss
 from alphabar.figures.gradient_noise import GROUPS, VLB, Draws, draws, importance, noise
 from alphabar.figures.runs import images_of
-from alphabar.model import load_model
+from alphabar.runs.model import load_model
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ import torch
 from alphabar import evaluation, figures
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
-from alphabar.model import load_model
+from alphabar.runs.model import load_model
 
 module = importlib.import_module("alphabar.figures.steps")  # figures.steps is the function
 ASK = ["--samplers", "ddim,heun", "--nfe", "3,6", "--count", "5", "--features", "fashion-cnn"]

@@ -12,10 +12,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import checkpoint, run
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
-from alphabar.model import load_model
+from alphabar.runs import checkpoint, run
+from alphabar.runs.model import load_model
 from alphabar.training import loop
 
 CPU = torch.device("cpu")

@@ -8,10 +8,10 @@ import pytest
 import torch
 from test_resume import CPU, die_at_call, everything, killed
 
-from alphabar import checkpoint, run
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import Scorer
-from alphabar.model import load_model
+from alphabar.runs import checkpoint, run
+from alphabar.runs.model import load_model
 from alphabar.training import loop, scoring
 
 SCORED = (

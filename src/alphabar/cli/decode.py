@@ -18,8 +18,9 @@ def decode(
     device: o.Device = "auto",
 ) -> None:
     """Run DDIM from latents to images, on the steps and with the class that they were encoded with."""
-    from alphabar import build, edits, latents
-    from alphabar.model import load_model
+    from alphabar import build
+    from alphabar.editing import edits, latents
+    from alphabar.runs.model import load_model
 
     where = build.device(device)
     model = load_model(run, weights, where, step)

@@ -14,8 +14,8 @@ from alphabar.errors import AlphabarError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from alphabar.edits import Editor
-    from alphabar.pictures import Picture
+    from alphabar.editing.edits import Editor
+    from alphabar.editing.pictures import Picture
 
 PICTURE = "An image file; or a number k, or test:k: image k of the run's data."
 Out = Annotated[Path | None, typer.Option(help="The sheet, a .png; a file in RUN/edits if left out.")]
@@ -42,9 +42,11 @@ def begin(
 
     usual_steps: how many steps if `changes` do not say, of a chain that has so many.
     """
-    from alphabar import build, drawing, edits
-    from alphabar.model import load_model
-    from alphabar.pictures import picture
+    from alphabar import build
+    from alphabar.editing import edits
+    from alphabar.editing.pictures import picture
+    from alphabar.runs.model import load_model
+    from alphabar.sampling import draw as drawing
 
     where = build.device(device)
     model = load_model(run, weights, where, step)
@@ -62,7 +64,7 @@ def begin(
 
 def place(editor: "Editor", name: str, what: dict[str, Any], out: Path | None, suffix: str = ".png") -> Path:
     """Where the result goes, under a name of its own for each way of making it; AlphabarError if it cannot go there."""
-    from alphabar.run import home
+    from alphabar.runs.run import home
 
     way = hashlib.sha256(json.dumps(editor.told() | what, sort_keys=True).encode()).hexdigest()[:8]
     usual = home(editor.run) / "edits" / f"{name.replace(':', '-')}-{way}{suffix}"

@@ -30,7 +30,7 @@ def encode(
     """
     import torch
 
-    from alphabar import edits, latents
+    from alphabar.editing import edits, latents
 
     editor, pictures = editing.begin(
         run, images, o.given(sampler="ddim", eta=0.0, steps=steps, guidance_scale=1.0),

@@ -20,7 +20,7 @@ def export(
     step: o.Step = None,
 ) -> None:
     """Write a small run: one set of weights in half precision, without what training needs to go on."""
-    from alphabar.export import export as written
+    from alphabar.sampling.export import export as written
 
     path = written(run, out, weights, dtype, step, overrides or ())
     command = f"alphabar sample {shlex.quote(str(out))}"

@@ -15,7 +15,7 @@ def film(
 ) -> None:
     """Film a training run: its preview grids, drawn from the same seeds every training.sample_every steps."""
     from alphabar import film as films
-    from alphabar.previews import previews
+    from alphabar.runs.previews import previews
 
     path = out or run / "film.gif"
     films.check(path)

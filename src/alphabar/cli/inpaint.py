@@ -37,8 +37,9 @@ def inpaint(
     The image, the part that is known, then one for each seed. It takes about steps x resamplings network calls; 100
     steps of ddim with eta 0.5 if left out.
     """
-    from alphabar import edits, generation
-    from alphabar.pictures import masked, read_mask
+    from alphabar.editing import edits
+    from alphabar.editing.pictures import masked, read_mask
+    from alphabar.sampling import job as generation
 
     if sampler is None:  # not the recipe's, which may look back, or be too rough in few steps (beta_t)
         sampler, eta = "ddim", 0.5 if eta is None else eta

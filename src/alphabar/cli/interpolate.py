@@ -42,7 +42,7 @@ def interpolate(
 
     A row for each t: the first image, the mixtures from λ = 0 to 1, the second image.
     """
-    from alphabar import edits
+    from alphabar.editing import edits
 
     if latents not in edits.LATENTS:
         raise AlphabarError(f"--latents is noised or encoded; got '{latents}'.")

@@ -195,7 +195,8 @@ def progressive(
 ) -> None:
     """What the reverse process believes in as it goes on: x̂_0 over t, a row per seed (DDPM Fig. 6)."""
     path = place("progressive", out)
-    from alphabar import build, figures, generation
+    from alphabar import build, figures
+    from alphabar.sampling import job as generation
 
     wanted, where = generation.parse_seeds(seeds or ""), build.device(device)
     changes = o.given(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)

@@ -35,10 +35,13 @@ def sample(
 
     The same command again draws only what is missing. Under torchrun the processes share the work.
     """
-    from alphabar import build, distributed, drawing, gallery, generation
+    from alphabar import build, distributed
     from alphabar import film as films
     from alphabar.errors import AlphabarError
-    from alphabar.model import load_model
+    from alphabar.runs.model import load_model
+    from alphabar.sampling import draw as drawing
+    from alphabar.sampling import folder as gallery
+    from alphabar.sampling import job as generation
 
     if num is not None and seeds is not None:
         raise AlphabarError("Both --num and --seeds were given; --num N means --seeds 0-(N-1).")

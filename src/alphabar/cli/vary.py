@@ -34,7 +34,8 @@ def vary(
 
     A row for each level: the image, then one for each seed.
     """
-    from alphabar import edits, generation
+    from alphabar.editing import edits
+    from alphabar.sampling import job as generation
 
     changes = o.given(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance)
     editor, (picture,) = editing.begin(

@@ -11,13 +11,14 @@ import numpy.typing as npt
 import torch
 
 from alphabar.data.download import obtain
-from alphabar.data.files import NoSplitError, UnreadableError, cache_folder, exists, open_regular, places, shown
+from alphabar.data.files import NoSplitError, UnreadableError, exists, open_regular, places, shown
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_bytes
 from alphabar.data.options import DataOptions
 from alphabar.data.unpickle import unpickle
 from alphabar.errors import AlphabarError
+from alphabar.files import cache_folder
 
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 from alphabar.data.files import shown
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file
 from alphabar.progress import progress
 
 _TIMEOUT = 20.0  # seconds without a byte

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
+from alphabar.files import cache_folder
 
 
 class UnreadableError(AlphabarError):
@@ -48,11 +49,6 @@ def exists(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
-
-
-def cache_folder(name: str) -> Path:
-    """Where the downloads of one data set are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alphabar" / name
 
 
 def places(name: str, options: DataOptions, others: Iterable[Path] = ()) -> list[Path]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alphabar.data.download import obtain
-from alphabar.data.files import cache_folder, exists, places, shown
+from alphabar.data.files import exists, places, shown
 from alphabar.data.fit import Pixels
 from alphabar.data.idx import image_set_from_idx, read_idx
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
+from alphabar.files import cache_folder
 
 _PREFIXES = {"train": "train", "test": "t10k"}
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from alphabar.data.download import obtain
 from alphabar.data.emoji_package import package_folder, read_package
-from alphabar.data.files import NoSplitError, UnreadableError, cache_folder, exists, open_regular, places, shown
+from alphabar.data.files import NoSplitError, UnreadableError, exists, open_regular, places, shown
 from alphabar.data.fit import fitted, with_channels
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
+from alphabar.files import cache_folder
 from alphabar.images import Colour
 
 PACKAGE = "emoji-datasource-twitter"

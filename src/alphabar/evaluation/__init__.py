@@ -1,10 +1,10 @@
 """How good images are, and how sure that is: a run, a folder or an .npz against real images, one row."""
 
 from alphabar.evaluation.bits_per_dim import BitsRequest, bits_per_dim
-from alphabar.evaluation.choosing import fetch_inception
 from alphabar.evaluation.evaluate import Request, evaluate
+from alphabar.evaluation.extractors import fetch_inception
 from alphabar.evaluation.report import bits_report, report
-from alphabar.evaluation.while_training import Scorer
+from alphabar.evaluation.scorer import Scorer
 
 __all__ = [
     "BitsRequest",

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from alphabar import build, data, distributed, plots
-from alphabar import run as runs
 from alphabar.data import ImageSet
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
 from alphabar.errors import AlphabarError
-from alphabar.evaluation.bound import BoundJob, bound
-from alphabar.evaluation.extraction import random_order
+from alphabar.evaluation.features import random_order
 from alphabar.evaluation.flow_likelihood import flow_bits
-from alphabar.images import atomic_file
+from alphabar.evaluation.vlb import BoundJob, bound
+from alphabar.files import atomic_file
 from alphabar.metrics import Z
-from alphabar.model import Model, load_model
 from alphabar.registry import unknown
+from alphabar.runs import run as runs
+from alphabar.runs.model import Model, load_model
 
 KINDS = ("bound", "ode")
 

@@ -9,15 +9,19 @@ from typing import Any
 
 import torch
 
-from alphabar import distributed, drawing
-from alphabar import run as runs
+from alphabar import distributed
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import choosing, extraction, measuring, references, statistics_file, subjects
+from alphabar.evaluation import extractors as choosing
+from alphabar.evaluation import features as extraction
+from alphabar.evaluation import references, statistics_file, subjects
+from alphabar.evaluation import scores as measuring
 from alphabar.evaluation.neighbours import save_neighbours
 from alphabar.evaluation.references import Reference
 from alphabar.evaluation.subjects import Subject
 from alphabar.images import Size
 from alphabar.metrics import Extractor, Features, moments
+from alphabar.runs import run as runs
+from alphabar.sampling import draw as drawing
 
 
 @dataclass(frozen=True)

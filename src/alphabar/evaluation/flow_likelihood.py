@@ -22,8 +22,9 @@ from alphabar import distributed
 from alphabar.diffusion import DECODERS, Denoiser, flow_log_density, p_transition, q_sample
 from alphabar.diffusion.probability_flow import FlowState
 from alphabar.errors import AlphabarError
-from alphabar.evaluation.bound import BoundJob, batch_path, batches, begin, noise_of
-from alphabar.images import atomic_file, to_signed
+from alphabar.evaluation.vlb import BoundJob, batch_path, batches, begin, noise_of
+from alphabar.files import atomic_file
+from alphabar.images import to_signed
 from alphabar.progress import progress
 
 TOLERANCE = 1e-5

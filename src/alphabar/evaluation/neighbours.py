@@ -6,7 +6,7 @@ import torch
 
 from alphabar import plots
 from alphabar.data import ImageSet
-from alphabar.evaluation.extraction import random_order
+from alphabar.evaluation.features import random_order
 from alphabar.metrics import Extractor, Features, nearest
 
 ROWS, NEIGHBOURS = 8, 7

@@ -14,7 +14,7 @@ import torch
 
 from alphabar.data.files import UnreadableError, open_regular
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file
 from alphabar.metrics import Extractor, Moments
 
 

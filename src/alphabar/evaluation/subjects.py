@@ -8,16 +8,19 @@ from typing import Any
 
 import torch
 
-from alphabar import checkpoint, data, gallery, shipped
+from alphabar import data
 from alphabar.data import DataOptions, ImageSet
-from alphabar.drawing import Drawing, draw_into, planned, section
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import references
-from alphabar.evaluation.extraction import random_order
-from alphabar.generation import parse_seeds
+from alphabar.evaluation.features import random_order
 from alphabar.images import Size
-from alphabar.model import load_model
-from alphabar.run import Run
+from alphabar.runs import bundled as shipped
+from alphabar.runs import checkpoint
+from alphabar.runs.model import load_model
+from alphabar.runs.run import Run
+from alphabar.sampling import folder as gallery
+from alphabar.sampling.draw import Drawing, draw_into, planned, section
+from alphabar.sampling.job import parse_seeds
 
 _FLAGS = {"label": "--class"}
 ROUNDED = "round((x + 1) * 127.5) to uint8"

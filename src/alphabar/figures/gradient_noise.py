@@ -16,9 +16,9 @@ from alphabar.errors import AlphabarError
 from alphabar.figures.runs import images_of, told
 from alphabar.images import to_signed
 from alphabar.metrics.jackknife import jackknife
-from alphabar.model import Model, load_model
 from alphabar.plots.gradient_noise import Uncertain
 from alphabar.progress import progress
+from alphabar.runs.model import Model, load_model
 
 DRAWS = 32
 """Gradients in one of the batches that are counted."""

@@ -13,9 +13,9 @@ from alphabar.data import ImageSet
 from alphabar.diffusion import training_loss
 from alphabar.figures.runs import images_of, names, told
 from alphabar.images import to_signed
-from alphabar.model import Model, load_model
 from alphabar.plots import Band
 from alphabar.progress import progress
+from alphabar.runs.model import Model, load_model
 
 BINS = 50
 BATCH = 100

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alphabar import generation, images, plots
+from alphabar import images, plots
 from alphabar.errors import AlphabarError
 from alphabar.figures.reverse import MOST_ROWS, Reverse, reverse
 from alphabar.progress import progress
+from alphabar.sampling import job as generation
 
 
 def progressive(

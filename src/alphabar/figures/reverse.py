@@ -7,14 +7,15 @@ from typing import Any
 
 import torch
 
-from alphabar import build, drawing
+from alphabar import build
 from alphabar.build import Condition
 from alphabar.config import Sampling
 from alphabar.diffusion import Denoiser, Sampler
 from alphabar.errors import AlphabarError
-from alphabar.generation import Job
-from alphabar.model import Model, load_model
-from alphabar.run import home
+from alphabar.runs.model import Model, load_model
+from alphabar.runs.run import home
+from alphabar.sampling import draw as drawing
+from alphabar.sampling.job import Job
 
 MOST_ROWS = 50
 """Of images, that a picture can show."""

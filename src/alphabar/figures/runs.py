@@ -10,8 +10,8 @@ from alphabar import build, data
 from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
-from alphabar.model import Model
-from alphabar.run import home
+from alphabar.runs.model import Model
+from alphabar.runs.run import home
 
 
 def names(runs: Sequence[Path]) -> list[str]:

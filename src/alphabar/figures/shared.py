@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alphabar import generation, images, plots
+from alphabar import images, plots
 from alphabar.diffusion import NoiseSchedule, SeededNoise, reverse_process, share
 from alphabar.errors import AlphabarError
 from alphabar.figures.reverse import MOST_ROWS, Reverse, reverse
-from alphabar.generation import Job
 from alphabar.progress import progress
+from alphabar.sampling import job as generation
+from alphabar.sampling.job import Job
 
 
 def shared(

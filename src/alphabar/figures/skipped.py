@@ -9,17 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alphabar import build, drawing, generation, images, plots
+from alphabar import build, images, plots
 from alphabar.config import Sampling
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import measuring, references
-from alphabar.evaluation.choosing import extractor
-from alphabar.evaluation.extraction import features_in_memory
+from alphabar.evaluation import references
+from alphabar.evaluation import scores as measuring
+from alphabar.evaluation.extractors import extractor
+from alphabar.evaluation.features import features_in_memory
 from alphabar.figures.runs import names
 from alphabar.metrics import METRICS, Extractor, display_name
-from alphabar.model import Model, load_model
 from alphabar.progress import progress
+from alphabar.runs.model import Model, load_model
+from alphabar.sampling import draw as drawing
+from alphabar.sampling import job as generation
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from alphabar import build, drawing, plots
+from alphabar import build, plots
 from alphabar.config import Sampling
 from alphabar.diffusion import SAMPLERS, network_calls
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import Request, choosing, evaluate
+from alphabar.evaluation import Request, evaluate
+from alphabar.evaluation import extractors as choosing
 from alphabar.evaluation.subjects import seed_ranges
-from alphabar.gallery import WHEREABOUTS
 from alphabar.metrics import Extractor, display_name
-from alphabar.model import Model, load_model
 from alphabar.registry import look_up
-from alphabar.run import evaluations, home
+from alphabar.runs.model import Model, load_model
+from alphabar.runs.run import evaluations, home
+from alphabar.sampling import draw as drawing
+from alphabar.sampling.folder import WHEREABOUTS
 
 FEWEST = 5000
 """Images: with fewer, differences between samplers drown in the noise of FD."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from alphabar import shipped
 from alphabar.errors import AlphabarError
 from alphabar.plots import Array
-from alphabar.run import home
+from alphabar.runs import bundled as shipped
+from alphabar.runs.run import home
 
 
 @dataclass(frozen=True)

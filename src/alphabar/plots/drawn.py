@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file
 from alphabar.plots.table import Table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file
 
 
 @dataclass(frozen=True)

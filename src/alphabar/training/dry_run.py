@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import torch
 
-from alphabar import build, data, evaluation, generation
+from alphabar import build, data, evaluation
 from alphabar.config import Config
+from alphabar.sampling import job as generation
 from alphabar.training.length import total_steps
 from alphabar.training.state import TrainState
 from alphabar.training.step import train_step, training_denoiser

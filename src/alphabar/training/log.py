@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file
 from alphabar.training.state import TrainState
 
 

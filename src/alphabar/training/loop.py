@@ -8,10 +8,12 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from alphabar import build, checkpoint, data, evaluation, generation, images, plots
-from alphabar import run as runs
+from alphabar import build, data, evaluation, images, plots
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
+from alphabar.runs import checkpoint
+from alphabar.runs import run as runs
+from alphabar.sampling import job as generation
 from alphabar.training import scoring
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt

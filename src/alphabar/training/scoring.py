@@ -6,12 +6,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from alphabar import build, checkpoint, generation, images
-from alphabar import run as runs
+from alphabar import build, images
 from alphabar.config import Config, Sampling
 from alphabar.evaluation import Scorer
-from alphabar.generation import Job
 from alphabar.progress import progress
+from alphabar.runs import checkpoint
+from alphabar.runs import run as runs
+from alphabar.sampling import job as generation
+from alphabar.sampling.job import Job
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.log import Log
 from alphabar.training.state import TrainState

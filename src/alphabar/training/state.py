@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from alphabar import build
-from alphabar.checkpoint import Checkpoint
 from alphabar.config import Config, ImageFacts
 from alphabar.diffusion import TimestepSampler
 from alphabar.errors import AlphabarError
+from alphabar.runs.checkpoint import Checkpoint
 from alphabar.training.ema import EMA
 from alphabar.training.meter import LossMeter
 

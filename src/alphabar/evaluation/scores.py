@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alphabar.data.files import cache_folder
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import extraction
+from alphabar.evaluation import features as extraction
 from alphabar.evaluation.references import Reference
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file, cache_folder
 from alphabar.metrics import METRICS, Estimate, Extractor, Features, Metric, Moments, display_name, memorisation
 from alphabar.registry import unknown
 

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 import alphabar
-from alphabar import build, generation, images, shipped
+from alphabar import build, images
 from alphabar.cli import main
 from alphabar.errors import AlphabarError
 from alphabar.metrics import EXTRACTORS
-from alphabar.model import load_model
-from alphabar.run import home
+from alphabar.runs import bundled as shipped
+from alphabar.runs.model import load_model
+from alphabar.runs.run import home
+from alphabar.sampling import job as generation
 
 MB = 10**6
 

@@ -12,12 +12,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import analytic_variance, build, data, generation
-from alphabar.analytic_variance import with_analytic_variance
+from alphabar import build, data
 from alphabar.diffusion import Ancestral, Denoiser, mean_x0_error, squared_x0_error
 from alphabar.errors import AlphabarError
 from alphabar.images import to_signed
-from alphabar.model import Model, load_model
+from alphabar.runs.model import Model, load_model
+from alphabar.sampling import analytic_variance
+from alphabar.sampling import job as generation
+from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.training import loop
 from digits_folder import digits_folder
 from ranks import two_ranks

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 import alphabar
-from alphabar import build, config, diffusion, distributed, gallery, generation, images
-from alphabar.analytic_variance import with_analytic_variance
+from alphabar import build, config, diffusion, distributed, images
 from alphabar.config import Sampling
 from alphabar.errors import AlphabarError
-from alphabar.generation import Job
-from alphabar.model import Model
 from alphabar.progress import progress
-from alphabar.run import home
+from alphabar.runs.model import Model
+from alphabar.runs.run import home
+from alphabar.sampling import folder as gallery
+from alphabar.sampling import job as generation
+from alphabar.sampling.analytic_variance import with_analytic_variance
+from alphabar.sampling.job import Job
 
 OF_THE_SAMPLER = {"variance": "model", **dict.fromkeys(("steps", "spacing", *build.SAMPLER_OPTIONS))}
 """Settings of [sampling] that a recipe chose for its own sampler, and what they are with another."""

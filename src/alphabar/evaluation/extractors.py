@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from alphabar.data.download import download
-from alphabar.data.files import cache_folder
 from alphabar.errors import AlphabarError
+from alphabar.files import cache_folder
 from alphabar.metrics import EXTRACTORS, INCEPTION_FILE, INCEPTION_URLS, Extractor, check_inception
 from alphabar.registry import look_up
 

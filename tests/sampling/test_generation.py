@@ -10,10 +10,13 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import build, drawing, gallery, generation, images
+from alphabar import build, images
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
-from alphabar.model import load_model
+from alphabar.runs.model import load_model
+from alphabar.sampling import draw as drawing
+from alphabar.sampling import folder as gallery
+from alphabar.sampling import job as generation
 from alphabar.training import loop
 
 CPU = torch.device("cpu")

@@ -10,9 +10,11 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import cli, data, drawing, edits, pictures
+from alphabar import cli, data
+from alphabar.editing import edits, pictures
 from alphabar.errors import AlphabarError
-from alphabar.model import Model, load_model
+from alphabar.runs.model import Model, load_model
+from alphabar.sampling import draw as drawing
 from alphabar.training import loop
 
 CPU = torch.device("cpu")

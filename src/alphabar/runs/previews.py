@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from alphabar import shipped
 from alphabar.errors import AlphabarError
 from alphabar.film import titled
-from alphabar.run import Run
+from alphabar.runs import bundled as shipped
+from alphabar.runs.run import Run
 
 
 @dataclass(frozen=True, eq=False)

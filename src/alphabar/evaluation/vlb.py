@@ -18,7 +18,8 @@ from torch import Tensor
 
 from alphabar import distributed
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, prior_term, vlb_terms
-from alphabar.images import atomic_file, to_signed
+from alphabar.files import atomic_file
+from alphabar.images import to_signed
 from alphabar.progress import progress
 
 SAVE_EVERY = 60.0  # seconds

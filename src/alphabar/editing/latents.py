@@ -8,11 +8,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
 from torch import Tensor
 
-from alphabar import drawing
-from alphabar.edits import Editor
+from alphabar.editing.edits import Editor
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file
-from alphabar.model import Model
+from alphabar.files import atomic_file
+from alphabar.runs.model import Model
+from alphabar.sampling import draw as drawing
 
 
 def save(path: Path, latents: Tensor, editor: Editor) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from alphabar import build, checkpoint, shipped
+from alphabar import build
 from alphabar import config as c
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
-from alphabar.run import Run, described, read_best
+from alphabar.runs import bundled as shipped
+from alphabar.runs import checkpoint
+from alphabar.runs.run import Run, described, read_best
 
 
 @dataclass(frozen=True)

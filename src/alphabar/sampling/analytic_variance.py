@@ -26,10 +26,11 @@ from alphabar.diffusion import (
     x0_mse_table,
 )
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file, to_signed
-from alphabar.model import Model
+from alphabar.files import atomic_file
+from alphabar.images import to_signed
 from alphabar.progress import progress
-from alphabar.run import home
+from alphabar.runs.model import Model
+from alphabar.runs.run import home
 
 IMAGES = 512
 """At each timestep: the error of x̂_0 is then known to a few percent, and σ_t to half of that."""

@@ -28,10 +28,11 @@ import torch
 from pydantic import ValidationError
 
 import alphabar
-from alphabar import checkpoint, shipped
 from alphabar import config as c
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file
+from alphabar.runs import bundled as shipped
+from alphabar.runs import checkpoint
 
 EVALUATIONS = "evaluations.jsonl"
 """One JSON row per evaluation; in a run directory, or where --out says."""

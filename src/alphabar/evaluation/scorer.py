@@ -3,13 +3,17 @@
 import torch
 from torch import Tensor
 
-from alphabar import build, generation
+from alphabar import build
 from alphabar.config import Config, ImageFacts
 from alphabar.data import ImageSet
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import choosing, extraction, measuring, references
+from alphabar.evaluation import extractors as choosing
+from alphabar.evaluation import features as extraction
+from alphabar.evaluation import references
+from alphabar.evaluation import scores as measuring
 from alphabar.evaluation.references import Reference
 from alphabar.metrics import METRICS, QUANTITIES, display_name
+from alphabar.sampling import job as generation
 
 
 class Scorer:

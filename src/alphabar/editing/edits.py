@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alphabar import build, drawing, generation, images
+from alphabar import build, images
 from alphabar.config import Sampling
 from alphabar.diffusion import (
     DDIM,
@@ -27,11 +27,13 @@ from alphabar.diffusion import (
     vary,
 )
 from alphabar.diffusion.spacing import NOISIEST
+from alphabar.editing.pictures import Picture
 from alphabar.errors import AlphabarError
-from alphabar.model import Model
-from alphabar.pictures import Picture
 from alphabar.progress import progress
 from alphabar.registry import look_up
+from alphabar.runs.model import Model
+from alphabar.sampling import draw as drawing
+from alphabar.sampling import job as generation
 
 LATENTS = ("noised", "encoded")
 """How an image is brought to a level t: by q(x_t | x_0), or by running the sampler backwards."""

@@ -10,11 +10,13 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import build, drawing, generation, images
-from alphabar.checkpoint import Checkpoint, read, steps
+from alphabar import build, images
 from alphabar.errors import AlphabarError
-from alphabar.export import DTYPES, export
-from alphabar.model import Model, load_model
+from alphabar.runs.checkpoint import Checkpoint, read, steps
+from alphabar.runs.model import Model, load_model
+from alphabar.sampling import draw as drawing
+from alphabar.sampling import job as generation
+from alphabar.sampling.export import DTYPES, export
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
@@ -135,7 +137,7 @@ def test_what_cannot_be_exported_is_a_sentence_and_leaves_nothing(trained, tmp_p
         export(trained, tmp_path / "small", dtype="int8")
     full = lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # noqa: E731
     with monkeypatch.context() as patch:
-        patch.setattr("alphabar.checkpoint.save_file", full)
+        patch.setattr("alphabar.runs.checkpoint.save_file", full)
         with pytest.raises(AlphabarError, match=r"No space left on device\.$"):
             export(trained, tmp_path / "small")
     with monkeypatch.context() as patch:

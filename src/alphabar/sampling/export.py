@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alphabar import checkpoint, drawing, model
 from alphabar import config as c
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file
-from alphabar.run import Run
+from alphabar.files import atomic_file
+from alphabar.runs import checkpoint, model
+from alphabar.runs.run import Run
+from alphabar.sampling import draw as drawing
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 KEPT = ("step", "images", "seconds", "image_facts")

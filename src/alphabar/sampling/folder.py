@@ -12,7 +12,8 @@ from torch import Tensor
 from alphabar import film, images
 from alphabar.diffusion import Step
 from alphabar.errors import AlphabarError
-from alphabar.generation import Job
+from alphabar.files import write_json
+from alphabar.sampling.job import Job
 
 SETTINGS = "settings.json"
 GRID_IMAGES = 400
@@ -64,8 +65,7 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
             f"{folder} holds images drawn with another {', '.join(other)}; choose another with --out, or delete it."
         )
     if not (folder / SETTINGS).exists():
-        with images.atomic_file(folder / SETTINGS) as file:
-            file.write(json.dumps(dict(settings), indent=1).encode())
+        write_json(folder / SETTINGS, dict(settings))
 
 
 def _differences(settings: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[str]:
@@ -169,5 +169,4 @@ def save_overview(folder: Path, drawn: Tensor, job: Job, settings: Mapping[str, 
     whole = dict(settings) | {"seeds": list(job.seeds)} | ({} if job.labels is None else {"classes": list(job.labels)})
     images.save_png(folder / "grid.png", images.sheet(drawn[:GRID_IMAGES]), {"alphabar": json.dumps(whole)})
     images.save_npz(folder / "samples.npz", drawn, None if job.labels is None else torch.tensor(job.labels))
-    with images.atomic_file(folder / SETTINGS) as file:
-        file.write(json.dumps(whole, indent=1).encode())
+    write_json(folder / SETTINGS, whole)

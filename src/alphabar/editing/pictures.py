@@ -12,8 +12,8 @@ from alphabar.data import DataOptions
 from alphabar.data.decode import decode, read_header
 from alphabar.errors import AlphabarError
 from alphabar.images import RESIZE_RULES, Colour
-from alphabar.model import Model
 from alphabar.registry import look_up
+from alphabar.runs.model import Model
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from alphabar import checkpoint
 from alphabar.errors import AlphabarError
+from alphabar.runs import checkpoint
 
 TENSORS = {"network": {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}, "other": {"c": torch.zeros(0, 2)}}
 

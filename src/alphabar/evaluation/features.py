@@ -16,9 +16,8 @@ from torch import Tensor
 
 from alphabar import distributed
 from alphabar.data import ImageSet
-from alphabar.data.files import cache_folder
 from alphabar.errors import AlphabarError
-from alphabar.images import atomic_file
+from alphabar.files import atomic_file, cache_folder
 from alphabar.metrics import Extractor, Features, Rows
 from alphabar.progress import progress
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alphabar.errors import AlphabarError
 
-MODELS = Path(__file__).parent / "assets" / "models"
+MODELS = Path(__file__).parents[1] / "assets" / "models"
 RUNS = Path("runs")
 
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import build, cli, drawing, gallery
+from alphabar import build, cli
 from alphabar.diffusion import GRIDS, SAMPLERS, SPACINGS
 from alphabar.errors import AlphabarError
-from alphabar.model import Model, load_model
+from alphabar.runs.model import Model, load_model
+from alphabar.sampling import draw as drawing
+from alphabar.sampling import folder as gallery
 from alphabar.training import loop
 
 CPU = torch.device("cpu")

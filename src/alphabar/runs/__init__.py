@@ -1,0 +1,1 @@
+"""What lies on disk: a run, its checkpoints, the model in them."""
