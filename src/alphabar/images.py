@@ -109,10 +109,10 @@ def grid(images: Tensor, columns: int | None = None, enlarge: int = 1, gap: int 
     return sheet
 
 
-def sheet(images: Tensor, tile: int = 64) -> Tensor:
-    """A `grid` to look at: small images enlarged towards `tile` pixels, and parted by one of their own pixels."""
+def sheet(images: Tensor, tile: int = 64, columns: int | None = None) -> Tensor:
+    """A `grid` to look at: small images are enlarged towards `tile` pixels, and parted by one of their own pixels."""
     enlarge = enlargement(images.shape[2], tile)
-    return grid(images, enlarge=enlarge, gap=max(2, enlarge))
+    return grid(images, columns, enlarge, gap=max(2, enlarge))
 
 
 def to_pil(image: Tensor) -> Image.Image:

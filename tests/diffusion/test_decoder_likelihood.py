@@ -10,7 +10,8 @@ import math
 import pytest
 import torch
 
-from alphabar.diffusion import DECODERS, Gaussian, discretized_log_prob, reference_log_prob
+from alphabar.diffusion import DECODERS, Gaussian
+from alphabar.diffusion.decoder import discretized_log_prob, reference_log_prob
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 127.5 - 1
 TANH_ERROR = 1.79e-4

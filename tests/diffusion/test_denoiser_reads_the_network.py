@@ -20,14 +20,14 @@ from alphabar.diffusion import (
     V,
     clip,
     cosine,
-    jsd,
     linear,
     p_transition,
     q_posterior,
     q_sample,
     spaced,
-    x0_to_eps,
 )
+from alphabar.diffusion.parameterization import x0_to_eps
+from alphabar.diffusion.schedule import jsd
 
 
 class Recorder:

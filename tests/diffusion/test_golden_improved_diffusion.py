@@ -28,13 +28,12 @@ from alphabar.diffusion import (
     cosine,
     linear,
     p_transition,
-    prior_term,
     q_sample,
     rows_of,
     training_loss,
     variational_bound,
-    vlb_term,
 )
+from alphabar.diffusion.likelihood import prior_term, vlb_term
 
 K = torch.arange(96, dtype=torch.float64)
 X0 = (((37 * K + 11) % 256) / 127.5 - 1).reshape(2, 3, 4, 4)

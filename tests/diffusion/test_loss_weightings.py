@@ -19,8 +19,8 @@ from alphabar.diffusion import (
     linear,
     q_sample,
     training_loss,
-    x0_to_eps,
 )
+from alphabar.diffusion.parameterization import x0_to_eps
 
 LINEAR = linear(1000)
 SNR = LINEAR.alpha_bar / (1 - LINEAR.alpha_bar)

@@ -25,8 +25,8 @@ from alphabar.diffusion import (
     linear,
     q_sample,
     training_loss,
-    vlb_term,
 )
+from alphabar.diffusion.likelihood import vlb_term
 
 T = torch.tensor([1, 2, 25, STEPS])
 SHAPE = (2, 2, 2)

@@ -25,15 +25,17 @@ from alphabar.diffusion import (
     NoiseSchedule,
     clip,
     cosine,
+    linear,
+)
+from alphabar.diffusion.probability_flow import (
     every_pixel,
     flow,
     flow_and_divergence,
     flow_ends,
     flow_log_density,
     flow_time,
-    jsd,
-    linear,
 )
+from alphabar.diffusion.schedule import jsd
 
 DATA = GaussianData()
 SHAPE = (1, 2, 3)

@@ -16,7 +16,6 @@ from alphabar.diffusion import (
     VARIANCES,
     Ancestral,
     Denoiser,
-    DynamicThreshold,
     Step,
     clip,
     cosine,
@@ -24,6 +23,7 @@ from alphabar.diffusion import (
     p_transition,
     reverse_process,
 )
+from alphabar.diffusion.thresholding import DynamicThreshold
 
 FEW = [1, 4, 11, 25, 26, 44, 50]
 

@@ -12,11 +12,11 @@ from alphabar.diffusion import (
     X0,
     Ancestral,
     Denoiser,
-    from_alpha_bar,
     from_betas,
     linear,
     reverse_process,
 )
+from alphabar.diffusion.schedule import from_alpha_bar
 
 SHORTEST = {"linear": 21}
 CHAINS = [(name, T) for name in SCHEDULES for T in (1, 2, 3, 10, 21, 100, 1000, 4000) if SHORTEST.get(name, 1) <= T]

@@ -13,12 +13,12 @@ from alphabar.diffusion import (
     Ancestral,
     Denoiser,
     Objective,
-    constant,
     cosine,
     linear,
     reverse_process,
     training_loss,
 )
+from alphabar.diffusion.schedule import constant
 from alphabar.errors import AlphabarError
 from alphabar.networks.precision import autocast
 

@@ -1,9 +1,10 @@
-"""A run, described: typed sections, read from a recipe (TOML) and overridden one `section.key=value` at a time.
+"""The settings of a run: typed sections, read from a recipe (TOML) and overridden one `section.key=value` at a time.
 
-Nothing here imports torch, so that a mistake is answered at once.
+Nothing here imports torch, so that a mistake is reported at once.
 """
 
-from alphabar.config.loading import differences, load, meaning, merge, parse, recipes, sections, shown
+from alphabar.config import names
+from alphabar.config.loading import differences, load, meaning, merge, parse, read, recipes, sections, shown, summary
 from alphabar.config.sections import (
     Config,
     Data,
@@ -32,8 +33,11 @@ __all__ = [
     "load",
     "meaning",
     "merge",
+    "names",
     "parse",
+    "read",
     "recipes",
     "sections",
     "shown",
+    "summary",
 ]

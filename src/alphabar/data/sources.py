@@ -29,6 +29,9 @@ DATASETS: dict[str, Source] = {
     "npz": npz,
 }
 
+OWN_DATA = ("folder", "idx", "npz")
+"""The sources of DATASETS that read the user's own files: they need a path."""
+
 
 def load(name: str, options: DataOptions = DataOptions()) -> ImageSet:  # noqa: B008 - frozen
     """The data set called `name`; raises AlphabarError if there is none or if it cannot be had as `options` ask."""

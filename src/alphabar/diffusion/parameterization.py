@@ -68,4 +68,4 @@ It is read as an x̂_0, so that clipping reaches the reverse mean too; Ho's code
 V = Parameterization("v", _v_target, _v_to_x0)
 """v = √ᾱ_t ε − √(1 − ᾱ_t) x_0 (Salimans & Ho 2022, App. D)."""
 
-PARAMETERIZATIONS: dict[str, Parameterization] = {p.name: p for p in (EPS, X0, MU, V)}
+PARAMETERIZATIONS: dict[str, Parameterization] = {"eps": EPS, "x0": X0, "mu": MU, "v": V}

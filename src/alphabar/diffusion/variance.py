@@ -118,4 +118,9 @@ def with_last_noise(variance: ReverseVariance, most: float) -> ReverseVariance:
     return replace(variance, log_var=log_var)
 
 
-VARIANCES: dict[str, ReverseVariance] = {v.name: v for v in (FIXED_SMALL, FIXED_LARGE, LEARNED, LEARNED_RANGE)}
+VARIANCES: dict[str, ReverseVariance] = {
+    "fixed_small": FIXED_SMALL,
+    "fixed_large": FIXED_LARGE,
+    "learned": LEARNED,
+    "learned_range": LEARNED_RANGE,
+}

@@ -6,13 +6,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser, p_transition
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step
 
 
 @dataclass(frozen=True)
 class Ancestral:
     """x_{t−1} ~ p_θ(x_{t−1} | x_t); the last step returns the mean, which is x̂_0."""
 
+    grid: ClassVar[Grid] = Grid("uniform", None)
     memory: ClassVar[int] = 0
     calls: ClassVar[int] = 1
 

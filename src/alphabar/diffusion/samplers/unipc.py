@@ -10,7 +10,7 @@ from torch import Tensor
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.exponential import exponential_step, log_snr_gap
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step
 from alphabar.diffusion.schedule import NoiseSchedule
 
 
@@ -22,6 +22,7 @@ class UniPC:
     """
 
     order: int = 2
+    grid: ClassVar[Grid] = Grid("karras", 15)
     calls: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
