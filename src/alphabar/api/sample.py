@@ -36,7 +36,9 @@ def sample(
         films.check_format(film)
     source = loaded(model, weights, step, device)
     pipeline = Pipeline.of(source, changes(options), source.label(label))
-    plan = Plan.of(pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), out and Path(out), data_root)
+    plan = Plan.of(
+        pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), None if out is None else Path(out), data_root
+    )
     with distributed.session():
         samples = sample_to_folder(plan, film)
         if distributed.is_main():

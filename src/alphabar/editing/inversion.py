@@ -77,7 +77,8 @@ def noisiest(pipeline: Pipeline) -> int:
 def relative_errors(decoded: Tensor, x0: Tensor) -> Tensor:
     """‖x' − x‖/‖x‖ of each image, (N,)."""
     error: Tensor = torch.linalg.vector_norm((decoded - x0).flatten(1), dim=1)
-    return error / torch.linalg.vector_norm(x0.flatten(1), dim=1)
+    norm: Tensor = torch.linalg.vector_norm(x0.flatten(1), dim=1)
+    return error / norm
 
 
 def check_round_trip(error: float, t: int) -> None:
