@@ -1,0 +1,83 @@
+"""The logic of the race: python -m pytest benchmarks/race."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from benchmarks.race import alphabar_side, peer, table
+from benchmarks.race.task import Task
+
+SIDES = ["alphabar-unconditional", "diffusers"]
+
+
+def task(folder: Path, side: str = "diffusers", minutes: float = 10.0) -> Task:
+    return Task(str(folder / "seed0" / side), "ddpm_digits", 0, minutes, 16, ("ddim-50",), None)
+
+
+def finish(folder: Path, side: str, seed: int, fd: float) -> None:
+    """Write what a finished and scored side leaves behind."""
+    place = folder / f"seed{seed}" / side
+    place.mkdir(parents=True)
+    done = {"parameters": 5, "batch": 16, "images": 32, "cpu_minutes": 11.0, "samplers": {"ddim-50": 7.0}}
+    (place / "done.json").write_text(json.dumps(done))
+    score = {"n": 16, "metrics": {"FD-x": {"value": fd, "interval": [fd - 1, fd + 1], "floor": {}}}}
+    (place / "ddim-50.score.json").write_text(json.dumps(score))
+
+
+def test_a_task_is_read_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text(task(tmp_path).text())
+    assert Task.read(str(tmp_path / "task.json")) == task(tmp_path)
+
+
+def test_the_planned_training_takes_the_aimed_part_of_the_budget() -> None:
+    start, per_update, budget = 5.0, 0.5, 600.0
+    costs = (start + per_update * n for n in (alphabar_side.SHORT, alphabar_side.LONG))
+    updates = alphabar_side.planned_updates(budget, *costs)
+    assert 0 <= alphabar_side.AIM * budget - (start + per_update * updates) < per_update
+
+
+def test_the_peers_get_what_alphabar_used_beyond_the_budget(tmp_path: Path) -> None:
+    assert peer.budget(task(tmp_path)) == 600
+    finish(tmp_path, "alphabar-unconditional", 0, 1.0)  # used 11 minutes
+    assert peer.budget(task(tmp_path)) == 660
+    assert peer.budget(task(tmp_path, minutes=12.0)) == 720
+
+
+def test_ratios_are_seed_against_seed(tmp_path: Path) -> None:
+    for seed, (ours, theirs) in enumerate([(1.0, 2.0), (3.0, 4.0)]):
+        finish(tmp_path, "alphabar-unconditional", seed, ours)
+        finish(tmp_path, "diffusers", seed, theirs)
+    finish(tmp_path, "diffusers", 2, 9.0)  # a seed that alphabar lacks
+    table.write(tmp_path, SIDES)
+    first, second, *_ = ((tmp_path / "table.md").read_text()).splitlines()[2:]
+    assert "| alphabar-unconditional | ddim-50 | 2 |" in first and "2.000 ± 1.000" in first
+    assert "| diffusers | ddim-50 | 3 |" in second and second.endswith("| 0.625 ± 0.125 |")
+
+
+def test_the_learning_rate_of_diffusers_warms_up_and_ends_at_0(tmp_path: Path) -> None:
+    side: Any = pytest.importorskip("benchmarks.race.diffusers_side")
+    from diffusers.optimization import get_scheduler
+
+    network = side.Diffusers(task(tmp_path), task(tmp_path).images())
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = get_scheduler("cosine", optimizer, num_warmup_steps=500, num_training_steps=2000)
+    for network.updates in range(2001):
+        assert network.pace(network.updates / 2000) == pytest.approx(theirs.get_last_lr()[0], abs=5e-3)
+        optimizer.step()
+        theirs.step()
+
+
+def test_diffusers_samples_as_its_pipeline_does(tmp_path: Path) -> None:
+    side: Any = pytest.importorskip("benchmarks.race.diffusers_side")
+    ours = side.Diffusers(task(tmp_path), task(tmp_path).images())
+    scheduler = side.diffusers.DDIMScheduler.from_config(ours.scheduler.config)
+    pipeline = side.diffusers.DDIMPipeline(ours.network.eval(), scheduler)
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(7)
+    theirs = pipeline(batch_size=2, generator=generator, num_inference_steps=4, output_type="np").images
+    torch.manual_seed(7)
+    with torch.no_grad():
+        images = (ours.sample(scheduler, 4, 2) / 2 + 0.5).clamp(0, 1)
+    assert torch.allclose(images, torch.from_numpy(theirs).permute(0, 3, 1, 2), rtol=0, atol=1e-5)
