@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from diffusion_cases import STEPS, denoiser, normal, pairs
+from diffusion_cases import STEPS, denoiser, end_of, normal, pairs
 from gaussian_data import GaussianData
 
 from alphabar.diffusion import (
@@ -165,7 +165,7 @@ def test_the_whole_loop_draws_from_the_predicted_distribution(sampler):
     )
     generator = torch.Generator().manual_seed(0)
     noise = lambda x: torch.randn(x.shape, generator=generator)  # noqa: E731
-    *_, last = reverse_process(sampler, d, normal(count, 5, (1, 1, 1)).float(), noise=noise)
+    last = end_of(reverse_process(sampler, d, normal(count, 5, (1, 1, 1)).float(), noise=noise))
     assert float(last.x.mean()) == pytest.approx(mean, abs=5 * math.sqrt(variance / count))
     assert float(last.x.var()) == pytest.approx(variance, rel=5 * math.sqrt(2 / count))
 
