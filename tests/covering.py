@@ -5,7 +5,7 @@ A fault that shows in the product of many factors nearly always shows in a pair 
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any
 
@@ -42,12 +42,16 @@ def _numbered(rows: Sequence[Row]) -> list[tuple[int, ...]]:
     for row in rows:
         numbers = []
         for values, value in zip(seen, row, strict=True):
-            number = next((k for k, known in enumerate(values) if known is value), len(values))
+            number = next((k for k, known in enumerate(values) if _same(known, value)), len(values))
             if number == len(values):
                 values.append(value)
             numbers.append(number)
         numbered.append(tuple(numbers))
     return numbered
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other or (isinstance(one, str | int | float) and type(one) is type(other) and one == other)
 
 
 def _pairs(row: tuple[int, ...]) -> set[tuple[tuple[int, int], ...]]:
@@ -60,17 +64,18 @@ def label(value: object) -> str:
     return named if isinstance(named, str) else str(value) if isinstance(value, str | int | float) else repr(value)
 
 
-def covering(
-    allowed: Callable[..., bool] = lambda *row: True, **factors: Iterable[Any]
-) -> pytest.MarkDecorator:  # the keywords are the parameters of the test, in its order of ids
+def covering(factors: Mapping[str, Iterable[Any]]) -> pytest.MarkDecorator:
     """`pytest.mark.parametrize` over the product of `factors`, of which all but a covering part is marked heavy.
 
-    allowed: says of a row, by position, whether the combination exists.
+    factors: by the name of a parameter, its values; or by several names ("schedule, parameterization") a list of
+    tuples, which are the combinations that exist. The covering part holds each pair of values that the product holds.
     """
-    rows = [row for row in product(*(list(values) for values in factors.values())) if allowed(*row)]
+    names = [name.strip() for names in factors for name in names.split(",")]
+    parts = [[value if "," in name else (value,) for value in values] for name, values in factors.items()]
+    rows = [sum(map(tuple, row), ()) for row in product(*parts)]
     light = set(covering_rows(rows))
     cases = [
         pytest.param(*row, id="-".join(map(label, row)), marks=() if k in light else pytest.mark.heavy)
         for k, row in enumerate(rows)
     ]
-    return pytest.mark.parametrize(list(factors), cases)
+    return pytest.mark.parametrize(names, cases)

@@ -33,7 +33,8 @@ def test_the_same_rows_are_kept_each_time() -> None:
 
 
 def test_the_mark_holds_the_whole_product_and_the_rest_is_heavy() -> None:
-    mark = covering(lambda a, b, c: (a, b) != (0, 0), a=range(4), b=[0.5, 0], c=["x", "y", "z"]).mark
+    two = [(a, b) for a in range(4) for b in (0.5, 0) if (a, b) != (0, 0)]
+    mark = covering({"a, b": two, "c": ["x", "y", "z"]}).mark
     names, cases = mark.args
     light = [case for case in cases if not case.marks]
     assert names == ["a", "b", "c"] and len(cases) == 4 * 2 * 3 - 3

@@ -37,6 +37,7 @@ from alphabar.diffusion import (
     x0_errors,
     x0_mse_table,
 )
+from covering import covering
 
 DATA = GaussianData()
 ROWS = {"full": range(1, STEPS + 1), "respaced": [1, 3, 4, 10, 22, 37, 50]}
@@ -118,8 +119,7 @@ def test_so_does_a_learned_range_that_says_the_exact_fraction():
 # ---- the exact network -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "rows": ROWS})
 def test_every_level_of_every_chain_has_the_true_marginal(schedule, parameterization, rows):
     """Also where ᾱ_T = 0; one table serves the full chain and the respaced one."""
     full = SCHEDULES[schedule](STEPS)

@@ -38,6 +38,7 @@ from alphabar.diffusion import (
     vlb_term,
     vlb_terms,
 )
+from covering import covering
 
 DATA = GaussianData()
 STEPS = 30
@@ -108,8 +109,7 @@ def with_head(schedule: NoiseSchedule, parameterization: str, v: torch.Tensor) -
     return Denoiser(network, schedule, PARAMETERIZATIONS[parameterization], LEARNED_RANGE)
 
 
-@pytest.mark.parametrize("variance", [FIXED_SMALL, FIXED_LARGE], ids=lambda v: v.name)
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "variance": [FIXED_SMALL, FIXED_LARGE]})
 def test_the_bound_is_above_the_entropy_by_the_kl_of_every_reverse_step(schedule, parameterization, variance):
     schedule = SCHEDULES[schedule](STEPS)
     d = denoiser(schedule, parameterization, variance, DATA.network(schedule, parameterization))

@@ -24,6 +24,7 @@ from alphabar.diffusion import (
     p_transition,
     reverse_process,
 )
+from covering import covering
 
 FEW = [1, 4, 11, 25, 26, 44, 50]
 
@@ -32,9 +33,13 @@ def run(sampler, d: Denoiser, x, noise=None, start=None) -> list[Step]:
     return list(reverse_process(sampler, d, x, start=start, noise=noise or replayed()))
 
 
-@pytest.mark.parametrize("rows", [range(1, STEPS + 1), FEW], ids=["full", "respaced"])
-@pytest.mark.parametrize("transform", [None, clip, DynamicThreshold()], ids=["free", "clip", "dynamic"])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering(
+    {
+        "schedule, parameterization": pairs(),
+        "transform": [None, clip, DynamicThreshold()],
+        "rows": [range(1, STEPS + 1), FEW],
+    }
+)
 def test_ddim_with_eta_1_is_ancestral_sampling_with_the_small_variance(schedule, parameterization, transform, rows):
     schedule = SCHEDULES[schedule](STEPS).respace(rows)
     d = denoiser(schedule, parameterization, FIXED_SMALL, x0_transform=transform)
@@ -77,9 +82,7 @@ def test_an_ancestral_step_is_a_draw_of_the_transition():
     assert torch.equal(step.x, expected) and step.t == 29
 
 
-@pytest.mark.parametrize("variance", VARIANCES)
-@pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@covering({"schedule": SCHEDULES, "name": SAMPLERS, "variance": VARIANCES})
 def test_the_last_step_returns_x0_hat_without_noise(schedule, name, variance):
     d = denoiser(SCHEDULES[schedule](STEPS), "v", VARIANCES[variance], x0_transform=clip)
     (last,) = run(SAMPLERS[name](), d, normal(2), no_noise, start=1)
