@@ -82,7 +82,8 @@ class Run:
     """The tests on the package in `source`, in a process of their own, up to the first that fails."""
 
     def __init__(self, tests: Sequence[str], source: Path, limit: int) -> None:
-        self.output, self.begun = tempfile.TemporaryFile(mode="w+", encoding="utf-8"), time.monotonic()
+        self.output = tempfile.TemporaryFile(mode="w+", encoding="utf-8")  # noqa: SIM115
+        self.begun = time.monotonic()
         self.process = os.fork()
         if self.process == 0:
             signal.alarm(limit)
