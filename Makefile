@@ -5,11 +5,13 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 # CPU-only torch from PyTorch's own index: make demo TORCH_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 TORCH_ARGS ?=
+# How many processes run the tests.
+JOBS ?= 2
 
 BIN := $(VENV)/bin
 RUN := demo/ddpm_digits
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-all lint bench clean
 .DELETE_ON_ERROR:
 
 # One thread: this network is too small to gain from more, and on busy cores it would lose.
@@ -27,8 +29,12 @@ demo: $(VENV)/.core
 	@echo "  $(BIN)/alphabar data inspect PHOTOS"
 	@echo "  $(BIN)/alphabar train ddpm_folder --data PHOTOS"
 
+# Each of the two processes holds torch. A test that is `heavy` runs in test-all alone, and all others run in both.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not heavy"
+
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,19 +1,25 @@
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"  # two OpenMP threads on a busy machine are slower than one
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import io
 from collections.abc import Callable
 
 import pytest
-import torch
 from rich.console import Console
 
 from alphabar import config as c
 from tiny_settings import TINY
 
-torch.set_num_threads(1)  # two OpenMP threads on a busy machine are slower than one
+# No torch here: pytest-xdist's main process reads this file and runs no test, and torch takes 200 MB.
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -7,18 +7,16 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
 import pytest
-import typer
 
-from alphabar import cli, diffusion
+import command_tree
 from alphabar import config as c
+from alphabar import diffusion
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -50,14 +48,10 @@ def resolve(name: str) -> Any:
 
 
 def commands() -> dict[tuple[str, ...], set[str]]:
-    """Every command, and its options."""
-
-    def of(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-        yield path, {option for parameter in command.params for option in parameter.opts}
-        for name, child in getattr(command, "commands", {}).items():
-            yield from of(child, (*path, name))
-
-    return dict(of(typer.main.get_command(cli.app), ()))
+    """Every command, as its words after `alphabar`, and its options."""
+    return {
+        tuple(command.split()[1:]): command_tree.spellings(names) for command, names in command_tree.commands().items()
+    }
 
 
 def check_command(text: str) -> None:

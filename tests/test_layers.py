@@ -151,9 +151,9 @@ def test_diffusion_is_pure_maths_and_a_chain():
     assert not diffusion_complaints(ROOT), "\n".join(diffusion_complaints(ROOT))
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_module_is_longer_than_300_lines(path):
-    assert len(path.read_text().splitlines()) <= 300
+def test_no_module_is_longer_than_300_lines():
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert {name: count for name, count in lines.items() if count > 300} == {}
 
 
 @pytest.mark.parametrize("module", ["", ".errors", ".registry", ".config", ".api", ".api.train", ".cli"])

@@ -15,6 +15,7 @@ from alphabar.data import DATASETS, DataOptions, ImageSet, detect, inspect, load
 from alphabar.data import mnist as mnist_module
 from alphabar.data.fit import with_channels
 from alphabar.errors import AlphabarError
+from covering import covering
 
 Writer = Callable[..., Path]
 WRITERS = {"idx": "write_idx", "cifar10": "write_cifar", "twemoji": "write_twemoji"}
@@ -56,8 +57,7 @@ def test_every_source_keeps_the_contract(source: tuple[str, DataOptions]) -> Non
     assert load(name, options).fingerprint() == images.fingerprint()
 
 
-@pytest.mark.parametrize("rule", ["pad", "crop", "stretch"])
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@covering({"channels": [1, 3, 4], "rule": ["pad", "crop", "stretch"]})
 def test_every_source_honours_size_and_channels(source: tuple[str, DataOptions], rule: str, channels: int) -> None:
     name, options = source
     images = load(name, replace(options, image_size=(12, 10), resize=rule, channels=channels))

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 import torch
 from diffusion_cases import denoiser, normal, replayed
 from torch import Tensor
@@ -32,8 +33,7 @@ def diffusers_scheduler(name: str, steps: int | list[int], exact: bool = True, *
 
     exact: its tables ᾱ and σ, which are float32, are replaced by ours, so that only formulas are left to differ.
     """
-    import diffusers  # takes seconds: not while tests are collected
-
+    diffusers = pytest.importorskip("diffusers")  # takes seconds: not while tests are collected
     scheduler = getattr(diffusers, name)(**config)
     if exact:
         scheduler.alphas_cumprod = chain_of(scheduler).alpha_bar[1:]

@@ -1,6 +1,8 @@
 """Chains, denoisers and noises that several tests share."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +45,11 @@ def replayed(seed: int = 0) -> Callable[[Tensor], Tensor]:
 
 def no_noise(x: Tensor) -> Tensor:
     raise AssertionError("this step must not draw noise")
+
+
+def end_of(steps: Iterable[Any]) -> Any:
+    """The last step of a chain, with no other kept: `*_, last = steps` holds all of them, gigabytes in a long one."""
+    return deque(steps, maxlen=1).pop()
 
 
 def wavy(x: Tensor, time: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ from alphabar.diffusion import (
     vlb_terms,
 )
 from alphabar.diffusion.likelihood import bound_of, prior_term, vlb_term
+from covering import covering
 
 DATA = GaussianData()
 STEPS = 30
@@ -106,8 +107,7 @@ def with_head(schedule: NoiseSchedule, parameterization: str, v: torch.Tensor) -
     return Denoiser(network, schedule, PARAMETERIZATIONS[parameterization], LEARNED_RANGE)
 
 
-@pytest.mark.parametrize("variance", [FIXED_SMALL, FIXED_LARGE], ids=lambda v: v.name)
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "variance": [FIXED_SMALL, FIXED_LARGE]})
 def test_the_bound_is_above_the_entropy_by_the_kl_of_every_reverse_step(schedule, parameterization, variance):
     schedule = SCHEDULES[schedule](STEPS)
     d = denoiser(schedule, parameterization, variance, DATA.network(schedule, parameterization))

@@ -9,7 +9,7 @@ import math
 
 import pytest
 import torch
-from diffusion_cases import no_noise
+from diffusion_cases import end_of, no_noise
 from gaussian_data import GaussianData
 from mixture_data import MixtureData
 from solver_cases import affine, best, even, even_in_t, flow_error, order, uneven
@@ -106,7 +106,7 @@ def map_error(schedule, steps: int) -> float:
     short = schedule.respace(spaced(schedule, "uniform", steps))
     mean, variance = DATA.marginal(float(schedule.alpha_bar[-1]))
     x = torch.full((1, 1, 1, 1), mean + math.sqrt(variance) * 1.7, dtype=torch.float64)
-    *_, last = reverse_process(DDIM(0.0), best(DATA, short), x, noise=no_noise)
+    last = end_of(reverse_process(DDIM(0.0), best(DATA, short), x, noise=no_noise))
     return abs(float(last.x) - (DATA.mean + DATA.std * 1.7)) / DATA.std
 
 

@@ -12,6 +12,7 @@ import torch
 
 from alphabar.diffusion import DECODERS, Gaussian
 from alphabar.diffusion.decoder import discretized_log_prob, reference_log_prob
+from covering import covering
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 127.5 - 1
 TANH_ERROR = 1.79e-4
@@ -40,9 +41,13 @@ def log_prob(x: float, mean: float, log_std: float, dtype=torch.float64, decoder
     return float(decoder(Gaussian(m, log_var), x))
 
 
-@pytest.mark.parametrize("name", DECODERS)
-@pytest.mark.parametrize("log_std", [-7.0, -5.0, -3.0, -1.0, 0.0, 2.0])
-@pytest.mark.parametrize("mean", [-3.0, -1.0, -0.4321, 0.0, 1 / 255, 0.5, 1.0, 1.7])
+@covering(
+    {
+        "mean": [-3.0, -1.0, -0.4321, 0.0, 1 / 255, 0.5, 1.0, 1.7],
+        "log_std": [-7.0, -5.0, -3.0, -1.0, 0.0, 2.0],
+        "name": DECODERS,
+    }
+)
 def test_the_256_probabilities_sum_to_one(mean, log_std, name):
     p = Gaussian(torch.full_like(LEVELS, mean), torch.tensor(2 * log_std, dtype=torch.float64))
     assert float(DECODERS[name](p, LEVELS).exp().sum()) == pytest.approx(1, abs=1e-9)
@@ -61,9 +66,7 @@ def test_published_values_up_to_the_references_own_error(x, mean, log_std, golde
     assert exact != pytest.approx(golden, abs=6e-7)
 
 
-@pytest.mark.parametrize("log_std", [-5.0, -3.0, -1.0])
-@pytest.mark.parametrize("mean", [-1.1, -0.3, 0.0, 0.8])
-@pytest.mark.parametrize("level", [0, 1, 80, 127, 128, 254, 255])
+@covering({"level": [0, 1, 80, 127, 128, 254, 255], "mean": [-1.1, -0.3, 0.0, 0.8], "log_std": [-5.0, -3.0, -1.0]})
 def test_the_reference_decoder_is_the_published_formula(level, mean, log_std):
     x = float(LEVELS[level])
     ours = log_prob(x, mean, log_std, decoder=reference_log_prob)
@@ -77,9 +80,7 @@ def test_the_reference_decoder_stops_at_its_floor_without_gradient():
     assert value.item() == pytest.approx(-27.631021, abs=6e-7) and m.grad.item() == 0
 
 
-@pytest.mark.parametrize("log_std", [-5.0, -3.0, -1.0])
-@pytest.mark.parametrize("mean", [-1.1, -0.3, 0.0, 0.8])
-@pytest.mark.parametrize("level", [0, 1, 80, 127, 128, 254, 255])
+@covering({"level": [0, 1, 80, 127, 128, 254, 255], "mean": [-1.1, -0.3, 0.0, 0.8], "log_std": [-5.0, -3.0, -1.0]})
 def test_it_is_the_integral_over_the_bin(level, mean, log_std):
     x = float(LEVELS[level])
     exact = reference(x, mean, log_std, exact_cdf)
@@ -97,9 +98,13 @@ def test_both_tails_are_mirror_images(log_std, name):
     torch.testing.assert_close(DECODERS[name](p, LEVELS), mirrored, **close)
 
 
-@pytest.mark.parametrize("x", [-1.0, -129 / 255, 1 / 255, 1.0])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("mean", [sign * m for sign in (-1, 1) for m in (3.0, 30.0, 1e3, 1e6, 1e9)])
+@covering(
+    {
+        "mean": [sign * m for sign in (-1, 1) for m in (3.0, 30.0, 1e3, 1e6, 1e9)],
+        "dtype": [torch.float32, torch.float64],
+        "x": [-1.0, -129 / 255, 1 / 255, 1.0],
+    }
+)
 def test_far_in_the_tails_the_gradient_is_that_of_the_asymptotic_series(x, mean, dtype):
     """|z| from 3e2 to 1e11. The nearer edge of the bin alone counts there: log P ≈ log Φ(−|z|), and with Mills' ratio
     φ(z)/Φ(−|z|) = |z| + 1/|z| + O(|z|⁻³); z depends on the mean by 1/σ and on log σ² by −z/2."""
@@ -121,9 +126,13 @@ def test_far_in_the_tails_the_gradient_is_that_of_the_asymptotic_series(x, mean,
     assert float(log_var.grad) == pytest.approx(mills * z / 2, rel=1e-6)
 
 
-@pytest.mark.parametrize("x", [-1.0, -129 / 255, 1 / 255, 1.0])
-@pytest.mark.parametrize("mean", [-1.2, -0.5, -0.01, 0.0, 0.3, 1.1])
-@pytest.mark.parametrize("log_var", [-12.0, -8.0, -4.0, 0.0, 4.0])
+@covering(
+    {
+        "log_var": [-12.0, -8.0, -4.0, 0.0, 4.0],
+        "mean": [-1.2, -0.5, -0.01, 0.0, 0.3, 1.1],
+        "x": [-1.0, -129 / 255, 1 / 255, 1.0],
+    }
+)
 def test_elsewhere_the_gradient_is_that_of_finite_differences(x, mean, log_var):
     m, v = (torch.tensor([value], dtype=torch.float64, requires_grad=True) for value in (mean, log_var))
     x = torch.tensor([x], dtype=torch.float64)

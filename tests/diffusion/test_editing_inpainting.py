@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 import torch
 from correlated_data import ExactReverse, given_the_first, x0_network
-from diffusion_cases import denoiser, no_noise, normal, replayed
+from diffusion_cases import denoiser, end_of, no_noise, normal, replayed
 
 from alphabar.diffusion import (
     DDIM,
@@ -42,59 +42,68 @@ def chain(T: int = 50, steps: int = 7, **more):
 
 
 def inpainted(sampler, d, x0, known=MASK, noise=None, **options):
-    *_, last = inpaint(sampler, d, x0, known, noise=noise or replayed(), **OPTIONS | options)
+    last = end_of(inpaint(sampler, d, x0, known, noise=noise or replayed(), **OPTIONS | options))
     return last.x
 
 
-def conditional(
-    resamplings: int, jump_length: int = 1, steps: int = 20, sampler: Sampler | None = None
-) -> tuple[float, float]:
-    """What `inpaint` gets wrong of the two pixels next to a known one, in units of their conditional law: the largest
-    error of a mean, in standard deviations, and of a variance, relative."""
-    sampler = sampler or ExactReverse()
-    schedule, value, draws = linear(1000), 0.6, []
+VALUE = 0.6
+"""What the first of three pixels is known to be."""
+
+
+def from_noise(
+    noise, images: int, resamplings: int, jump_length: int = 1, steps: int = 20, sampler: Sampler | None = None
+) -> torch.Tensor:
+    """(images, 2): the two pixels next to a known one, made by `inpaint` from this noise."""
+    schedule = linear(1000)
     d = denoiser(schedule, "x0", FIXED_SMALL, x0_network(schedule)).respaced(spaced(schedule, "half_log_snr", steps))
+    x0 = torch.full((images, 1, 1, 3), VALUE, dtype=torch.float64)
     first = torch.tensor([1, 0, 0]).reshape(1, 1, 1, 3)
     options = {"jump_length": jump_length, "resamplings": resamplings}
+    return end_of(inpaint(sampler or ExactReverse(), d, x0, first, noise=noise, **options)).x.flatten(1)[:, 1:]
+
+
+def mean_error(*chain_options) -> float:
+    """What `inpaint` gets wrong of the conditional means: the larger error, in standard deviations."""
+    true_mean, true_covariance = given_the_first(VALUE)
+    mean = from_noise(torch.zeros_like, 1, *chain_options)[0]
+    return float(((mean - true_mean) / true_covariance.diagonal().sqrt()).abs().max())
+
+
+def variance_error(*chain_options) -> float:
+    """What it gets wrong of the conditional variances: the larger error, relative. Its cost is quadratic in the number
+    of draws: a chain of its own for each number that is drawn."""
+    draws = []
 
     def count(x):
         draws.append(len(draws))
         return torch.zeros_like(x)
 
-    list(inpaint(sampler, d, torch.full((1, 1, 1, 3), value, dtype=torch.float64), first, noise=count, **options))
-    size = 3 * len(draws)
-    turn = iter(draws)
+    from_noise(count, 1, *chain_options)
+    size, turn = 3 * len(draws), iter(draws)
 
     def one_unit(x):
         z, k = torch.zeros(size + 1, 3, dtype=torch.float64), 3 * next(turn)
         z[k : k + 3] = torch.eye(3)
         return z.reshape(x.shape)
 
-    x0 = torch.full((size + 1, 1, 1, 3), value, dtype=torch.float64)
-    *_, last = inpaint(sampler, d, x0, first, noise=one_unit, **options)
-    ends = last.x.flatten(1)[:, 1:]
-    mean, variance = ends[-1], (ends[:-1] - ends[-1]).square().sum(0)
-    true_mean, true_covariance = given_the_first(value)
-    true_variance = true_covariance.diagonal()
-    return float(((mean - true_mean) / true_variance.sqrt()).abs().max()), float(
-        (variance / true_variance - 1).abs().max()
-    )
+    ends = from_noise(one_unit, size + 1, *chain_options)
+    variance = (ends[:-1] - ends[-1]).square().sum(0)
+    return float((variance / given_the_first(VALUE)[1].diagonal() - 1).abs().max())
 
 
 def test_without_resampling_it_is_far_from_the_conditional_distribution():
-    mean, variance = conditional(resamplings=1)
-    assert mean > 0.6 and variance > 0.5
+    assert mean_error(1) > 0.6 and variance_error(1) > 0.5
 
 
 def test_with_resampling_it_comes_to_the_conditional_distribution():
     """Within 5 % of a standard deviation and of the variance at r = 40, and on the way to 0: half as far at twice r."""
-    whole, half = conditional(resamplings=20), conditional(resamplings=40)
-    assert max(half) < 0.05
-    assert half[0] == pytest.approx(whole[0] / 2, rel=0.06) and half[1] == pytest.approx(whole[1] / 2, rel=0.06)
+    for error in (mean_error, variance_error):
+        whole, half = error(20), error(40)
+        assert half < 0.05 and half == pytest.approx(whole / 2, rel=0.06)
 
 
 def test_jumps_up_to_a_25th_of_the_chain_are_as_good_and_long_ones_worse():
-    single, some, long = (conditional(5, j, steps=50)[0] for j in (1, 2, 20))
+    single, some, long = (mean_error(5, j, 50) for j in (1, 2, 20))
     assert some == pytest.approx(single, rel=0.05) and long > 1.5 * single
 
 
@@ -182,7 +191,7 @@ def test_only_reverse_steps_are_yielded_and_each_asks_the_network_at_its_level()
 
 def test_with_nothing_known_and_no_resampling_it_is_the_reverse_process():
     d, x_T = chain(), replayed()(normal(2))
-    *_, last = reverse_process(DDIM(0.0), d, x_T, noise=no_noise)
+    last = end_of(reverse_process(DDIM(0.0), d, x_T, noise=no_noise))
     assert torch.equal(inpainted(DDIM(0.0), d, normal(2), torch.zeros(1, 1, 3, 3), resamplings=1), last.x)
 
 
@@ -193,7 +202,7 @@ def test_with_everything_known_there_is_nothing_to_do():
 @pytest.mark.parametrize("schedule", [jsd(9), jsd(9).respace([9]), cosine(9).respace([4])], ids=["jsd", "jsd 1", "one"])
 def test_chains_that_end_in_nothing_but_noise_and_chains_of_a_single_step(schedule):
     d = denoiser(schedule, "v", FIXED_SMALL)
-    *_, last = inpaint(Ancestral(), d, normal(2), MASK, noise=replayed())
+    last = end_of(inpaint(Ancestral(), d, normal(2), MASK, noise=replayed()))
     assert bool(last.x.isfinite().all())
 
 
@@ -232,6 +241,6 @@ def test_jumps_that_are_none_are_refused_at_once(options):
 
 def test_ten_resamplings_of_ddim_are_near_the_conditional_and_forty_nearer():
     """What docs/sampling.md says of a quick setting: a sixth of a standard deviation off in the mean."""
-    mean, variance = conditional(10, 4, 100, DDIM(0.5))
-    assert mean == pytest.approx(0.169, abs=0.005) and variance == pytest.approx(0.054, abs=0.005)
-    assert conditional(40, 4, 100, DDIM(0.5))[0] < 0.05
+    assert mean_error(10, 4, 100, DDIM(0.5)) == pytest.approx(0.169, abs=0.005)
+    assert variance_error(10, 4, 100, DDIM(0.5)) == pytest.approx(0.054, abs=0.005)
+    assert mean_error(40, 4, 100, DDIM(0.5)) < 0.05

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusion_cases import denoiser, no_noise, normal, replayed
+from diffusion_cases import denoiser, end_of, no_noise, normal, replayed
 from mixture_data import MixtureData
 
 from alphabar.diffusion import (
@@ -28,7 +28,7 @@ WEIGHTS = [0.0, 0.25, 0.5, 1.0]
 
 
 def end(steps):
-    *_, last = steps
+    last = end_of(steps)
     return last.x
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from diffusion_cases import denoiser, no_noise, normal
+from diffusion_cases import denoiser, end_of, no_noise, normal
 from mixture_data import MixtureData
 
 from alphabar.diffusion import (
@@ -39,12 +39,11 @@ def evenly(schedule, steps: int, parameterization="eps") -> Denoiser:
 
 
 def encoded(d: Denoiser, x0=X0, **options):
-    *_, last = encode(d, x0, **options)
-    return last
+    return end_of(encode(d, x0, **options))
 
 
 def decoded(d: Denoiser, step):
-    *_, last = reverse_process(DDIM(0.0), d, step.x, start=step.t, noise=no_noise)
+    last = end_of(reverse_process(DDIM(0.0), d, step.x, start=step.t, noise=no_noise))
     return last.x
 
 

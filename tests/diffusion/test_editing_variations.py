@@ -6,7 +6,7 @@ correlate by Var(E[x_0 | x_t]) / s² = ᾱ_t s² / (ᾱ_t s² + 1 − ᾱ_t); so
 
 import pytest
 import torch
-from diffusion_cases import denoiser, no_noise, normal, replayed
+from diffusion_cases import denoiser, end_of, no_noise, normal, replayed
 from gaussian_data import GaussianData
 
 from alphabar.diffusion import (
@@ -28,7 +28,7 @@ COUNT = 4000
 
 
 def end(steps):
-    *_, last = steps
+    last = end_of(steps)
     return last.x
 
 

@@ -34,6 +34,7 @@ from alphabar.diffusion import (
     spaced,
 )
 from alphabar.diffusion.samplers import DPMpp2MSDE, DPMpp3MSDE, Euler, Heun, UniPC
+from covering import covering
 
 CHANNELS = (GaussianData(0.3, 0.4), GaussianData(-0.2, 0.5), GaussianData(0.5, 0.3))
 ALL = [
@@ -117,11 +118,15 @@ def test_it_draws_the_data(sampler, variance):
         assert math.sqrt(spread) == pytest.approx(data.std, rel=allowed(sampler, variance))
 
 
-@pytest.mark.parametrize("scale", [None, 2.0], ids=["free", "guided"])
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("variance", VARIANCES, ids=lambda v: v.name)
-@pytest.mark.parametrize("parameterization", PARAMETERIZATIONS)
-@pytest.mark.parametrize("sampler", ALL, ids=repr)
+@covering(
+    {
+        "sampler": ALL,
+        "parameterization": PARAMETERIZATIONS,
+        "variance": VARIANCES,
+        "channels": [1, 3],
+        "scale": [None, 2.0],
+    }
+)
 def test_every_combination_is_the_same_map(sampler, parameterization, variance, channels, scale):
     d = denoiser(CHANNELS[:channels], parameterization, variance, scale=scale)
     for channel, found in enumerate(affine(sampler, d, channels=channels)):
@@ -131,8 +136,7 @@ def test_every_combination_is_the_same_map(sampler, parameterization, variance, 
         assert found.from_noise == pytest.approx(expected.from_noise, abs=1e-9)
 
 
-@pytest.mark.parametrize("scale", [0.0, 1.0, 1.5, 4.0])
-@pytest.mark.parametrize("sampler", ALL, ids=repr)
+@covering({"sampler": ALL, "scale": [0.0, 1.0, 1.5, 4.0]})
 def test_guidance_goes_as_far_as_its_scale(sampler, scale):
     """From the mean without class, m − 2d, by w times d: another scale or class would not pass above."""
     (chain,) = affine(sampler, denoiser(CHANNELS[:1], "eps", FIXED_SMALL, scale=scale))

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from diffusion_cases import STEPS, denoiser, normal, pairs
+from diffusion_cases import STEPS, denoiser, end_of, normal, pairs
 from gaussian_data import GaussianData
 
 from alphabar.diffusion import (
@@ -29,6 +29,7 @@ from alphabar.diffusion import (
     linear,
     reverse_process,
 )
+from covering import covering
 
 DATA = GaussianData()
 ROWS = {"full": range(1, STEPS + 1), "respaced": [1, 3, 4, 10, 22, 37, 50]}
@@ -82,18 +83,20 @@ def gaussian_denoiser(schedule: NoiseSchedule, parameterization: str, variance: 
     return denoiser(schedule, parameterization, variance, data.network(schedule, parameterization))
 
 
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("variance", [name for name in VARIANCES if not VARIANCES[name].learned])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering(
+    {
+        "schedule, parameterization": pairs(),
+        "variance": [name for name in VARIANCES if not VARIANCES[name].learned],
+        "rows": ROWS,
+    }
+)
 def test_ancestral_sampling(schedule, parameterization, variance, rows):
     assert variance in FIXED, f"write down what σ_t² '{variance}' is"
     d = gaussian_denoiser(SCHEDULES[schedule](STEPS), parameterization, VARIANCES[variance]).respaced(ROWS[rows])
     check(Ancestral(), d, lambda a, a_prev: ancestral(variance, a, a_prev))
 
 
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("eta", [0, 0.5, 1])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "eta": [0, 0.5, 1], "rows": ROWS})
 def test_ddim(schedule, parameterization, eta, rows):
     d = gaussian_denoiser(SCHEDULES[schedule](STEPS), parameterization, FIXED_SMALL).respaced(ROWS[rows])
     check(DDIM(eta), d, lambda a, a_prev: ddim(eta, a, a_prev))
@@ -165,7 +168,7 @@ def test_the_whole_loop_draws_from_the_predicted_distribution(sampler):
     )
     generator = torch.Generator().manual_seed(0)
     noise = lambda x: torch.randn(x.shape, generator=generator)  # noqa: E731
-    *_, last = reverse_process(sampler, d, normal(count, 5, (1, 1, 1)).float(), noise=noise)
+    last = end_of(reverse_process(sampler, d, normal(count, 5, (1, 1, 1)).float(), noise=noise))
     assert float(last.x.mean()) == pytest.approx(mean, abs=5 * math.sqrt(variance / count))
     assert float(last.x.var()) == pytest.approx(variance, rel=5 * math.sqrt(2 / count))
 

@@ -23,6 +23,7 @@ from alphabar.diffusion import (
 )
 from alphabar.diffusion.guidance import guided
 from alphabar.diffusion.probability_flow import flow
+from covering import covering
 
 CLASSES = [GaussianData(-0.5, 0.2), GaussianData(0.6, 0.4), GaussianData(0.1, 0.7)]
 NULL = 2
@@ -69,9 +70,7 @@ def std(images):
     return images.std((1, 2, 3))
 
 
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "weight": [0.0, 0.5, 1.0, 3.0], "rows": ROWS})
 def test_the_guided_x0_is_known_and_the_same_in_every_parameterization(schedule, parameterization, weight, rows):
     d = guided(classes(SCHEDULES[schedule](STEPS), parameterization).respaced(ROWS[rows]), Y, NULL, weight)
     for t in (1, 3, d.schedule.T):

@@ -22,6 +22,7 @@ from alphabar.diffusion import (
     linear,
     training_loss,
 )
+from covering import covering
 
 DATA = GaussianData()
 NODES = torch.tensor([-math.sqrt(3), 0, math.sqrt(3)], dtype=torch.float64)
@@ -85,9 +86,13 @@ def head_of(schedule, rows, log_var):
     return table
 
 
-@pytest.mark.parametrize("variance", [LEARNED, LEARNED_RANGE], ids=lambda v: v.name)
-@pytest.mark.parametrize("rows", [range(1, STEPS + 1), [1, 3, 4, 10, 22, 37, 50]], ids=["full", "respaced"])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering(
+    {
+        "schedule, parameterization": pairs(),
+        "rows": [range(1, STEPS + 1), [1, 3, 4, 10, 22, 37, 50]],
+        "variance": [LEARNED, LEARNED_RANGE],
+    }
+)
 def test_a_head_that_knows_the_true_variance_gives_every_level_its_true_marginal(
     schedule, parameterization, rows, variance
 ):

@@ -168,7 +168,7 @@ def test_a_kept_state_does_not_move_when_training_goes_on():
     assert all(torch.equal(kept[name], before[name]) for name in kept)
 
 
-@pytest.mark.parametrize("other", [LossSecondMoment(6), LossSecondMoment(5, history_per_term=9)], ids=repr)
+@pytest.mark.parametrize("other", [LossSecondMoment(6), LossSecondMoment(5, history_per_term=9)], ids=["T", "history"])
 def test_a_state_of_another_chain_is_refused(other):
     with pytest.raises(ValueError, match=r"\(6, 10\)"):
         LossSecondMoment(5).load_state_dict(other.state_dict())

@@ -21,6 +21,7 @@ from alphabar.diffusion import (
     training_loss,
 )
 from alphabar.diffusion.parameterization import x0_to_eps
+from covering import covering
 
 LINEAR = linear(1000)
 SNR = LINEAR.alpha_bar / (1 - LINEAR.alpha_bar)
@@ -73,8 +74,7 @@ def test_gamma_is_the_largest_weight_of_an_error_in_x0(gamma):
     assert max(weights) == pytest.approx(gamma) and weights == sorted(weights, reverse=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "name": NAMES})
 def test_the_loss_depends_on_x0_hat_alone_not_on_how_it_is_said(schedule, parameterization, name):
     """Every parameterization told the same x̂_0 has the loss w(SNR) · mean (x_0 − x̂_0)²."""
     schedule, p = SCHEDULES[schedule](STEPS), PARAMETERIZATIONS[parameterization]

@@ -27,6 +27,7 @@ from alphabar.diffusion import (
     training_loss,
 )
 from alphabar.diffusion.likelihood import vlb_term
+from covering import covering
 
 T = torch.tensor([1, 2, 25, STEPS])
 SHAPE = (2, 2, 2)
@@ -97,9 +98,7 @@ def test_the_bound_of_a_fixed_variance_teaches_the_mean(parameterization, varian
     assert bool((both.abs().flatten(1).sum(1) > 0).all())
 
 
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
-@pytest.mark.parametrize("kind, variance", FITTING)
-@pytest.mark.parametrize("parameterization", PARAMETERIZATIONS)
+@covering({"parameterization": PARAMETERIZATIONS, "kind, variance": FITTING, "weighting": WEIGHTINGS})
 def test_autograd_is_finite_differences(parameterization, kind, variance, weighting):
     """For every objective × parameterization × variance × weighting. The hybrid is no gradient of anything: its two
     parts are checked each on its own half, the other held still."""
@@ -162,8 +161,7 @@ def test_vlb_is_T_times_the_term_of_the_unclipped_output(kind, variance, decoder
     assert not torch.allclose(clipped, term)
 
 
-@pytest.mark.parametrize("kind, variance", [pair for pair in FITTING if pair[0] != "simple"])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "kind, variance": [pair for pair in FITTING if pair[0] != "simple"]})
 def test_every_objective_on_every_schedule_has_finite_float32_gradients_at_both_ends(
     schedule, parameterization, kind, variance
 ):

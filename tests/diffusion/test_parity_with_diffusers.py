@@ -34,6 +34,7 @@ from alphabar.diffusion import (
     reverse_process,
 )
 from alphabar.diffusion.samplers import PNDM, DPMpp2M, DPMpp2MSDE, DPMpp2S, Euler, Heun, UniPC
+from covering import covering
 
 FLOAT64, CAST_TO_FLOAT32, SHIPPED = 1e-12, 5e-6, 5e-5
 TRANSFORMS: dict[str, dict[str, Any]] = {
@@ -71,10 +72,14 @@ def below(exact: list[float], shipped: list[float], tolerance: float = FLOAT64) 
     assert all(gap < SHIPPED for gap in shipped), shipped
 
 
-@transforms
-@predictions
-@spacings
-@pytest.mark.parametrize("variance", ["fixed_small", "fixed_large", "learned_range"])
+@covering(
+    {
+        "variance": ["fixed_small", "fixed_large", "learned_range"],
+        "spacing": ["leading", "trailing", "linspace"],
+        "predicts": PREDICTS,
+        "transform": TRANSFORMS,
+    }
+)
 def test_ddpm_is_the_ddpm_scheduler(variance, spacing, predicts, transform):
     """To the last state: where the list does not end at t = 0, diffusers adds noise to the finished image."""
     exact, shipped = gaps(
@@ -92,10 +97,14 @@ def test_ddpm_is_the_ddpm_scheduler(variance, spacing, predicts, transform):
     below(exact[:compared], shipped[:compared])
 
 
-@transforms
-@predictions
-@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize(("spacing", "steps"), [("leading", 10), ("leading", 13), ("trailing", 20)])
+@covering(
+    {
+        "spacing, steps": [("leading", 10), ("leading", 13), ("trailing", 20)],
+        "eta": [0.0, 0.5, 1.0],
+        "predicts": PREDICTS,
+        "transform": TRANSFORMS,
+    }
+)
 def test_ddim_is_the_ddim_scheduler_on_grids_of_one_stride(spacing, steps, eta, predicts, transform):
     """With use_clipped_model_output, as OpenAI and we do: ε̂ is the one that belongs to the clipped x̂_0."""
     agree(
@@ -124,10 +133,14 @@ def test_chains_of_zero_terminal_snr_agree(sampler, name, predicts):
     )
 
 
-@predictions
-@spacings
-@pytest.mark.parametrize("transform", ["none", "dynamic"])
-@pytest.mark.parametrize("steps", [10, 17])
+@covering(
+    {
+        "steps": [10, 17],
+        "transform": ["none", "dynamic"],
+        "spacing": ["leading", "trailing", "linspace"],
+        "predicts": PREDICTS,
+    }
+)
 def test_dpmpp_2m_is_the_multistep_scheduler(steps, transform, spacing, predicts):
     """diffusers casts the image to float32."""
     agree(
@@ -173,10 +186,14 @@ def test_dpmpp_2s_is_the_singlestep_scheduler(steps, predicts):
     agree(DPMpp2S(), "DPMSolverSinglestepScheduler", steps, prediction_type=predicts, lower_order_final=True)
 
 
-@predictions
-@spacings
-@pytest.mark.parametrize("transform", ["none", "dynamic"])
-@pytest.mark.parametrize("order", [1, 2, 3])
+@covering(
+    {
+        "order": [1, 2, 3],
+        "transform": ["none", "dynamic"],
+        "spacing": ["leading", "trailing", "linspace"],
+        "predicts": PREDICTS,
+    }
+)
 def test_unipc_is_the_unipc_scheduler(order, transform, spacing, predicts):
     agree(
         UniPC(order),

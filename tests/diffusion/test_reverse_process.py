@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from diffusion_cases import STEPS, denoiser, every_step, no_noise, normal, pairs, replayed, wavy
+from diffusion_cases import STEPS, denoiser, end_of, every_step, no_noise, normal, pairs, replayed, wavy
 from gaussian_data import GaussianData
 
 from alphabar.diffusion import (
@@ -24,6 +24,7 @@ from alphabar.diffusion import (
     reverse_process,
 )
 from alphabar.diffusion.thresholding import DynamicThreshold
+from covering import covering
 
 FEW = [1, 4, 11, 25, 26, 44, 50]
 
@@ -32,9 +33,13 @@ def run(sampler, d: Denoiser, x, noise=None, start=None) -> list[Step]:
     return list(reverse_process(sampler, d, x, start=start, noise=noise or replayed()))
 
 
-@pytest.mark.parametrize("rows", [range(1, STEPS + 1), FEW], ids=["full", "respaced"])
-@pytest.mark.parametrize("transform", [None, clip, DynamicThreshold()], ids=["free", "clip", "dynamic"])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering(
+    {
+        "schedule, parameterization": pairs(),
+        "transform": [None, clip, DynamicThreshold()],
+        "rows": [range(1, STEPS + 1), FEW],
+    }
+)
 def test_ddim_with_eta_1_is_ancestral_sampling_with_the_small_variance(schedule, parameterization, transform, rows):
     schedule = SCHEDULES[schedule](STEPS).respace(rows)
     d = denoiser(schedule, parameterization, FIXED_SMALL, x0_transform=transform)
@@ -77,9 +82,7 @@ def test_an_ancestral_step_is_a_draw_of_the_transition():
     assert torch.equal(step.x, expected) and step.t == 29
 
 
-@pytest.mark.parametrize("variance", VARIANCES)
-@pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@covering({"schedule": SCHEDULES, "name": SAMPLERS, "variance": VARIANCES})
 def test_the_last_step_returns_x0_hat_without_noise(schedule, name, variance):
     d = denoiser(SCHEDULES[schedule](STEPS), "v", VARIANCES[variance], x0_transform=clip)
     (last,) = run(SAMPLERS[name](), d, normal(2), no_noise, start=1)
@@ -166,12 +169,18 @@ def test_the_chain_itself_is_the_grid(name):
     assert list(dict.fromkeys(times)) == FEW[::-1]
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+QUICK = ("ddpm", "heun", "dpmpp_2m_sde")
+"""One with noise, one with two calls, one that looks back; exact moments of all are in other files."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.heavy) for name in SAMPLERS]
+)
 def test_with_the_best_network_and_many_steps_the_samples_are_the_data(name):
     """For any sampler: the mean and the standard deviation of 4000 chains, to 5 sigma plus the bias of 400 steps."""
     data, schedule, count = GaussianData(), cosine(400), 4000
     d = denoiser(schedule, "v", FIXED_SMALL, data.network(schedule, "v"))
-    x = run(SAMPLERS[name](), d, normal(count, 3, (1, 1, 1)))[-1].x
+    x = end_of(reverse_process(SAMPLERS[name](), d, normal(count, 3, (1, 1, 1)), noise=replayed())).x
     assert float(x.mean()) == pytest.approx(data.mean, abs=5 * data.std / count**0.5 + 0.002)
     assert float(x.std()) == pytest.approx(data.std, rel=5 / (2 * count) ** 0.5 + 0.02)
 

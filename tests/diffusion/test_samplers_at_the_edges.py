@@ -12,6 +12,7 @@ from alphabar.diffusion import DDIM, FIXED_SMALL, SAMPLERS, clip, cosine, guided
 from alphabar.diffusion.samplers import DPMpp2MSDE, DPMpp3MSDE, Euler, Heun, UniPC, network_calls
 from alphabar.diffusion.schedule import from_alpha_bar, jsd
 from alphabar.diffusion.thresholding import DynamicThreshold
+from covering import covering
 
 ALL = [*(make() for make in SAMPLERS.values()), DDIM(1.0), Euler(6.0), Heun(6.0), UniPC(1), UniPC(3)]
 EVERY = pytest.mark.parametrize("sampler", ALL, ids=repr)
@@ -28,9 +29,7 @@ def run(sampler, d, x, noise=None, start=None):
     return list(reverse_process(sampler, d, x, start=start, noise=noise or replayed()))
 
 
-@pytest.mark.parametrize("transform", [clip, DynamicThreshold(0.9)], ids=["clip", "dynamic"])
-@pytest.mark.parametrize("parameterization", ["eps", "x0", "mu", "v"])
-@EVERY
+@covering({"sampler": ALL, "parameterization": ["eps", "x0", "mu", "v"], "transform": [clip, DynamicThreshold(0.9)]})
 def test_with_a_transform_every_x0_and_the_end_lie_within_the_range_of_pixels(sampler, parameterization, transform):
     d = denoiser(
         cosine(200).respace(spaced(cosine(200), "half_log_snr", 12)),
@@ -43,9 +42,7 @@ def test_with_a_transform_every_x0_and_the_end_lie_within_the_range_of_pixels(sa
     assert any(float(step.x0.abs().max()) > 0.99 for step in steps), "nothing was clipped"
 
 
-@pytest.mark.parametrize("parameterization", ["x0", "v", "mu"])
-@pytest.mark.parametrize("schedule", [jsd, zero_terminal_cosine], ids=lambda s: s.__name__)
-@EVERY
+@covering({"sampler": ALL, "schedule": [jsd, zero_terminal_cosine], "parameterization": ["x0", "v", "mu"]})
 def test_a_chain_from_pure_noise_draws_the_data(sampler, schedule, parameterization):
     """ᾱ_T = 0, where λ = −∞: the limit of every formula, on all rows, by exact moments."""
     chain = schedule(200)
@@ -56,9 +53,7 @@ def test_a_chain_from_pure_noise_draws_the_data(sampler, schedule, parameterizat
     assert math.sqrt(variance) == pytest.approx(DATA.std, rel=0.06)
 
 
-@pytest.mark.parametrize("T", [1, 2, 3, 4])
-@pytest.mark.parametrize("schedule", [cosine, jsd, zero_terminal_cosine], ids=lambda s: s.__name__)
-@EVERY
+@covering({"sampler": ALL, "schedule": [cosine, jsd, zero_terminal_cosine], "T": [1, 2, 3, 4]})
 def test_the_shortest_chains_end_in_an_image(sampler, schedule, T):
     for parameterization in ("x0", "v", "mu", "eps"):
         if parameterization == "eps" and schedule(T).ends_in_pure_noise:
@@ -79,8 +74,7 @@ def test_one_step_is_x0_hat(sampler):
     assert torch.equal(step.x0, d(normal(2), 1).x0) != churned
 
 
-@pytest.mark.parametrize("start", [1, 2, 3, 4, 8, 15])
-@pytest.mark.parametrize("sampler", [s for s in ALL if not getattr(s, "churn", 0)], ids=repr)
+@covering({"sampler": [s for s in ALL if not getattr(s, "churn", 0)], "start": [1, 2, 3, 4, 8, 15]})
 def test_a_start_in_the_middle_is_the_shorter_chain(sampler, start):
     """Nothing above the start is looked at, but by churn: a shorter chain has another γ = S_churn/K."""
     d = denoiser(cosine(15), "v", FIXED_SMALL)
@@ -133,8 +127,7 @@ def test_float32_agrees_with_float64(sampler, parameterization):
         torch.testing.assert_close(b.x.double(), a.x, rtol=0, atol=5e-4)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 8])
-@EVERY
+@covering({"sampler": ALL, "steps": [1, 2, 3, 8]})
 def test_the_network_is_called_as_often_as_announced(sampler, steps):
     calls = 0
 

@@ -36,8 +36,9 @@ def of(schedule: NoiseSchedule):
 @pytest.mark.parametrize("amount", [0.05, 0.7, 2.0, 3.5, 80.0])
 def test_it_raises_the_noise_to_the_row_nearest_to_the_wanted_sigma(amount, t):
     """γ = min(S_churn/K, √2 − 1), K the steps of the shorter chain and the rows those of the whole one."""
-    wanted = sigma(FULL)[ROWS[t - 1]] * (1 + min(amount / len(ROWS), math.sqrt(2) - 1))
-    nearest = min(range(1, 1001), key=lambda row: abs(math.log(sigma(FULL)[row] / wanted)))
+    levels = sigma(FULL)
+    wanted = levels[ROWS[t - 1]] * (1 + min(amount / len(ROWS), math.sqrt(2) - 1))
+    nearest = min(range(1, 1001), key=lambda row: abs(math.log(levels[row] / wanted)))
     raised = Churn(amount).raised(of(SHORT), normal(2), t, ones)
     assert raised.t == nearest and raised.denoiser.schedule is FULL
 

@@ -11,6 +11,7 @@ from solver_cases import chain, even, uneven
 from alphabar.diffusion import DDIM, FIXED_SMALL, SCHEDULES, Ancestral, Step, clip, cosine, reverse_process
 from alphabar.diffusion.samplers import PNDM, DPMpp2M, DPMpp2MSDE, DPMpp2S, DPMpp3MSDE, Euler, Heun, UniPC
 from alphabar.diffusion.thresholding import DynamicThreshold
+from covering import covering
 
 ROWS = [1, 3, 4, 10, 22, 37, 50]
 SCHEDULE = cosine(50).respace(ROWS)
@@ -26,22 +27,24 @@ def same(one: list[Step], other: list[Step]) -> None:
         torch.testing.assert_close(a.x0, b.x0, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("transform", [None, clip, DynamicThreshold()], ids=["free", "clip", "dynamic"])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "transform": [None, clip, DynamicThreshold()]})
 def test_euler_without_churn_is_ddim_without_noise(schedule, parameterization, transform):
     d = denoiser(SCHEDULES[schedule](50).respace(ROWS), parameterization, FIXED_SMALL, x0_transform=transform)
     same(run(Euler(0.0), d, no_noise), run(DDIM(0.0), d, no_noise))
 
 
-@pytest.mark.parametrize("transform", [None, clip], ids=["free", "clip"])
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "transform": [None, clip]})
 def test_the_two_step_sde_solver_without_noise_is_the_one_of_the_flow(schedule, parameterization, transform):
     d = denoiser(SCHEDULES[schedule](50).respace(ROWS), parameterization, FIXED_SMALL, x0_transform=transform)
     same(run(DPMpp2MSDE(0.0), d, no_noise), run(DPMpp2M(), d, no_noise))
 
 
-@pytest.mark.parametrize("sampler", [DPMpp2M(), DPMpp2S(), DPMpp3MSDE(0.0), UniPC(1), UniPC(3), PNDM()], ids=repr)
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering(
+    {
+        "schedule, parameterization": pairs(),
+        "sampler": [DPMpp2M(), DPMpp2S(), DPMpp3MSDE(0.0), UniPC(1), UniPC(3), PNDM()],
+    }
+)
 def test_without_history_a_solver_of_the_flow_takes_ddims_step(schedule, parameterization, sampler):
     d = denoiser(SCHEDULES[schedule](50).respace(ROWS), parameterization, FIXED_SMALL)
     for t in range(1, 8):

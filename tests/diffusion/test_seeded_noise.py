@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from diffusion_cases import denoiser
+from diffusion_cases import denoiser, end_of
 
 from alphabar.diffusion import DDIM, FIXED_SMALL, SAMPLERS, SeededNoise, clip, cosine, reverse_process
 
@@ -20,7 +20,7 @@ def sample(name: str, seeds) -> torch.Tensor:
     noise = SeededNoise(seeds)
     sampler = DDIM(eta=1.0) if name == "ddim" else SAMPLERS[name]()  # plain DDIM would draw only the start
     d = denoiser(cosine(20), "v", FIXED_SMALL, x0_transform=clip)
-    *_, last = reverse_process(sampler, d, noise(torch.empty(len(seeds), *SHAPE)), noise=noise)
+    last = end_of(reverse_process(sampler, d, noise(torch.empty(len(seeds), *SHAPE)), noise=noise))
     return last.x
 
 

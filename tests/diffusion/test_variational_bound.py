@@ -29,6 +29,7 @@ from alphabar.diffusion import (
 )
 from alphabar.diffusion.decoder import reference_log_prob
 from alphabar.diffusion.likelihood import Term, bound_of, prior_term, vlb_term
+from covering import covering
 
 GREYS = ((images(3) + 1) * 127.5).round() / 127.5 - 1
 """On the uint8 grid."""
@@ -43,8 +44,7 @@ def whole(d: Denoiser, **more) -> VariationalBound:
     return variational_bound(d, GREYS, noise=noise, **more)
 
 
-@pytest.mark.parametrize("variance", VARIANCES)
-@pytest.mark.parametrize("schedule, parameterization", pairs())
+@covering({"schedule, parameterization": pairs(), "variance": VARIANCES})
 def test_every_term_by_the_definition_in_the_column_of_its_t(schedule, parameterization, variance):
     d = denoiser(SCHEDULES[schedule](STEPS), parameterization, VARIANCES[variance], x0_transform=clip)
     bound = whole(d)

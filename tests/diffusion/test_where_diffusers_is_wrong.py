@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers_chains import chain_of, diffusers_scheduler, rows, scheduler_states, twin
-from diffusion_cases import denoiser, no_noise, normal, replayed, wavy, wide
+from diffusion_cases import denoiser, end_of, no_noise, normal, replayed, wavy, wide
 
 from alphabar.diffusion import (
     DDIM,
@@ -82,10 +82,10 @@ def test_ddpm_scheduler_adds_noise_to_the_finished_image_and_ours_does_not(varia
     )
     zero = wide(lambda x, time: 0 * x, variance)
     x = normal(3)
-    *_, theirs = scheduler_states(scheduler, zero, x)
+    theirs = end_of(scheduler_states(scheduler, zero, x))
     still_wrong(float(theirs.std()) > 0.05, "the noise of DDPM's last step")
-    *_, ours = reverse_process(
-        Ancestral(), twin(scheduler, variance, network=lambda x, time: 0 * x), x, noise=replayed()
+    ours = end_of(
+        reverse_process(Ancestral(), twin(scheduler, variance, network=lambda x, time: 0 * x), x, noise=replayed())
     )
     assert bool((ours.x == 0).all())
 
@@ -143,8 +143,8 @@ def test_learned_variances_break_every_other_scheduler(name, config):
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "ddpm"])
 def test_our_samplers_leave_a_learned_variance_alone(name, channels):
     chain, x = linear(1000).respace(range(1, 1001, 111)), normal(2, shape=(channels, 4, 4))
-    *_, plain = reverse_process(SAMPLERS[name](), denoiser(chain, "eps", FIXED_SMALL), x, noise=replayed())
-    *_, learned = reverse_process(SAMPLERS[name](), denoiser(chain, "eps", LEARNED_RANGE), x, noise=replayed())
+    plain = end_of(reverse_process(SAMPLERS[name](), denoiser(chain, "eps", FIXED_SMALL), x, noise=replayed()))
+    learned = end_of(reverse_process(SAMPLERS[name](), denoiser(chain, "eps", LEARNED_RANGE), x, noise=replayed()))
     assert torch.equal(plain.x, learned.x)
 
 
@@ -170,9 +170,9 @@ def test_churn_of_the_euler_scheduler_stays_in_the_image_and_ours_does_not():
     """EDM Alg. 2 calls the network after the noise is raised; diffusers, before: it cannot know what to remove."""
     scheduler = diffusers_scheduler("EulerDiscreteScheduler", 10, timestep_spacing="trailing")
     network: Callable[..., torch.Tensor] = partial(point, chain_of(scheduler))
-    *_, theirs = scheduler_states(scheduler, network, float(scheduler.init_noise_sigma) * normal(3), s_churn=4.0)
+    theirs = end_of(scheduler_states(scheduler, network, float(scheduler.init_noise_sigma) * normal(3), s_churn=4.0))
     still_wrong(float(theirs.std()) > 0.1, "the churn of Euler")
-    *_, ours = reverse_process(Euler(churn=4.0), twin(scheduler, network=network), normal(3), noise=replayed())
+    ours = end_of(reverse_process(Euler(churn=4.0), twin(scheduler, network=network), normal(3), noise=replayed()))
     assert float(ours.x.abs().max()) < 1e-12
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from alphabar.training import loop
 from digits_folder import digits_folder
 
 CPU = torch.device("cpu")
+ODE = pytest.mark.skipif(find_spec("scipy") is None, reason="the extra 'ode' is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,7 @@ def test_a_damaged_batch_is_made_anew(denoiser, tmp_path) -> None:
     assert torch.equal(bound(denoiser, job_of(tmp_path), CPU).terms, whole.terms)
 
 
+@ODE
 def test_the_flow_of_gaussian_data_has_the_exact_likelihood(tmp_path) -> None:
     """x_1 ~ N(0, s²) under the exact denoiser of N(0, v) data; the row's formula is then known in closed form."""
     v = 0.25
@@ -151,6 +154,7 @@ def test_the_flow_of_gaussian_data_has_the_exact_likelihood(tmp_path) -> None:
     assert more["nfe"] > 10 and "bound" in more["dequantization"]
 
 
+@ODE
 def test_the_flow_of_a_run_is_a_row_too_and_is_not_done_twice(trained, monkeypatch, capsys) -> None:
     args = [trained, "--bpd", "ode", "--count", 4]
     first = row(monkeypatch, capsys, *args)

@@ -33,6 +33,18 @@ def row(monkeypatch, capsys, *args: object) -> dict:
 
 
 @pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory) -> Path:
+    """The features of the digits, extracted by the first test that wants them and not by each."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def cache(shared_cache, monkeypatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
+    return shared_cache / "alphabar"
+
+
+@pytest.fixture(scope="module")
 def trained(tiny, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("trained") / "run"
     loop.train(tiny(), path, torch.device("cpu"), Console(quiet=True))

@@ -4,6 +4,8 @@ Where real and generated images come from one distribution, the distance of the 
 there the intervals are one-sided, and they are wider than they need be, as a jackknife is (Efron & Stein 1981).
 """
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from metric_cases import Draw, covariance, covered, gaussian, generator, kernel_distance, normal
@@ -58,8 +60,15 @@ def populations(name: str) -> tuple[Draw, Draw, Moments, float]:
     return family(zero, cov, 1), fake, Moments(10**9, zero, cov), truth
 
 
-@pytest.mark.parametrize("reference", ["images", "moments"])
-@pytest.mark.parametrize("name", SETTINGS)
+def light(*cases: tuple[object, ...]) -> Callable[..., object]:
+    """Marks all heavy but these: 200 experiments of each of the others take seconds."""
+    return lambda *case: pytest.param(*case, marks=() if case in cases else pytest.mark.heavy)
+
+
+FD = light(("equal", "images"), ("close", "moments"), ("far and skewed", "images"), ("far", "moments"))
+
+
+@pytest.mark.parametrize("name, reference", [FD(name, of) for name in SETTINGS for of in ("images", "moments")])
 def test_fd(name, reference):
     real, fake, exact, truth = populations(name)
     found = repeated(
@@ -80,7 +89,7 @@ def test_the_truth_of_the_fd_settings_is_frechet_distance():
         assert frechet_distance(exact, other) == pytest.approx(truth, abs=1e-10), name
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.3])
+@pytest.mark.parametrize("shift", [pytest.param(0.0, marks=pytest.mark.heavy), 0.3])
 def test_kid(shift):
     d, zero = 6, torch.zeros(6, dtype=torch.float64)
     cov, other = covariance(d, 1), covariance(d, 1 if shift == 0 else 2)
@@ -131,8 +140,10 @@ def test_recall_given_the_generated_images():
     assert covered(truth, found) >= ENOUGH
 
 
-@pytest.mark.parametrize("tilt", [0.0, 0.1, 0.9])
-@pytest.mark.parametrize("classes", [10, 200])
+COVERAGE = light((10, 0.1), (200, 0.0), (200, 0.9))
+
+
+@pytest.mark.parametrize("classes, tilt", [COVERAGE(n, tilt) for n in (10, 200) for tilt in (0.0, 0.1, 0.9)])
 def test_class_coverage(classes, tilt):
     """From no difference, where all of the gap is chance, to a great one, where none is."""
     real = torch.full((classes,), 1 / classes)

@@ -48,7 +48,7 @@ def test_a_batch_has_the_variance_that_is_plotted(runs, plot) -> None:
     parameters = [parameter.requires_grad_() for parameter in model.denoiser.network.parameters()]
     for name, chosen in p.items():
         gradients = []
-        for _ in range(150):
+        for _ in range(60):
             t = torch.multinomial(chosen, 8, replacement=True, generator=generator) + 1
             picked = torch.randint(40, (8,), generator=generator)
             x0, eps = images.to_signed(found.images[picked]), torch.randn(8, 1, 8, 8, generator=generator)

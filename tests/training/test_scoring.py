@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from test_resume import CPU, die_at_call, everything, killed
 
 from alphabar.errors import AlphabarError
@@ -25,9 +27,12 @@ SCORED = (
 )
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory) -> Iterator[None]:
+    """Features and floors of these tests' own, kept between them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def scored(path: Path) -> dict[int, dict[str, float]]:
@@ -108,13 +113,20 @@ def test_evaluating_does_not_change_what_is_learnt(tiny, quiet, tmp_path) -> Non
             assert torch.equal(tensor, two.tensors(name)[key])
 
 
+@pytest.fixture(scope="module")
+def whole(cache, tiny, tmp_path_factory) -> Path:
+    """A run that nothing interrupted."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    loop.train(tiny(*SCORED, "evaluation.best=recall"), path, CPU, Console(quiet=True))
+    return path
+
+
 @pytest.mark.parametrize("call", [1, 2, 4])
 @pytest.mark.parametrize(("module", "name"), [(scoring, "sample"), (scoring, "write_best"), (loop.checkpoint, "save")])
-def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, module, name, call) -> None:
+def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, whole, module, name, call) -> None:
     config = tiny(*SCORED, "evaluation.best=recall")
     if (name, call) == ("write_best", 4):
         pytest.skip("recall does not rise four times")
-    loop.train(config, tmp_path / "whole", CPU, quiet)
 
     def train() -> None:
         with monkeypatch.context() as patch:
@@ -123,9 +135,9 @@ def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, 
 
     killed(train)
     loop.train(config, tmp_path / "run", CPU, quiet)
-    assert scored(tmp_path / "run") == scored(tmp_path / "whole")
-    assert everything(tmp_path / "run") == everything(tmp_path / "whole")
-    assert (tmp_path / "run" / "best.json").read_text() == (tmp_path / "whole" / "best.json").read_text()
+    assert scored(tmp_path / "run") == scored(whole)
+    assert everything(tmp_path / "run") == everything(whole)
+    assert (tmp_path / "run" / "best.json").read_text() == (whole / "best.json").read_text()
 
 
 def test_a_run_that_is_left_in_an_evaluation_does_it_when_it_comes_back(tiny, quiet, tmp_path, monkeypatch) -> None:
