@@ -129,7 +129,7 @@ def test_the_list_of_features_has_every_recipe_command_and_component() -> None:
     registries = (
         diffusion.SCHEDULES, diffusion.PARAMETERIZATIONS, diffusion.VARIANCES, diffusion.OBJECTIVES,
         diffusion.WEIGHTINGS, diffusion.TIMESTEP_SAMPLERS, diffusion.DECODERS, diffusion.SAMPLERS, diffusion.SPACINGS,
-        c.recipes(), c.names.DATASETS, c.names.METRICS, c.names.EXTRACTORS,
+        c.recipes(), names.DATASETS, names.METRICS, names.EXTRACTORS,
     )  # fmt: skip
     for registry in registries:
         assert set(registry) - {"none"} <= words, set(registry) - words

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import alphabar
-from alphabar.config import names
+from alphabar import names
 
 TESTS = Path(__file__).parent
 

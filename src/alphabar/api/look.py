@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphabar import config
-from alphabar.config import names
+from alphabar import config, names
 from alphabar.errors import AlphabarError
 from alphabar.registry import look_up, unknown
 

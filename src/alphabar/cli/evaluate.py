@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphabar import names
 from alphabar.cli import options as o
-from alphabar.config import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from alphabar import names
 from alphabar.cli import editing
 from alphabar.cli import options as o
-from alphabar.config import names
 
 
 def interpolate(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alphabar.config import names
+from alphabar import names
 from alphabar.errors import AlphabarError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
+from alphabar import names
 from alphabar.cli import options as o
 from alphabar.cli.plotting import Out, numbers, place, save
-from alphabar.config import names
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from alphabar import names
 from alphabar.cli import options as o
-from alphabar.config import names
 
 
 def sample(

@@ -3,7 +3,6 @@
 Nothing here imports torch, so that a mistake is reported at once.
 """
 
-from alphabar.config import names
 from alphabar.config.loading import differences, load, meaning, merge, parse, read, recipes, sections, shown, summary
 from alphabar.config.sections import (
     Config,
@@ -33,7 +32,6 @@ __all__ = [
     "load",
     "meaning",
     "merge",
-    "names",
     "parse",
     "read",
     "recipes",

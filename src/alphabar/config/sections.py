@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from alphabar.config import names
+from alphabar import names
 from alphabar.config.one_of import OneOf
 
 

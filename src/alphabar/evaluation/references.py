@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alphabar import build, data
-from alphabar.config import names
+from alphabar import build, data, names
 from alphabar.data import DataOptions, ImageSet, NoSplitError
 from alphabar.data.options import sized
 from alphabar.errors import AlphabarError

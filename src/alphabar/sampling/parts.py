@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor
 
 from alphabar import config as c
-from alphabar import diffusion
+from alphabar import diffusion, names
 from alphabar.errors import AlphabarError, settings_of
 from alphabar.registry import look_up
 
@@ -37,7 +37,7 @@ def sampler(section: c.Sampling) -> diffusion.Sampler:
         if name not in options_of(section.sampler):
             takers = [other for other in diffusion.SAMPLERS if name in options_of(other)]
             raise AlphabarError(
-                f"[sampling] {name} is an option of {c.names.listed(takers)}, and the sampler is '{section.sampler}'; "
+                f"[sampling] {name} is an option of {names.listed(takers)}, and the sampler is '{section.sampler}'; "
                 f"leave {name} out (none), or choose one of those."
             )
     with settings_of("sampling"):
