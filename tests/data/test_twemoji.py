@@ -255,7 +255,7 @@ def test_a_download_is_checked_before_it_is_kept_and_found_again_after(
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("alphabar.data.download.urlopen", lambda *_, **__: Reply(b"evil"))
-    assert "it has sha256" in refusal(DataOptions())
+    assert "its sha256 is" in refusal(DataOptions())
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
     content = write_twemoji(20).read_bytes()
