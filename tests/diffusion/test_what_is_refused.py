@@ -62,7 +62,7 @@ def test_a_network_without_classes_runs_under_autocast() -> None:
 @pytest.mark.parametrize(
     "overrides, words",
     [
-        (["variance=learned_range"], r"\[diffusion\] .*'simple' does not look at the variance.*'hybrid'"),
+        (["variance=learned_range"], r"\[diffusion\] .*'simple' does not use the variance.*'hybrid'"),
         (["objective=hybrid", "variance=fixed_large"], r"\[diffusion\] .*'fixed_large' has nothing to learn"),
         (["vlb_weight=0.1"], r"\[diffusion\] .*'simple' does not use the bound"),
         (["objective=vlb", "weighting=p2"], r"\[diffusion\] .*'vlb' has no squared error"),
