@@ -140,7 +140,7 @@ def test_a_failing_ffmpeg_is_a_sentence_and_leaves_nothing(tmp_path, fake_ffmpeg
     fake_ffmpeg(status=1)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.mp4").write_bytes(b"old")
-    with pytest.raises(AlphabarError, match=r"ffmpeg could not make the film \(Unknown encoder 'x'\)"):
+    with pytest.raises(AlphabarError, match=r"ffmpeg could not write the film \(Unknown encoder 'x'\)"):
         films.save(tmp_path / "out" / "a.mp4", noise(3))
     assert (tmp_path / "out" / "a.mp4").read_bytes() == b"old"
     assert os.listdir(tmp_path / "out") == ["a.mp4"]  # noqa: PTH208 (hidden files included)
@@ -164,7 +164,7 @@ def test_what_cannot_be_filmed_is_a_sentence_and_leaves_nothing(tmp_path, no_ffm
         r"at least one frame; got 0": ("a.gif", [], {}),
         r"0\.1 to 600 seconds; got 0\.": ("a.gif", noise(1), {"seconds": 0}),
         r"0\.1 to 600 seconds; got nan": ("a.gif", noise(1), {"seconds": float("nan")}),
-        r"16,384 pixels long.*at most 16,383": ("a.webp", [torch.zeros(1, 1, 16384, dtype=torch.uint8)], {}),
+        r"16,384 pixels; .*at most 16,383": ("a.webp", [torch.zeros(1, 1, 16384, dtype=torch.uint8)], {}),
         r"Cannot write .*missing": ("missing/a.gif", noise(1), {}),
     }
     for words, (name, frames, options) in mistakes.items():

@@ -1,4 +1,4 @@
-"""Frames -> a film that knows what it is of: .gif, .webp (which loses nothing), or .mp4, by the program ffmpeg."""
+"""Writes films as .gif, .webp (lossless) or .mp4 (by the program ffmpeg), with a comment stored inside."""
 
 import io
 import shutil
@@ -20,20 +20,20 @@ from alphabar.images import to_pil
 from alphabar.registry import look_up
 
 RATE = 50
-"""The most frames per second; browsers slow a faster GIF down to 10."""
+"""The maximum number of frames per second. Browsers play a faster GIF at only 10."""
 SHORTEST, LONGEST = 0.1, 600.0  # seconds
 _LINE = 2  # pixels
 _EXIF_DESCRIPTION = 0x010E
 _BOX = b"uuid" + UUID("8f5ad3a6-7c0e-4d0c-9f0e-616c70686162").bytes
-"""The type of an MP4 box of our own, the last of the file: players skip it, and the comment is in it."""
+"""The type of the last box of an MP4 file, which holds the comment. Players skip boxes of unknown type."""
 
 Write = Callable[[BinaryIO, Sequence[Image.Image], Sequence[int], str], None]
-"""(file, grey or RGB pictures, milliseconds of each, comment)."""
+"""Function (file, grey or RGB pictures, duration of each in milliseconds, comment) that writes a film."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A way to keep a film, for pictures of at most `most` pixels a side."""
+    """A film format: its writer, and the largest side of its pictures in pixels."""
 
     write: Write
     most: int
@@ -42,8 +42,8 @@ class Format:
 def save(path: Path, frames: Sequence[Tensor], seconds: float = 4.0, hold: float = 1.5, comment: str = "") -> None:
     """Writes uint8 (C, H, W) frames as a loop of `seconds`, with the last frame held for `hold` seconds more.
 
-    The suffix says how, and the comment is ASCII. Where there are more frames than a browser shows in that time, evenly
-    spaced ones are kept, the last among them. Transparency is left out.
+    The suffix of `path` decides the format. The comment must be ASCII. If there are more frames than RATE allows,
+    evenly spaced ones are used, including the last. Transparency is dropped.
     """
     check(path)
     if not frames:
@@ -53,19 +53,19 @@ def save(path: Path, frames: Sequence[Tensor], seconds: float = 4.0, hold: float
     kind = FORMATS[_kind(path)]
     if (side := max(frames[0].shape[1:])) > kind.most:
         raise AlphabarError(
-            f"The frames are {side:,} pixels long, and a {path.suffix.lower()} film has at most {kind.most:,}."
+            f"The frames have a side of {side:,} pixels; a {path.suffix.lower()} film has at most {kind.most:,}."
         )
     shown = min(len(frames), max(1, int(seconds * RATE)))
-    kept = [frames[(k + 1) * len(frames) // shown - 1] for k in range(shown)]
+    spaced = [frames[(k + 1) * len(frames) // shown - 1] for k in range(shown)]
     times = [max(20, round(100 * seconds / shown) * 10)] * shown  # milliseconds, in GIF's hundredths of a second
     times[-1] += round(hold * 1000)
-    pictures = [to_pil(frame) for frame in kept]
+    pictures = [to_pil(frame) for frame in spaced]
     with atomic_file(path) as file:
         kind.write(file, [p if p.mode == "L" else p.convert("RGB") for p in pictures], times, comment)
 
 
 def check(path: Path) -> None:
-    """AlphabarError if films cannot be kept in the format of this suffix: to be called before the work."""
+    """Raises AlphabarError if a film with the suffix of `path` cannot be written. Call it before sampling frames."""
     if _kind(path) not in FORMATS:
         *others, last = (f".{name}" for name in FORMATS)
         raise AlphabarError(f"A film is a {', '.join(others)} or {last} file; got {path}.")
@@ -74,13 +74,13 @@ def check(path: Path) -> None:
 
 
 def check_format(name: str) -> None:
-    """The same for the name of a format."""
+    """Raises AlphabarError if `name` is not a film format or films of that format cannot be written."""
     look_up(FORMATS, name, "film format")
     check(Path(f"film.{name}"))
 
 
 def comment_of(path: Path) -> str | None:
-    """What `save` was told of the film at `path`; None if there is no such film."""
+    """The comment stored in the film at `path`; None if there is no film with a comment."""
     try:
         if _kind(path) == "mp4":
             _, mark, text = path.read_bytes().rpartition(_BOX)
@@ -94,7 +94,7 @@ def comment_of(path: Path) -> str | None:
 
 
 def titled(frames: Sequence[Tensor], titles: Sequence[str]) -> list[Tensor]:
-    """uint8 (C, H, W), all of one size, each with its title above it, in white on black, and a grey line between."""
+    """The frames, uint8 (C, H, W) of one size, each with its title in white on black and a grey line above it."""
     height, width = frames[0].shape[1:]
     font = ImageFont.load_default(max(12, min(24, height // 24)))
     boxes = [font.getbbox(title, anchor="ls") for title in titles]
@@ -102,7 +102,7 @@ def titled(frames: Sequence[Tensor], titles: Sequence[str]) -> list[Tensor]:
     margin = round(above + below) // 2
     wide = max(width, *(round(box[2]) + 2 * margin for box in boxes))
     strip = round(above + below) + 2 * margin + _LINE
-    made = []
+    results = []
     for frame, title in zip(frames, titles, strict=True):
         text = Image.new("L", (wide, strip))
         ImageDraw.Draw(text).text((wide / 2, margin + above), title, fill=255, font=font, anchor="ms")
@@ -112,8 +112,8 @@ def titled(frames: Sequence[Tensor], titles: Sequence[str]) -> list[Tensor]:
         canvas[3:] = 255  # opaque
         left = (wide - width) // 2
         canvas[:, strip:, left : left + width] = frame
-        made.append(canvas)
-    return made
+        results.append(canvas)
+    return results
 
 
 def _kind(path: Path) -> str:
@@ -135,7 +135,7 @@ def _write_webp(file: BinaryIO, pictures: Sequence[Image.Image], times: Sequence
 
 
 def _write_mp4(file: BinaryIO, pictures: Sequence[Image.Image], times: Sequence[int], comment: str) -> None:
-    """H.264 where ffmpeg has it, in colours that every player knows (yuv420p), whose sizes are even."""
+    """Writes MP4, as H.264 if ffmpeg has that encoder, in the widely supported format yuv420p (with even sides)."""
     frames = io.BytesIO()
     for picture in pictures:
         _even(picture).save(frames, format="PNG", compress_level=1)
@@ -149,24 +149,23 @@ def _write_mp4(file: BinaryIO, pictures: Sequence[Image.Image], times: Sequence[
     done = subprocess.run(command, input=frames.getvalue(), capture_output=True, check=False)
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip().partition("\n")[0] or f"status {done.returncode}"
-        raise AlphabarError(f"ffmpeg could not make the film ({why}); .gif and .webp need no other program.")
+        raise AlphabarError(f"ffmpeg could not write the film ({why}); .gif and .webp do not need ffmpeg.")
     text = comment.encode()
     file.seek(0, io.SEEK_END)
     file.write((4 + len(_BOX) + len(text)).to_bytes(4, "big") + _BOX + text)
 
 
 def _ffmpeg() -> str:
-    found = shutil.which("ffmpeg")
-    if found is None:
+    program = shutil.which("ffmpeg")
+    if program is None:
         raise AlphabarError(
-            "An .mp4 film is made by the program ffmpeg, which is not on the PATH; install it, or choose .gif or "
-            ".webp, which need nothing."
+            "An .mp4 film needs the program ffmpeg, which is not on the PATH; install it, or choose .gif or .webp."
         )
-    return found
+    return program
 
 
 def _even(picture: Image.Image) -> Image.Image:
-    """With the last row and column doubled where their number is odd."""
+    """The picture with even sides: the last row or column is repeated if their number is odd."""
     pixels = np.asarray(picture)
     sides = [(0, side % 2) for side in pixels.shape[:2]]
     return Image.fromarray(np.pad(pixels, [*sides, *[(0, 0)] * (pixels.ndim - 2)], mode="edge"))

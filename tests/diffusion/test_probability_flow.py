@@ -243,7 +243,7 @@ def test_float32_images_stay_float32():
 
 def test_what_has_no_flow_is_refused_in_a_sentence():
     mu = Denoiser(lambda x, time: x, linear(1000), MU, FIXED_SMALL)
-    with pytest.raises(ValueError, match="'mu' means nothing"):
+    with pytest.raises(ValueError, match="'mu' is undefined"):
         flow(mu, normal(1, shape=SHAPE), 0.7)
     with pytest.raises(ValueError, match="its flow has no end"):
         flow_ends(jsd(1000))

@@ -129,7 +129,7 @@ def test_from_alpha_bar_cuts_beta():
     "betas, sentence",
     [
         ([], "at least one"),
-        ([[0.1, 0.2]], "shape is"),
+        ([[0.1, 0.2]], "got the shape"),
         ([0.1, 0.0], "must lie in"),
         ([0.1, -0.2], "-0.2"),
         ([0.1, 1.5], "1.5"),

@@ -74,7 +74,7 @@ def test_features_that_are_not_finite_are_refused(name, bad, real, fake):
     assert fake.logits is not None
     vectors, logits = fake.vectors.load().clone(), fake.logits.load().clone()
     vectors[70, 2] = logits[70, 2] = bad
-    with pytest.raises(AlphabarError, match="of the generated images hold NaN or infinity, first in row 70"):
+    with pytest.raises(AlphabarError, match="of the generated images contain NaN or infinity, first in row 70"):
         METRICS[name](real, Features.of(vectors, logits))
 
 

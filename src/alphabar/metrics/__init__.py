@@ -1,4 +1,4 @@
-"""How far two sets of images are apart: extractors turn images into features, metrics compare features."""
+"""Metrics of generated images. Extractors turn images into features, and metrics compare two sets of features."""
 
 from alphabar.metrics.distances import nearest
 from alphabar.metrics.estimate import Estimate

@@ -1,4 +1,4 @@
-"""The metrics by name. To add one: write it in a file of its own and list it in METRICS, its numbers in QUANTITIES."""
+"""The metrics by name. To add one, write it in its own file, and list it in METRICS and its numbers in QUANTITIES."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,30 +16,32 @@ from alphabar.metrics.precision_recall import density_coverage, precision_recall
 
 @dataclass(frozen=True)
 class Metric:
-    """measure(real, fake) -> numbers by their key in QUANTITIES; what it must know of `real`, and if by class too."""
+    """A metric: the function measure(real, fake) -> {key of QUANTITIES: Estimate}, and what the function needs."""
 
     measure: Callable[[Any, Features], dict[str, Estimate]]
     needs: Literal["nothing", "moments", "features"]
+    """What it needs to know about the real images."""
     least: int
-    """The images of each set that it cannot do without."""
+    """The smallest number of images of each set."""
     logits: bool = False
+    """Whether it needs the logits of a classifier."""
     as_many: bool = False
-    """Whether it compares no more real images than there are generated ones: both manifolds grow with n."""
+    """Whether it uses at most as many real images as there are generated ones, because manifolds grow with n."""
 
     def __call__(self, real: Features | Moments | None, fake: Features) -> dict[str, Estimate]:
-        """The same, or AlphabarError if `real` is less than it needs; features are as good as moments."""
+        """Computes the metric; raises AlphabarError if `real` is less than it needs. Features can replace moments."""
         if self.needs == "features" and not isinstance(real, Features):
-            raise AlphabarError("This metric compares image with image; give it reference images, not their moments.")
+            raise AlphabarError("This metric compares single images; give it reference images, not their moments.")
         if self.needs == "moments" and real is None:
             raise AlphabarError("This metric needs a reference: images, or their moments.")
         if not (self.as_many and isinstance(real, Features)):
             return self.measure(real, fake)
         real = self.compared(real, len(fake))
-        found = self.measure(real, fake)
-        return {name: replace(e, more={**e.more, "n_real": len(real)}) for name, e in found.items()}
+        estimates = self.measure(real, fake)
+        return {name: replace(e, more={**e.more, "n_real": len(real)}) for name, e in estimates.items()}
 
     def compared(self, real: Features, n: int) -> Features:
-        """The real images that it compares with n generated ones."""
+        """The real images that the metric compares with n generated ones."""
         return real.part(0, n) if self.as_many else real
 
 
@@ -55,7 +57,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number that the metric `metric` gives."""
+    """A number that the metric called `metric` computes."""
 
     metric: str
     lower_is_better: bool

@@ -1,4 +1,4 @@
-"""How quantities are printed: a figure holds for one extractor only, so its name says for which."""
+"""The printed names of quantities. They name the extractor, because values of different ones are not comparable."""
 
 from alphabar.registry import look_up
 
@@ -13,10 +13,10 @@ NAMES = {
     "class_coverage": "class-coverage",
 }
 FAMOUS_NAMES = {"fd": "FID", "kid": "KID", "score": "IS"}
-"""What the quantities of the literature are called; they are defined by the Inception network."""
+"""The names in the literature, which are reserved for the Inception network."""
 
 
 def display_name(quantity: str, extractor: str) -> str:
-    """How a quantity is printed: "FID" with the extractor 'inception', "FD-fashion-cnn" with 'fashion-cnn'."""
+    """The printed name of a quantity: "FID" for the extractor 'inception', "FD-fashion-cnn" for 'fashion-cnn'."""
     plain = look_up(NAMES, quantity, "quantity")
     return FAMOUS_NAMES.get(quantity, f"{plain}-{extractor}") if extractor == "inception" else f"{plain}-{extractor}"
