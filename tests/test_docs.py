@@ -16,7 +16,7 @@ import pytest
 
 import command_tree
 from alphabar import config as c
-from alphabar import diffusion
+from alphabar import diffusion, names
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -37,7 +37,7 @@ class Plan:
 def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
     """All images of the plan, uint8 (N, C, H, W); the missing ones are sampled first, by all processes together.
 
-    film: the format of a film of the first images, a key of `film.FORMATS`, or None.
+    film: the format of a film of the first images, a key of `films.FORMATS`, or None.
     """
     if distributed.is_main():
         folders.make(plan.folder, plan.settings)
