@@ -30,6 +30,13 @@ def _names(module: str, registry: str) -> tuple[str, ...]:
     return tuple(ast.literal_eval(key) for key in keys if key is not None)
 
 
+def _inner_names(module: str, registry: str) -> tuple[str, ...]:
+    """The keys of the dicts inside the values of a literal dict: the quantities of the metrics."""
+    value = _literal(module, registry)
+    inner = [part for entry in getattr(value, "values", []) for part in ast.walk(entry) if isinstance(part, ast.Dict)]
+    return tuple(ast.literal_eval(key) for part in inner for key in part.keys if key is not None)
+
+
 SCHEDULES = _names("diffusion/schedule", "SCHEDULES")
 PARAMETERIZATIONS = _names("diffusion/parameterization", "PARAMETERIZATIONS")
 VARIANCES = _names("diffusion/variance", "VARIANCES")
@@ -49,7 +56,7 @@ DATASETS = _names("data/sources", "DATASETS")
 OWN_DATA = _names("data/sources", "OWN_DATA")
 RESIZE_RULES = _names("images", "RESIZE_RULES")
 METRICS = _names("metrics/metric", "METRICS")
-QUANTITIES = _names("metrics/metric", "QUANTITIES")
+QUANTITIES = _inner_names("metrics/metric", "METRICS")
 EXTRACTORS = _names("metrics/extractor", "EXTRACTORS")
 FILM_FORMATS = _names("films", "FORMATS")
 

@@ -10,7 +10,7 @@ from alphabar.errors import AlphabarError
 from alphabar.evaluation import extractors, references, scores
 from alphabar.evaluation.features import features_in_memory
 from alphabar.evaluation.references import Reference
-from alphabar.metrics import METRICS, QUANTITIES, display_name
+from alphabar.metrics import METRIC_OF, METRICS, QUANTITIES, display_name
 
 
 class Scorer:
@@ -62,9 +62,9 @@ class Scorer:
         """(quantity, display name) by which the best checkpoint is chosen; None if none is."""
         if quantity == "none":
             return None
-        if QUANTITIES[quantity].metric not in self._names:
+        if METRIC_OF[quantity] not in self._names:
             raise AlphabarError(
                 f"evaluation.best is '{quantity}', which evaluation.metrics {list(self._names)} does not measure; add "
-                f"'{QUANTITIES[quantity].metric}' to it."
+                f"'{METRIC_OF[quantity]}' to it."
             )
         return quantity, display_name(quantity, self._extractor.name)

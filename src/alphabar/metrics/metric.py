@@ -1,6 +1,6 @@
-"""The metrics by name. To add one, write it in its own file, and list it in METRICS and its numbers in QUANTITIES."""
+"""The metrics by name. To add one, write it in its own file and give it a line in METRICS."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,10 +15,21 @@ from alphabar.metrics.precision_recall import density_coverage, precision_recall
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """A number that a metric computes: its printed name, without the extractor."""
+
+    name: str
+    lower_is_better: bool = False
+    famous_name: str | None = None
+    """The name in the literature, which is reserved for the Inception network."""
+
+
+@dataclass(frozen=True)
 class Metric:
-    """A metric: the function measure(real, fake) -> {key of QUANTITIES: Estimate}, and what the function needs."""
+    """A metric: the function measure(real, fake) -> {key of `quantities`: Estimate}, and what the function needs."""
 
     measure: Callable[[Any, Features], dict[str, Estimate]]
+    quantities: Mapping[str, Quantity]
     needs: Literal["nothing", "moments", "features"]
     """What it needs to know about the real images."""
     least: int
@@ -45,31 +56,23 @@ class Metric:
         return real.part(0, n) if self.as_many else real
 
 
+FD = Quantity("FD", lower_is_better=True, famous_name="FID")
+KID = Quantity("KID", lower_is_better=True, famous_name="KID")
+SCORE = Quantity("class-score", famous_name="IS")
+PRECISION, RECALL = Quantity("precision"), Quantity("recall")
+DENSITY, COVERAGE = Quantity("density"), Quantity("coverage")
+CLASS_COVERAGE = Quantity("class-coverage")
+
 METRICS = {
-    "fd": Metric(fd, "moments", least=3),
-    "kid": Metric(kid, "features", least=3),
-    "is": Metric(inception_score, "nothing", least=10, logits=True),
-    "pr": Metric(precision_recall, "features", least=4, as_many=True),
-    "coverage": Metric(density_coverage, "features", least=6, as_many=True),
-    "classes": Metric(class_coverage, "features", least=2, logits=True),
+    "fd": Metric(fd, {"fd": FD}, "moments", least=3),
+    "kid": Metric(kid, {"kid": KID}, "features", least=3),
+    "is": Metric(inception_score, {"score": SCORE}, "nothing", least=10, logits=True),
+    "pr": Metric(precision_recall, {"precision": PRECISION, "recall": RECALL}, "features", least=4, as_many=True),
+    "coverage": Metric(density_coverage, {"density": DENSITY, "coverage": COVERAGE}, "features", least=6, as_many=True),
+    "classes": Metric(class_coverage, {"class_coverage": CLASS_COVERAGE}, "features", least=2, logits=True),
 }
 
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number that the metric called `metric` computes."""
-
-    metric: str
-    lower_is_better: bool
-
-
-QUANTITIES = {
-    "fd": Quantity("fd", lower_is_better=True),
-    "kid": Quantity("kid", lower_is_better=True),
-    "score": Quantity("is", lower_is_better=False),
-    "precision": Quantity("pr", lower_is_better=False),
-    "recall": Quantity("pr", lower_is_better=False),
-    "density": Quantity("coverage", lower_is_better=False),
-    "coverage": Quantity("coverage", lower_is_better=False),
-    "class_coverage": Quantity("classes", lower_is_better=False),
-}
+QUANTITIES = {key: quantity for metric in METRICS.values() for key, quantity in metric.quantities.items()}
+"""The quantities of all metrics by key."""
+METRIC_OF = {key: name for name, metric in METRICS.items() for key in metric.quantities}
+"""The metric that computes each quantity."""
