@@ -64,7 +64,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     reference = _reference(request, plan, shape)
     extractor = extractors.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
     extractor(torch.zeros((1, *shape), dtype=torch.uint8))  # images that it cannot read are refused now, not later
-    names = scores.chosen(request.metrics, extractor, reference, n)
+    names = scores.possible(request.metrics, extractor, reference, n)
     if reference.statistics is not None:
         statistics_file.check_fits(reference.statistics, extractor, str(reference.about["path"]))
     if plan is not None:

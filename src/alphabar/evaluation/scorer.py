@@ -22,7 +22,7 @@ class Scorer:
         reference = Reference(images, None, None, about)
         self._extractor = extractors.extractor(section.features, section.extractor_weights, config.data.name, device)
         self._extractor(images.images[:1])  # images that it cannot read are refused now, not later
-        self._names = scores.chosen(section.metrics, self._extractor, reference, section.count)
+        self._names = scores.possible(section.metrics, self._extractor, reference, section.count)
         self.best = self._best(section.best)
         self._real = scores.real(reference, self._extractor)
         self.how = {

@@ -49,17 +49,17 @@ def check_names(names: Sequence[str] | None) -> None:
             raise AlphabarError(unknown("metric", name, CHOICES))
 
 
-def chosen(names: Sequence[str] | None, extractor: Extractor, reference: Reference, n: int) -> list[str]:
+def possible(names: Sequence[str] | None, extractor: Extractor, reference: Reference, n: int) -> list[str]:
     """The named metrics, or all that can be measured with n images; AlphabarError for one that cannot."""
     check_names(names)
     why = {name: _obstacle(name, reference, n) for name in CHOICES}
     if names is None:
         knows_classes = extractor.knows_data and reference.about.get("name") == "fashion_mnist"
         left_out = set() if knows_classes else {"classes"} if extractor.name == "inception" else {"classes", "is"}
-        possible = [name for name in CHOICES if why[name] is None and name not in left_out]
-        if not possible:
+        measurable = [name for name in CHOICES if why[name] is None and name not in left_out]
+        if not measurable:
             raise AlphabarError(f"{n} images are too few for any metric; evaluate at least 3, better {ENOUGH:,}.")
-        return possible
+        return measurable
     for name in names:
         if why[name] is not None:
             raise AlphabarError(f"The metric '{name}' cannot be measured here: {why[name]}.")

@@ -27,7 +27,7 @@ def vlb(runs: Sequence[Path]) -> plots.Figure:
 
 
 def _error(values: Array) -> Array:
-    """Of the mean over images; NaN of a single one."""
+    """The standard error of the mean over images; NaN for a single image."""
     n = len(values)
     return values.std(0, ddof=1) / math.sqrt(n) if n > 1 else np.full(values.shape[1], np.nan)
 

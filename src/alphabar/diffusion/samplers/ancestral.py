@@ -18,7 +18,7 @@ class Ancestral:
     calls: ClassVar[int] = 1
 
     def step(self, denoiser: Denoiser, x: Tensor, t: int, history: tuple[Step, ...], noise: Noise) -> Step:
-        """One draw of DDPM Eq. 1, with the variance that the denoiser carries."""
+        """A sample of DDPM Eq. 1, with the denoiser's reverse variance."""
         prediction = denoiser(x, t)
         p = p_transition(denoiser.schedule, prediction, x, t)
         return Step(t - 1, p.sample(noise(x)) if t > 1 else p.mean, prediction.x0)
