@@ -75,7 +75,7 @@ def test_sampling_in_python_equals_the_pngs_of_the_command_to_the_bit(flags, opt
     images = model.sample(seeds=range(4), **options)
     assert torch.equal(images.tensor[:, 0], pngs) and images.tensor.dtype == torch.uint8
     assert torch.equal(model.sample(4, **options).tensor, images.tensor)
-    folder = alphabar.sample(run.path, seeds="0-3", out=tmp_path / "again", film=None, device="cpu", **options)
+    folder = alphabar.sample(run.path, seeds="0-3", out=tmp_path / "again", film=None, **options)
     assert torch.equal(folder.tensor, images.tensor) and folder.folder == tmp_path / "again"
 
 

@@ -23,6 +23,6 @@ def _made(plan: Callable[P, Edit], name: str) -> Callable[P, Images]:
     return edit
 
 
-interpolate = _made(edits.interpolating, "interpolate")
-inpaint = _made(edits.inpaintings, "inpaint")
-vary = _made(edits.varying, "vary")
+interpolate = _made(edits.plan_interpolation, "interpolate")
+inpaint = _made(edits.plan_inpainting, "inpaint")
+vary = _made(edits.plan_variation, "vary")

@@ -43,7 +43,7 @@ def _times(t: Times, model: LoadedModel) -> list[int]:
     return [t] if isinstance(t, int) else list(t)
 
 
-def interpolating(
+def plan_interpolation(
     model: Model | str | Path,
     a: Source,
     b: Source,
@@ -55,10 +55,7 @@ def interpolating(
     seed: int = 0,
     label: str | int | None = None,
     resize: str = "none",
-    weights: str = "ema",
-    step: int | str | None = None,
     data_root: Path | None = None,
-    device: str = "auto",
     **options: Unpack[Options],
 ) -> Edit:
     """The images between two images: mixed at the noise level t and denoised (DDPM §4.4, Fig. 8 and 9).
@@ -66,7 +63,7 @@ def interpolating(
     points: how many mixtures, λ = 0 and 1 included. mix: a key of MIXES; linear if None, spherical for encoded latents.
     latents: noised (by q(x_t | x_0), as in the paper) or encoded (by DDIM, so that the ends are the images).
     """
-    source = loaded(model, weights, step, device)
+    source = loaded(model)
     settings = changes(options)
     if latents == "encoded":
         if unused := [name for name in ("sampler", "eta", "guidance_scale") if name in settings]:
@@ -81,7 +78,7 @@ def interpolating(
     return interpolation(edit_pipeline(source, [first, second], label, settings, usual), first, second, how)
 
 
-def varying(
+def plan_variation(
     model: Model | str | Path,
     image: Source,
     *,
@@ -89,20 +86,17 @@ def varying(
     seeds: Seeds = "0-7",
     label: str | int | None = None,
     resize: str = "none",
-    weights: str = "ema",
-    step: int | str | None = None,
     data_root: Path | None = None,
-    device: str = "auto",
     **options: Unpack[Options],
 ) -> Edit:
     """Other images near an image: noised to the timestep `start` and denoised again (SDEdit). Higher keeps less."""
-    source = loaded(model, weights, step, device)
+    source = loaded(model)
     original = picture(source, image, resize, data_root)
     pipeline = edit_pipeline(source, [original], label, changes(options))
     return variation(pipeline, original, _times(start, source), parsed_seeds(seeds) or range(8))
 
 
-def inpaintings(
+def plan_inpainting(
     model: Model | str | Path,
     image: Source,
     mask: str | Path,
@@ -112,10 +106,7 @@ def inpaintings(
     resamplings: int = 10,
     label: str | int | None = None,
     resize: str = "none",
-    weights: str = "ema",
-    step: int | str | None = None,
     data_root: Path | None = None,
-    device: str = "auto",
     **options: Unpack[Options],
 ) -> Edit:
     """A part of an image sampled anew, to fit the rest (RePaint); the other pixels stay as they are.
@@ -124,7 +115,7 @@ def inpaintings(
     jump_length, resamplings: RePaint's j (1/25 of the steps if None) and r (1 never goes back).
     It takes about steps x resamplings network calls; 100 steps of ddim with eta 0.5 if no sampler is named.
     """
-    source = loaded(model, weights, step, device)
+    source = loaded(model)
     settings = changes(options)
     if "sampler" not in settings:  # not the recipe's, which may look back, or be too rough in few steps (beta_t)
         settings = {"sampler": "ddim", "eta": 0.5} | settings

@@ -62,21 +62,18 @@ class Encoding:
         return self.pipeline.settings() | {"encoded": list(self.names), "iterations": self.iterations}
 
 
-def encoding(
+def plan_encoding(
     model: Model | str | Path,
     images: Source | Sequence[Source],
     *,
     iterations: int = 3,
     label: str | int | None = None,
     resize: str = "none",
-    weights: str = "ema",
-    step: int | str | None = None,
     data_root: Path | None = None,
-    device: str = "auto",
     **options: Unpack[Options],
 ) -> Encoding:
     """The pictures and the pipeline of `encode`."""
-    source = loaded(model, weights, step, device)
+    source = loaded(model)
     several = [images] if isinstance(images, Source) else list(images)
     pictures = tuple(picture(source, image, resize, data_root) for image in several)
     settings = changes(options) | inversion.DETERMINISTIC
@@ -90,19 +87,15 @@ def encode(
     iterations: int = 3,
     label: str | int | None = None,
     resize: str = "none",
-    weights: str = "ema",
-    step: int | str | None = None,
     data_root: Path | None = None,
-    device: str = "auto",
     **options: Unpack[Options],
 ) -> Latents:
     """Run DDIM backwards, from images to their x_T, in 100 steps; and decode them as a test.
 
     iterations: network calls per step. More calls decode more exactly.
     """
-    return encoding(
-        model, images, iterations=iterations, label=label, resize=resize, weights=weights, step=step,
-        data_root=data_root, device=device, **options,
+    return plan_encoding(
+        model, images, iterations=iterations, label=label, resize=resize, data_root=data_root, **options
     ).latents()  # fmt: skip
 
 
@@ -125,26 +118,12 @@ class Decoding:
         return Images(images, self.settings, columns=min(len(images), 8))
 
 
-def decoding(
-    model: Model | str | Path,
-    path: str | Path,
-    *,
-    weights: str = "ema",
-    step: int | str | None = None,
-    device: str = "auto",
-) -> Decoding:
+def plan_decoding(model: Model | str | Path, path: str | Path) -> Decoding:
     """The latents and the pipeline of `decode`."""
-    tensor, pipeline = latents.load(Path(path), loaded(model, weights, step, device))
+    tensor, pipeline = latents.load(Path(path), loaded(model))
     return Decoding(Path(path), tensor, pipeline)
 
 
-def decode(
-    model: Model | str | Path,
-    path: str | Path,
-    *,
-    weights: str = "ema",
-    step: int | str | None = None,
-    device: str = "auto",
-) -> Images:
+def decode(model: Model | str | Path, path: str | Path) -> Images:
     """Run DDIM from saved latents to images, on the steps and with the class that they were encoded with."""
-    return decoding(model, path, weights=weights, step=step, device=device).images()
+    return plan_decoding(model, path).images()

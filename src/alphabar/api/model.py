@@ -114,6 +114,6 @@ def load(run: str | Path, *, weights: str = "ema", step: int | str | None = None
     return Model(load_model(run, weights, build.device(device), step))
 
 
-def loaded(model: Model | str | Path, weights: str, step: int | str | None, device: str) -> LoadedModel:
-    """The model itself, or the one that a path means."""
-    return model.loaded if isinstance(model, Model) else load(model, weights=weights, step=step, device=device).loaded
+def loaded(model: Model | str | Path) -> LoadedModel:
+    """The model that `load` returned, or loads from this path."""
+    return (model if isinstance(model, Model) else load(model)).loaded

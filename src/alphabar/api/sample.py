@@ -21,20 +21,17 @@ def sample(
     seeds: Seeds = None,
     film: str | None = "gif",
     out: str | Path | None = None,
-    weights: str = "ema",
-    step: int | str | None = None,
     data_root: Path | None = None,
-    device: str = "auto",
     **options: Unpack[Options],
 ) -> Images:
     """Sample images into a folder: PNGs, a grid, an .npz, and a film of the reverse process.
 
     Images that the folder holds already are not sampled again. Under torchrun the processes share the work.
-    film: gif, webp, mp4, or None. out: the folder; one in the run if None. For the rest see `Model.sample`, `load`.
+    film: gif, webp, mp4, or None. out: the folder; one in the run if None. For the rest see `Model.sample`.
     """
     if film is not None:
         films.check_format(film)
-    source = loaded(model, weights, step, device)
+    source = loaded(model)
     pipeline = Pipeline.of(source, changes(options), source.label(label))
     plan = Plan.of(
         pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), None if out is None else Path(out), data_root

@@ -19,8 +19,9 @@ def decode(
 ) -> None:
     """Run DDIM from latents to images, on the steps and with the class that they were encoded with."""
     from alphabar.api import latents
+    from alphabar.api.model import load
 
-    decoding = latents.decoding(run, file, weights=weights, step=step, device=device)
+    decoding = latents.plan_decoding(load(run, weights=weights, step=step, device=device), file)
     path = editing.place(run, f"decode-{file.stem}", decoding.settings, out)
     decoding.images().save(path)
     typer.echo(f"picture   {path}")

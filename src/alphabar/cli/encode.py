@@ -28,12 +28,13 @@ def encode(
 
     Writes the latents for `alphabar decode`, and a picture: the images above the ones decoded from the latents.
     """
-    from alphabar.api.latents import encoding
+    from alphabar.api.latents import plan_encoding
+    from alphabar.api.model import load
     from alphabar.editing.edit import label_name
 
-    plan = encoding(
-        run, images, iterations=iterations, label=label, weights=weights, step=step, resize=resize,
-        data_root=data_root, device=device, **o.sampling(steps=steps),
+    plan = plan_encoding(
+        load(run, weights=weights, step=step, device=device), images, iterations=iterations, label=label,
+        resize=resize, data_root=data_root, **o.sampling(steps=steps),
     )  # fmt: skip
     more = f"-and-{len(plan.names) - 1}" if len(plan.names) > 1 else ""
     path = editing.place(run, f"encode-{label_name(plan.names[0])}{more}", plan.settings, out, ".safetensors")

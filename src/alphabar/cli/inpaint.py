@@ -36,11 +36,12 @@ def inpaint(
     The picture shows the image, the part that is known, then one result for each seed. It takes about steps x
     resamplings network calls; 100 steps of ddim with eta 0.5 if no sampler is named.
     """
-    from alphabar.api.edits import inpaintings
+    from alphabar.api.edits import plan_inpainting
+    from alphabar.api.model import load
 
-    edit = inpaintings(
-        run, image, mask, seeds=seeds, jump_length=jump_length, resamplings=resamplings, label=label, resize=resize,
-        weights=weights, step=step, data_root=data_root, device=device,
+    edit = plan_inpainting(
+        load(run, weights=weights, step=step, device=device), image, mask, seeds=seeds, jump_length=jump_length,
+        resamplings=resamplings, label=label, resize=resize, data_root=data_root,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
     editing.make(edit, run, out)

@@ -45,11 +45,12 @@ def interpolate(
 
     A row for each t: the first image, the mixtures from λ = 0 to 1, the second image.
     """
-    from alphabar.api.edits import interpolating
+    from alphabar.api.edits import plan_interpolation
+    from alphabar.api.model import load
 
-    edit = interpolating(
-        run, a, b, t=editing.times(t), points=points, mix=mix, latents=latents, seed=seed, label=label, resize=resize,
-        weights=weights, step=step, data_root=data_root, device=device,
+    edit = plan_interpolation(
+        load(run, weights=weights, step=step, device=device), a, b, t=editing.times(t), points=points, mix=mix,
+        latents=latents, seed=seed, label=label, resize=resize, data_root=data_root,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
     editing.make(edit, run, out)

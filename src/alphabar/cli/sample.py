@@ -39,12 +39,13 @@ def sample(
     The same command again samples only what is missing. Under torchrun the processes share the work.
     """
     from alphabar import distributed
+    from alphabar.api.model import load
     from alphabar.api.sample import sample as sample_to_folder
     from alphabar.sampling.folder import film_path
 
     images = sample_to_folder(
-        run, num, label=label, seeds=seeds, film=None if film == "none" else film, out=out, weights=weights, step=step,
-        data_root=data_root, device=device,
+        load(run, weights=weights, step=step, device=device), num, label=label, seeds=seeds,
+        film=None if film == "none" else film, out=out, data_root=data_root,
         **o.sampling(
             sampler, steps, spacing, eta, order, churn, variance, guidance, guidance_interval, guidance_rescale,
             batch_size,

@@ -34,11 +34,12 @@ def vary(
 
     A row for each level: the image, then one result for each seed.
     """
-    from alphabar.api.edits import varying
+    from alphabar.api.edits import plan_variation
+    from alphabar.api.model import load
 
-    edit = varying(
-        run, image, start=editing.times(start), seeds=seeds, label=label, resize=resize, weights=weights, step=step,
-        data_root=data_root, device=device,
+    edit = plan_variation(
+        load(run, weights=weights, step=step, device=device), image, start=editing.times(start), seeds=seeds,
+        label=label, resize=resize, data_root=data_root,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
     editing.make(edit, run, out)

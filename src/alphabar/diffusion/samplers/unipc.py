@@ -59,7 +59,7 @@ class UniPC:
 def _moved(
     schedule: NoiseSchedule, x: Tensor, known: list[tuple[int, Tensor]], s: int, arrived: Tensor | None = None
 ) -> Tensor:
-    """x_s from x at the level of the first of `known`: levels and their x̂_0, newest first. `arrived` is x̂_0 at s, or None.
+    """x_s from x at the level of the first of `known`: levels and their x̂_0, newest first; `arrived`: x̂_0 at s.
 
     x_s = (σ_s/σ_t) x + α_s (1 − e^{−h}) (x̂_0 + Σ_k ρ_k D_k / r_k), D_k = x̂_0^k − x̂_0, r_k the place of level k in units
     of h from t on: negative for the past, 1 for s (UniPC Eq. 3 and 9).
