@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from alphabar.data import ImageSet
 
-WIDTH = 10
+WIDTH = 12
 """1,262,161 parameters for grey images."""
 
 

@@ -34,7 +34,7 @@ def row(side: str, sampler: str, seeds: Seeds, ours: Seeds) -> list[str]:
     some = next(iter(seeds.values()))
     means = [fmean(one[name] for one in seeds.values()) for name in ("images", "cpu_minutes", "cpu_ms")]
     fixed = [side, sampler, len(seeds), f"{some['parameters']:,}", some["batch"], f"{means[0]:,.0f}"]
-    fixed += [f"{means[1]:.2f}", f"{means[2]:.0f}", f"{some['score']['n']:,}"]
+    fixed += [f"{means[1]:.2f}", f"{means[2]:.0f}", f"{some['score']['n_fake']:,}"]
     scores = [spread([metric(one, name) for one in seeds.values()], scale) for name, scale in METRICS.items()]
     fds = {seed: metric(one, "FD")["value"] for seed, one in seeds.items() if seed in ours and side != "alphabar"}
     ratios = [{"value": metric(ours[seed], "FD")["value"] / fd} for seed, fd in fds.items()]
@@ -45,7 +45,7 @@ def floor_row(one: dict[str, Any], kind: str) -> list[str]:
     """What as many real images score in place of the generated ones."""
     floors = {name: metric(one, name).get("floor", {}).get(kind) for name in METRICS}
     values = [f"{METRICS[name] * floor['value']:.3f}" if floor else "" for name, floor in floors.items()]
-    return [FLOORS[kind], *[""] * (len(FIXED) - 2), f"at most {one['score']['n']:,}", *values, ""]
+    return [FLOORS[kind], *[""] * (len(FIXED) - 2), f"at most {one['score']['n_fake']:,}", *values, ""]
 
 
 def metric(one: dict[str, Any], name: str) -> dict[str, Any]:
@@ -66,7 +66,8 @@ def spread(values: Sequence[dict[str, Any]], scale: float) -> str:
 
 def write(out: Path, sides: Sequence[str]) -> str:
     """Write OUT/table.md and OUT/table.csv; returns the markdown."""
-    measured = read(out, sides)
+    if not (measured := read(out, sides)):
+        raise SystemExit(f"No side in {out} is finished, so there is no table.")
     ours = next((seeds for (side, _), seeds in measured.items() if side == UNCONDITIONAL), {})
     rows = [row(side, sampler, seeds, ours) for (side, sampler), seeds in measured.items()]
     rows += [

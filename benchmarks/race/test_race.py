@@ -22,7 +22,7 @@ def finish(folder: Path, side: str, seed: int, fd: float) -> None:
     place.mkdir(parents=True)
     done = {"parameters": 5, "batch": 16, "images": 32, "cpu_minutes": 11.0, "samplers": {"ddim-50": 7.0}}
     (place / "done.json").write_text(json.dumps(done))
-    score = {"n": 16, "metrics": {"FD-x": {"value": fd, "interval": [fd - 1, fd + 1], "floor": {}}}}
+    score = {"n_fake": 16, "metrics": {"FD-x": {"value": fd, "interval": [fd - 1, fd + 1], "floor": {}}}}
     (place / "ddim-50.score.json").write_text(json.dumps(score))
 
 
