@@ -20,10 +20,10 @@ demo: $(VENV)/.core
 	OMP_NUM_THREADS=1 $(BIN)/alphabar train ddpm_digits --run $(RUN)
 	OMP_NUM_THREADS=1 $(BIN)/alphabar sample $(RUN) --num 64 --out demo/samples
 	@echo
-	@echo "garments by the shipped model   demo/garments/grid.png"
-	@echo "digits that the model made up   demo/samples/grid.png"
+	@echo "samples of the bundled model    demo/garments/grid.png"
+	@echo "digits sampled from your model  demo/samples/grid.png"
 	@echo "how noise became digits         demo/samples/film.gif"
-	@echo "the loss while it learned       $(RUN)/loss.png"
+	@echo "the training loss               $(RUN)/loss.png"
 	@echo
 	@echo "next, on a folder of your own images:"
 	@echo "  $(BIN)/alphabar data inspect PHOTOS"

@@ -11,30 +11,27 @@ on where they stopped; --share 0/2 and 1/2 are two halves of the work for two pr
 import argparse
 import json
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-import torch
-from rich.console import Console
 
-from alphabar import config as c
-from alphabar import data, diffusion, evaluation, images, metrics, training
-from alphabar.errors import AlphabarError
-from alphabar.evaluation.features import features_in_memory
-from alphabar.evaluation.vlb import BoundJob, bound
-from alphabar.runs.model import load_model
-from alphabar.sampling import job as generation
-
+ALPHABAR = (sys.executable, "-m", "alphabar")
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+INTERRUPTED = 4
 SEEDS = (0, 1, 2)
 BITS_IMAGES = 32
 SHARED = 16
 """Test images: so many at T = 1000, fewer for longer chains, but always the same SHARED."""
 SAMPLES = 600
 QUALITY = ("FD", "precision", "recall")
-DRAWING = {"sampler": "ddim", "steps": 50, "eta": 1.0, "batch_size": 100}
+QUALITY_OPTIONS = ("--features", "fashion-cnn", "--count", str(SAMPLES), "--batch-size", "100")
+SAMPLING = ("--sampler", "ddim", "--steps", "50", "--eta", "1")
 COMMON = (
     "data.image_size=16",
     "data.resize=crop",
@@ -74,7 +71,7 @@ class Run:
         parts = (self.parameterization, self.schedule, self.T, self.objective, self.variance, f"seed{self.seed}")
         return "-".join(map(str, parts))
 
-    def config(self) -> c.Config:
+    def overrides(self) -> list[str]:
         settings = {
             "diffusion.schedule": self.schedule,
             "diffusion.steps": self.T,
@@ -85,7 +82,7 @@ class Run:
             "diffusion.timestep_sampler": self.timestep_sampler,
             "training.seed": self.seed,
         }
-        return c.load("ddpm_fashion_mnist", [*COMMON, *(f"{key}={value}" for key, value in settings.items())])
+        return [*COMMON, *(f"{key}={value}" for key, value in settings.items())]
 
 
 def iddpm(T: int, seed: int) -> list[Run]:
@@ -120,23 +117,23 @@ def runs() -> list[Run]:
 
 
 def train(folder: Path, share: list[Run]) -> None:
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training, which saves
     for run in share:
         path = folder / run.name
         if (path / "done.json").exists():
             continue
-        try:
-            finished = training.train(run.config(), path, torch.device("cpu"), Console(stderr=True))
-        except AlphabarError as error:  # a run that diverges is a result
-            finished, said = True, str(error)
-        else:
-            said = "trained"
-        if not finished:
+        command = [*ALPHABAR, "train", "ddpm_fashion_mnist", *run.overrides(), "--run", str(path), "--device", "cpu"]
+        trained = subprocess.run(command, env=ONE_THREAD, stderr=subprocess.PIPE, text=True, check=False)
+        print(run.name, trained.stderr, flush=True)
+        if trained.returncode == INTERRUPTED or trained.returncode < 0:
             return
+        path.mkdir(parents=True, exist_ok=True)  # a run that diverges is a result
+        said = trained.stderr.strip().splitlines()[-1] if trained.returncode else "trained"
         (path / "done.json").write_text(json.dumps({"said": said}))
 
 
 def measure(folder: Path, share: list[Run]) -> None:
-    """Bits/dim of test images, and FD, precision and recall of samples by fashion-cnn, of every run that is trained."""
+    """Bits/dim of test images, and FD, precision and recall of samples by fashion-cnn, of every finished run."""
     for run in share:
         path = folder / run.name
         kept = path / "measured.json"
@@ -144,42 +141,51 @@ def measure(folder: Path, share: list[Run]) -> None:
             continue
         try:
             kept.write_text(json.dumps(measured(run, path)))
-        except AlphabarError as error:
-            kept.write_text(json.dumps({"said": str(error)}))
+        except subprocess.CalledProcessError as error:
+            kept.write_text(json.dumps({"said": error.stderr.strip().splitlines()[-1]}))
         print(run.name, kept.read_text()[:200], flush=True)
 
 
 def measured(run: Run, path: Path) -> dict[str, Any]:
-    device = torch.device("cpu")
     count = max(SHARED, BITS_IMAGES * 1000 // run.T)
-    bits = evaluation.bits_per_dim(evaluation.BitsRequest(path, count=count, batch_size=BITS_IMAGES), device)
-    request = evaluation.Request(path, metrics=["fd", "pr"], features="fashion-cnn", count=SAMPLES, drawing=DRAWING)
-    quality = evaluation.evaluate(request, device)
-    found = {"bits": bits["bits_per_dim"], "bits_n": count, "quality": quality["metrics"]}
+    bits = evaluate(path, "--bpd", "bound", "--count", str(count), "--batch-size", str(BITS_IMAGES))["bits_per_dim"]
+    quality = evaluate(path, "--metrics", "fd,pr", *QUALITY_OPTIONS, *SAMPLING)["metrics"]
+    found = {"bits": bits, "bits_n": count, "quality": quality}
     if run.objective == "simple" and (run.parameterization, run.schedule, run.T) == ("eps", "linear", 1000):
         found["variances"] = {name: with_variance(path, name, count) for name in ("fixed_large", "fixed_small")}
     return found
 
 
+def evaluate(path: Path, *options: str) -> dict[str, Any]:
+    """The row of JSON that `alphabar evaluate` prints."""
+    command = [*ALPHABAR, "evaluate", str(path), *options, "--device", "cpu"]
+    answer = subprocess.run(command, env=ONE_THREAD, capture_output=True, text=True, check=True)
+    row: dict[str, Any] = json.loads(answer.stdout)
+    return row
+
+
 def with_variance(path: Path, name: str, count: int) -> dict[str, Any]:
     """Bits/dim, and FD of ancestral samples on a tenth of the steps, of one network with another fixed σ²."""
-    model = load_model(path)
-    denoiser = replace(model.denoiser, variance=diffusion.VARIANCES[name])
+    sampling = ("--sampler", "ddpm", "--steps", "100", "--spacing", "uniform", "--variance", name)
+    fd = evaluate(path, "--metrics", "fd", *QUALITY_OPTIONS, *sampling)["metrics"]["FD-fashion-cnn"]["value"]
+    bits = bits_with_variance(path, name, count)
+    return {"bits": float(bits.mean()), "error": float(bits.std(ddof=1)) / len(bits) ** 0.5, "fd": fd}
+
+
+def bits_with_variance(path: Path, name: str, count: int) -> Any:
+    """Bits/dim (N,) of test images; no command changes the reverse variance of a network for the bound."""
+    import torch
+
+    from alphabar import data, diffusion
+    from alphabar.evaluation.vlb import BoundJob, bound
+    from alphabar.runs.model import load_model
+
+    torch.set_num_threads(int(ONE_THREAD["OMP_NUM_THREADS"]))
+    denoiser = replace(load_model(path).denoiser, variance=diffusion.VARIANCES[name])
     test = data.load("fashion_mnist", data.DataOptions(split="test", image_size=(16, 16), resize="crop"))
     rows = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[:count]
     job = BoundJob(test.images[rows], tuple(rows.tolist()), None, "exact", 64, path / "variances", {"variance": name})
-    bits = bound(denoiser, job, torch.device("cpu")).total
-    short = denoiser.respaced(diffusion.spaced(denoiser.schedule, "uniform", 100))
-    drawn = [
-        images.to_uint8(step.x)
-        for step in generation.draw(short, diffusion.Ancestral(), generation.job(range(SAMPLES), (1, 16, 16), 0), 100)
-        if step.t == 0
-    ]
-    extractor = metrics.EXTRACTORS["fashion-cnn"](None, torch.device("cpu"))
-    train = data.load("fashion_mnist", data.DataOptions(image_size=(16, 16), resize="crop"))
-    real, fake = (features_in_memory(x, extractor) for x in (train.images[:10_000], torch.cat(drawn)))
-    fd = metrics.METRICS["fd"](real, fake)["fd"]
-    return {"bits": float(bits.mean()), "error": float(bits.std()) / len(bits) ** 0.5, "fd": fd.value}
+    return bound(denoiser, job, torch.device("cpu")).total.numpy()
 
 
 def report(folder: Path, share: list[Run]) -> None:
@@ -237,11 +243,10 @@ def main() -> None:
     parser.add_argument("part", choices=("train", "measure", "report"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--share", default="0/1")
-    asked = parser.parse_args()
-    k, n = map(int, asked.share.split("/"))
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    arguments = parser.parse_args()
+    k, n = map(int, arguments.share.split("/"))
     share = runs()[k::n]
-    {"train": train, "measure": measure, "report": report}[asked.part](asked.folder, share)
+    {"train": train, "measure": measure, "report": report}[arguments.part](arguments.folder, share)
 
 
 if __name__ == "__main__":

@@ -13,21 +13,19 @@ FD-fashion-cnn of 2,500 images drawn as the recipe draws them. The commands go o
 
 import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import torch
-from rich.console import Console
-from torch.utils.flop_counter import FlopCounterMode
+from safetensors.torch import load_file
 
-from alphabar import build, evaluation, training
-from alphabar import config as c
-from alphabar.runs import checkpoint
-from alphabar.runs.model import load_model
-
-CPU = torch.device("cpu")
 COUNT = 2500
+ALPHABAR = (sys.executable, "-m", "alphabar")
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 BASE = ("optimizer.learning_rate=2e-3", "optimizer.decay=cosine", "training.batch_size=64")
 """What the recipe said before, where it says otherwise now."""
 THE_BASE = "the base"
@@ -73,22 +71,26 @@ def folder_of(folder: Path, name: str, seed: int) -> Path:
     return folder / f"{name.replace(' ', '-').replace(',', '')}-seed{seed}"
 
 
-def config(name: str, seed: int, images: int) -> c.Config:
+def overrides(name: str, seed: int, images: int) -> list[str]:
+    """What a run sets beside the recipe."""
     length = ("training.epochs=none", f"training.images={images}", f"training.seed={seed}")
     quiet = ("training.sample_every=0", "training.checkpoint_every=250", "training.keep_checkpoints=1")
-    return c.load("fashion_mnist", [*BASE, *SWITCHES[name], *length, *quiet])
+    return [*BASE, *SWITCHES[name], *length, *quiet]
 
 
-def train(folder: Path, names: list[str], seed: int, images: int) -> bool:
-    """Whether all are done (False: interrupted, and saved)."""
-    return all(
-        training.train(config(name, seed, images), folder_of(folder, name, seed), CPU, Console(stderr=True))
-        for name in names
-    )
+def train(folder: Path, names: list[str], seed: int, images: int) -> int:
+    """The exit status: that of the first training that fails or is interrupted, else 0."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training, which saves
+    for name in names:
+        where = ["--run", str(folder_of(folder, name, seed)), "--device", "cpu"]
+        command = [*ALPHABAR, "train", "fashion_mnist", *overrides(name, seed, images), *where]
+        if status := subprocess.run(command, env=ONE_THREAD, check=False).returncode:
+            return status
+    return 0
 
 
 def measure(folder: Path, names: list[str], seed: int, images: int) -> None:
-    """FD of each run that is there; what is measured already is not measured again."""
+    """FD of each finished run; a run that has been measured is not measured again."""
     for name in names:
         measure_one(folder_of(folder, name, seed), name, "ema", images)
         if name == THE_BASE:
@@ -96,33 +98,32 @@ def measure(folder: Path, names: list[str], seed: int, images: int) -> None:
 
 
 def measure_one(path: Path, name: str, weights: str, images: int) -> None:
-    kept, newest = path / f"measured-{weights}.json", checkpoint.latest(path / "checkpoints")
-    if kept.exists() or newest is None or newest.state["images"] < images:
+    kept, checkpoints = path / f"measured-{weights}.json", sorted((path / "checkpoints").glob("step-*"))
+    if kept.exists() or not checkpoints:
         return
-    request = evaluation.Request(
-        path, metrics=["fd", "pr"], features="fashion-cnn", count=COUNT, drawing={"weights": weights}
-    )
-    found = evaluation.evaluate(request, CPU)
-    model = load_model(path, weights)
-    network: Any = model.denoiser.network
-    kept.write_text(
-        json.dumps(
-            {
-                "name": name,
-                "metrics": found["metrics"],
-                "parameters": sum(p.numel() for p in network.parameters()),
-                "mmacs": forward_mmacs(model.config),
-                "images": newest.state["images"],
-                "seconds": newest.state["seconds"],
-            }
-        )
-    )
+    state = json.loads((checkpoints[-1] / "state.json").read_text())
+    if state["images"] < images:
+        return
+    options = ["--metrics", "fd,pr", "--features", "fashion-cnn", "--count", str(COUNT), "--weights", weights]
+    command = [*ALPHABAR, "evaluate", str(path), *options, "--device", "cpu"]
+    row = json.loads(subprocess.run(command, env=ONE_THREAD, stdout=subprocess.PIPE, check=True).stdout)
+    parameters = sum(tensor.numel() for tensor in load_file(next(checkpoints[-1].glob("ema-*.safetensors"))).values())
+    settings = [setting for switch in (BASE, SWITCHES.get(name, ())) for setting in switch]
+    measured = {"name": name, "metrics": row["metrics"], "parameters": parameters, "mmacs": forward_mmacs(settings)}
+    kept.write_text(json.dumps(measured | {key: state[key] for key in ("images", "seconds")}))
 
 
-def forward_mmacs(of: c.Config) -> float:
-    """Million multiply-adds of one image's forward pass."""
-    network = build.network(of, c.ImageFacts(shape=(1, 32, 32), class_names=tuple("0123456789"), fingerprint=""))
-    label = torch.zeros(1, dtype=torch.long) if of.network.class_conditional else None
+def forward_mmacs(settings: list[str]) -> float:
+    """Million multiply-adds of one image's forward pass, with these settings beside the recipe's."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from alphabar import build
+    from alphabar import config as c
+
+    config = c.load("fashion_mnist", settings)
+    network = build.network(config, c.ImageFacts(shape=(1, 32, 32), class_names=tuple("0123456789"), fingerprint=""))
+    label = torch.zeros(1, dtype=torch.long) if config.network.class_conditional else None
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 1, 32, 32), torch.zeros(1, dtype=torch.long), *([] if label is None else [label]))
     flops: int = counter.get_total_flops()
@@ -176,16 +177,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=SWITCHES, default=list(SWITCHES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=64_000)
-    asked = parser.parse_args()
-    k, n = map(int, asked.share.split("/"))
-    torch.set_num_threads(1)
-    share = asked.only[k::n]
-    if asked.part == "train":
-        raise SystemExit(0 if train(asked.folder, share, asked.seed, asked.images) else 4)
-    if asked.part == "measure":
-        measure(asked.folder, share, asked.seed, asked.images)
+    arguments = parser.parse_args()
+    k, n = map(int, arguments.share.split("/"))
+    share = arguments.only[k::n]
+    if arguments.part == "train":
+        raise SystemExit(train(arguments.folder, share, arguments.seed, arguments.images))
+    if arguments.part == "measure":
+        measure(arguments.folder, share, arguments.seed, arguments.images)
     else:
-        report(asked.folder)
+        report(arguments.folder)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,6 @@ for step in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
 
 short = denoiser.respaced(d.spaced(denoiser.schedule, "uniform", 50))
 for state in d.reverse_process(d.DDIM(eta=1.0), short, torch.randn(64, 1, 8, 8), noise=torch.randn_like):
-    drawn = state.x  # from noise to digits, step by step
-images.save_png(Path("digits.png"), images.sheet(images.to_uint8(drawn)))
+    samples = state.x  # from noise to digits, step by step
+images.save_png(Path("digits.png"), images.sheet(images.to_uint8(samples)))
 print("\nsee digits.png")

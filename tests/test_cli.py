@@ -186,7 +186,7 @@ def test_every_recipe_rehearses(tmp_path, monkeypatch, capsys) -> None:
 def test_the_example_on_one_page_draws_digits_and_stands_in_the_readme(tmp_path) -> None:
     root = Path(__file__).parents[1]
     example = root / "examples" / "minimal.py"
-    assert example.read_text(encoding="utf-8").split('"""', 2)[2].strip() in (root / "README.md").read_text(
+    assert example.read_text(encoding="utf-8").split('"""', 2)[2].strip() in (root / "docs" / "python.md").read_text(
         encoding="utf-8"
     )
     subprocess.run([sys.executable, str(example), "3"], cwd=tmp_path, check=True)

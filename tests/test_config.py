@@ -1,17 +1,20 @@
 """Settings are read strictly, and their names are the registries' names."""
 
-from typing import Any, Literal, get_args, get_origin
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alphabar import config as c
 from alphabar import data, diffusion, images, metrics, networks
+from alphabar.config.one_of import choices
 from alphabar.errors import AlphabarError
 from alphabar.networks.precision import PRECISIONS
+from alphabar.training.lr import DECAYS
 
 REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Data, "name"): data.DATASETS,
-    (c.Data, "resize"): {"none", *images.RESIZE_RULES},
+    (c.Data, "resize"): ["none", *images.RESIZE_RULES],
     (c.Network, "name"): networks.NETWORKS,
     (c.Network, "preset"): networks.PRESETS,
     (c.Diffusion, "schedule"): diffusion.SCHEDULES,
@@ -23,18 +26,34 @@ REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Diffusion, "decoder"): diffusion.DECODERS,
     (c.Diffusion, "timestep_sampler"): diffusion.TIMESTEP_SAMPLERS,
     (c.Training, "precision"): PRECISIONS,
+    (c.Optimizer, "decay"): DECAYS,
+    (c.Evaluation, "metrics"): metrics.METRICS,
     (c.Sampling, "sampler"): diffusion.SAMPLERS,
     (c.Sampling, "spacing"): diffusion.SPACINGS,
-    (c.Evaluation, "features"): {"auto", *metrics.EXTRACTORS},
-    (c.Evaluation, "best"): {"none", *metrics.QUANTITIES},
+    (c.Evaluation, "features"): ["auto", *metrics.EXTRACTORS],
+    (c.Evaluation, "best"): ["none", *metrics.QUANTITIES],
 }
 
 
 @pytest.mark.parametrize(("section", "field"), REGISTRIES)
 def test_a_setting_offers_exactly_the_names_of_its_registry(section: type[c.Section], field: str) -> None:
-    annotation = section.model_fields[field].annotation
-    literal = next((part for part in get_args(annotation) if get_origin(part) is Literal), annotation)  # of one | None
-    assert set(get_args(literal)) == set(REGISTRIES[section, field])
+    setting = section.model_fields[field]
+    names = list(choices([setting.annotation, *setting.metadata]))
+    assert names == list(REGISTRIES[section, field])
+    assert " | ".join(names) in c.meaning(setting)
+
+
+@pytest.mark.parametrize("override", ['evaluation.metrics=["fdd"]', "sampling.spacing=karass", "data.split=tset"])
+def test_a_mistyped_name_is_one_sentence_with_the_nearest_one(override: str) -> None:
+    with pytest.raises(AlphabarError, match=r"did you mean '(fd|karras|test)'") as caught:
+        c.load("ddpm_digits", [override])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("overrides", "batch"), [({"training.batch_size": 3, "data.path": Path("8")}, 3)])
+def test_overrides_may_be_a_mapping(overrides: dict[str, Any], batch: int) -> None:
+    config = c.load("ddpm_digits", overrides)
+    assert config.training.batch_size == batch and config.data.path == Path("8")
 
 
 @pytest.mark.parametrize("recipe", c.recipes())

@@ -50,7 +50,10 @@ def test_one_process_gathers_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("environment", "words"),
-    [({"WORLD_SIZE": "two"}, "WORLD_SIZE must be a number"), ({"WORLD_SIZE": "2"}, "start all with torchrun")],
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE must be an integer"),
+        ({"WORLD_SIZE": "2"}, "start all of them with torchrun"),
+    ],
 )
 def test_a_broken_environment_is_a_sentence(environment, words, monkeypatch) -> None:
     for name, value in environment.items():

@@ -2,8 +2,11 @@
 
 import importlib
 import inspect
+import os
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +16,7 @@ import pytest
 
 import command_tree
 from alphabar import config as c
-from alphabar import diffusion
+from alphabar import diffusion, names
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -120,16 +123,31 @@ def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
         assert "://" in link or (document.parent / link).exists(), link
 
 
-def test_the_readme_lists_every_recipe_command_and_component() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tables = readme[readme.index("## Commands") : readme.index("## Speed")]
+def test_the_list_of_features_has_every_recipe_command_and_component() -> None:
+    tables = (ROOT / "docs" / "features.md").read_text(encoding="utf-8")
     words = set(re.findall(r"[\w-]+", tables))
     registries = (
         diffusion.SCHEDULES, diffusion.PARAMETERIZATIONS, diffusion.VARIANCES, diffusion.OBJECTIVES,
         diffusion.WEIGHTINGS, diffusion.TIMESTEP_SAMPLERS, diffusion.DECODERS, diffusion.SAMPLERS, diffusion.SPACINGS,
-        c.recipes(),
+        c.recipes(), names.DATASETS, names.METRICS, names.EXTRACTORS,
     )  # fmt: skip
     for registry in registries:
         assert set(registry) - {"none"} <= words, set(registry) - words
     for path in commands():
         assert not path or f"alphabar {path[0]}" in tables, path
+
+
+def test_the_first_python_of_the_readme_runs(tmp_path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme, flags=re.S)
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", block], cwd=tmp_path, env=environment, check=True, timeout=300)
+    assert len(list((tmp_path / "bags").glob("seed-*.png"))) == 16
+
+
+def test_the_readme_shows_what_it_is_at_once() -> None:
+    """A picture, how to install it, three commands and the Python lines, all on the first screens."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    for words in ("![", "pip install", "alphabar sample fashion-mnist", "import alphabar", "model.sample("):
+        assert any(words in line for line in lines[:35]), words
+    assert len(lines) < 100

@@ -13,17 +13,17 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import cli, film, images
+from alphabar import cli, films, images
 from alphabar.errors import AlphabarError
 from alphabar.runs.model import load_model
 from alphabar.runs.previews import previews
-from alphabar.sampling import draw as drawing
-from alphabar.sampling import folder as gallery
-from alphabar.sampling import job as generation
+from alphabar.sampling.folder import film_path
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.sampling.to_folder import Plan, sample_to_folder
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
-READABLE = [name for name in film.FORMATS if name != "mp4"]
+READABLE = [name for name in films.FORMATS if name != "mp4"]
 FFMPEG = shutil.which("ffmpeg")
 
 
@@ -86,7 +86,7 @@ def no_ffmpeg(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize("name", READABLE)
 def test_a_film_has_its_frames_and_holds_the_last(name: str, channels: int, tmp_path) -> None:
     frames = levels(channels, 0, 80, 255)
-    film.save(tmp_path / f"a.{name}", frames, seconds=3, hold=2)
+    films.save(tmp_path / f"a.{name}", frames, seconds=3, hold=2)
     shown, times = read(tmp_path / f"a.{name}")
     assert times == [1000, 1000, 3000]
     assert [frame.shape for frame in shown] == [(8, 6 * (2 if channels == 2 else 1), 3)] * 3
@@ -97,37 +97,37 @@ def test_a_film_has_its_frames_and_holds_the_last(name: str, channels: int, tmp_
 
 @pytest.mark.parametrize(("name", "channels"), [("gif", 1), ("webp", 1), ("webp", 3)])
 def test_a_lossless_film_keeps_every_pixel(name: str, channels: int, tmp_path) -> None:
-    film.save(tmp_path / f"a.{name}", noise(channels))
+    films.save(tmp_path / f"a.{name}", noise(channels))
     for shown, frame in zip(read(tmp_path / f"a.{name}")[0], noise(channels), strict=True):
         assert np.array_equal(shown, rgb(frame))
 
 
 @pytest.mark.parametrize("name", READABLE)
 def test_a_film_of_many_frames_keeps_its_length_and_its_end(name: str, tmp_path) -> None:
-    film.save(tmp_path / f"a.{name}", levels(1, *(k % 256 for k in range(1000))), seconds=2, hold=1)
+    films.save(tmp_path / f"a.{name}", levels(1, *(k % 256 for k in range(1000))), seconds=2, hold=1)
     shown, times = read(tmp_path / f"a.{name}")
     assert len(shown) == 100 and sum(times) == 3000
     assert shown[-1][0, 0, 0] == 999 % 256
 
 
 @pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("name", film.FORMATS)
+@pytest.mark.parametrize("name", films.FORMATS)
 def test_a_film_knows_what_it_is_of(name: str, count: int, tmp_path, fake_ffmpeg) -> None:
     path = tmp_path / f"a.{name.upper()}"
-    assert film.comment_of(path) is None
-    film.save(path, levels(3, *range(count)), comment="seeds 0, 1, 4294967295")
-    assert film.comment_of(path) == "seeds 0, 1, 4294967295"
-    film.save(path, levels(3, *range(count)), comment="seeds 0, 1")
-    assert film.comment_of(path) == "seeds 0, 1"
+    assert films.comment_of(path) is None
+    films.save(path, levels(3, *range(count)), comment="seeds 0, 1, 4294967295")
+    assert films.comment_of(path) == "seeds 0, 1, 4294967295"
+    films.save(path, levels(3, *range(count)), comment="seeds 0, 1")
+    assert films.comment_of(path) == "seeds 0, 1"
     path.write_bytes(path.read_bytes()[:10])
-    assert film.comment_of(path) is None
+    assert films.comment_of(path) is None
 
 
 def test_ffmpeg_is_given_every_frame_in_even_sizes_and_their_times(tmp_path, fake_ffmpeg, monkeypatch) -> None:
     sizes = []
-    whole = film._even
-    monkeypatch.setattr(film, "_even", lambda picture: sizes.append((made := whole(picture)).size) or made)
-    film.save(tmp_path / "a:b.mp4", noise(3, 5), seconds=4, hold=1.5, comment="seeds 7")
+    whole = films._even
+    monkeypatch.setattr(films, "_even", lambda picture: sizes.append((made := whole(picture)).size) or made)
+    films.save(tmp_path / "a:b.mp4", noise(3, 5), seconds=4, hold=1.5, comment="seeds 7")
     count, told = json.loads((tmp_path / "a:b.mp4").read_bytes().partition(b"\0\0\0")[0])
     assert count == 5 and sizes == [(8, 10)] * 5
     assert told[told.index("-framerate") + 1] == "1000/800"
@@ -140,8 +140,8 @@ def test_a_failing_ffmpeg_is_a_sentence_and_leaves_nothing(tmp_path, fake_ffmpeg
     fake_ffmpeg(status=1)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.mp4").write_bytes(b"old")
-    with pytest.raises(AlphabarError, match=r"ffmpeg could not make the film \(Unknown encoder 'x'\)"):
-        film.save(tmp_path / "out" / "a.mp4", noise(3))
+    with pytest.raises(AlphabarError, match=r"ffmpeg could not write the film \(Unknown encoder 'x'\)"):
+        films.save(tmp_path / "out" / "a.mp4", noise(3))
     assert (tmp_path / "out" / "a.mp4").read_bytes() == b"old"
     assert os.listdir(tmp_path / "out") == ["a.mp4"]  # noqa: PTH208 (hidden files included)
 
@@ -150,10 +150,10 @@ def test_a_failing_ffmpeg_is_a_sentence_and_leaves_nothing(tmp_path, fake_ffmpeg
 def test_the_real_ffmpeg_makes_a_film_of_the_right_length(tmp_path) -> None:
     import subprocess
 
-    film.save(tmp_path / "a.mp4", noise(3, 4), seconds=6, hold=1.5, comment="seeds 0")
+    films.save(tmp_path / "a.mp4", noise(3, 4), seconds=6, hold=1.5, comment="seeds 0")
     said = subprocess.run([FFMPEG, "-i", tmp_path / "a.mp4"], capture_output=True, text=True, check=False).stderr
     assert "Duration: 00:00:07.50" in said and "8x10" in said and "yuv420p" in said and "seeds 0" in said
-    assert film.comment_of(tmp_path / "a.mp4") == "seeds 0"
+    assert films.comment_of(tmp_path / "a.mp4") == "seeds 0"
 
 
 def test_what_cannot_be_filmed_is_a_sentence_and_leaves_nothing(tmp_path, no_ffmpeg) -> None:
@@ -164,24 +164,24 @@ def test_what_cannot_be_filmed_is_a_sentence_and_leaves_nothing(tmp_path, no_ffm
         r"at least one frame; got 0": ("a.gif", [], {}),
         r"0\.1 to 600 seconds; got 0\.": ("a.gif", noise(1), {"seconds": 0}),
         r"0\.1 to 600 seconds; got nan": ("a.gif", noise(1), {"seconds": float("nan")}),
-        r"16,384 pixels long.*at most 16,383": ("a.webp", [torch.zeros(1, 1, 16384, dtype=torch.uint8)], {}),
+        r"16,384 pixels; .*at most 16,383": ("a.webp", [torch.zeros(1, 1, 16384, dtype=torch.uint8)], {}),
         r"Cannot write .*missing": ("missing/a.gif", noise(1), {}),
     }
     for words, (name, frames, options) in mistakes.items():
         with pytest.raises(AlphabarError, match=words):
-            film.save(tmp_path / name, frames, **options)
+            films.save(tmp_path / name, frames, **options)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_largest_webp_is_written(tmp_path) -> None:
-    film.save(tmp_path / "a.webp", [torch.zeros(1, 1, 16383, dtype=torch.uint8)] * 2)
+    films.save(tmp_path / "a.webp", [torch.zeros(1, 1, 16383, dtype=torch.uint8)] * 2)
     assert (tmp_path / "a.webp").exists()
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_titles_stand_above_the_frames_and_leave_them_as_they_are(channels: int) -> None:
     frames = [torch.full((channels, 20, width), 70, dtype=torch.uint8) for width in (300, 300)]
-    short, long = film.titled(frames, ["step 9", "step 10,000"])
+    short, long = films.titled(frames, ["step 9", "step 10,000"])
     assert short.shape == long.shape and short.shape[2] == 300
     for made, frame in ((short, frames[0]), (long, frames[1])):
         assert torch.equal(made[:3, -20:], frame[:3])
@@ -191,7 +191,7 @@ def test_titles_stand_above_the_frames_and_leave_them_as_they_are(channels: int)
 
 
 def test_a_title_wider_than_its_frame_is_not_cut() -> None:
-    (made,) = film.titled([torch.full((1, 4, 4), 70, dtype=torch.uint8)], ["step 1,000,000"])
+    (made,) = films.titled([torch.full((1, 4, 4), 70, dtype=torch.uint8)], ["step 1,000,000"])
     assert made.shape[2] > 60 and (made[:, -4:] == 70).sum() == 16
     assert (made[0, :-6, 0] == 0).all() and (made[0, :-6, -1] == 0).all()
 
@@ -206,36 +206,36 @@ def trained(tiny, tmp_path_factory) -> Path:
     return path
 
 
-def plan(trained: Path, out: Path, seeds: list[int], **changes: object) -> drawing.Drawing:
-    model = load_model(trained)
-    return drawing.planned(trained, model, drawing.section(model, changes), seeds, None, out)
+def plan(trained: Path, out: Path, seeds: list[int], **changes: object) -> Plan:
+    pipeline = Pipeline.of(load_model(trained), changes)
+    return Plan.of(pipeline, pipeline.job(seeds), out)
 
 
 @pytest.fixture
 def drawn_seeds(monkeypatch) -> list[int]:
     """The seeds that go through the network, in order."""
     seen: list[int] = []
-    denoise = generation.denoise
+    steps = Pipeline.steps
 
-    def watched(denoiser, sampler, batch, *more):
-        seen.extend(batch.seeds)
-        yield from denoise(denoiser, sampler, batch, *more)
+    def watched(self, job, *more):
+        seen.extend(job.seeds)
+        yield from steps(self, job, *more)
 
-    monkeypatch.setattr(generation, "denoise", watched)
+    monkeypatch.setattr(Pipeline, "steps", watched)
     return seen
 
 
-@pytest.mark.parametrize("name", film.FORMATS)
+@pytest.mark.parametrize("name", films.FORMATS)
 def test_what_is_filmed_is_not_drawn_again(name: str, trained, tmp_path, drawn_seeds, fake_ffmpeg) -> None:
     for seeds in ([0, 1], [0, 1], [0, 1, 2], [0, 1]):
-        drawing.draw_into(plan(trained, tmp_path / "out", seeds), CPU, film=name)
+        sample_to_folder(plan(trained, tmp_path / "out", seeds), film=name)
     assert drawn_seeds == [0, 1, 0, 1, 2, 0, 1]
-    assert film.comment_of(gallery.film_path(tmp_path / "out", name)) == "seeds 0, 1"
+    assert films.comment_of(film_path(tmp_path / "out", name)) == "seeds 0, 1"
 
 
 def test_a_film_in_another_format_is_another_film(trained, tmp_path, drawn_seeds) -> None:
     for name in ("gif", "webp", "webp", "gif"):
-        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1]), CPU, film=name)
+        sample_to_folder(plan(trained, tmp_path / "out", [0, 1]), film=name)
     assert drawn_seeds == [0, 1, 0, 1]
     assert len(read(tmp_path / "out" / "film.webp")[0]) == 5
 
@@ -243,27 +243,27 @@ def test_a_film_in_another_format_is_another_film(trained, tmp_path, drawn_seeds
 def test_a_kill_before_the_film_leaves_it_to_be_made_and_after_it_does_not(
     trained, tmp_path, drawn_seeds, monkeypatch
 ) -> None:
-    save = film.save
+    save = films.save
 
     def killed(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(film, "save", killed)
+    monkeypatch.setattr(films, "save", killed)
     with pytest.raises(KeyboardInterrupt):
-        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2], batch_size=2), CPU, film="gif")
+        sample_to_folder(plan(trained, tmp_path / "out", [0, 1, 2], batch_size=2), film="gif")
     assert sorted(path.name for path in (tmp_path / "out").glob("seed-*")) == ["seed-000000.png", "seed-000001.png"]
-    monkeypatch.setattr(film, "save", save)
+    monkeypatch.setattr(films, "save", save)
     for _ in range(2):
-        drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2], batch_size=2), CPU, film="gif")
+        sample_to_folder(plan(trained, tmp_path / "out", [0, 1, 2], batch_size=2), film="gif")
     assert drawn_seeds == [0, 1, 0, 1, 2]  # a film is of the first batch at most
-    assert film.comment_of(tmp_path / "out" / "film.gif") == "seeds 0, 1"
+    assert films.comment_of(tmp_path / "out" / "film.gif") == "seeds 0, 1"
 
 
 def test_an_image_that_was_lost_is_drawn_and_the_film_is_left_alone(trained, tmp_path, drawn_seeds) -> None:
-    drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2]), CPU, film="gif")
+    sample_to_folder(plan(trained, tmp_path / "out", [0, 1, 2]), film="gif")
     before = (tmp_path / "out" / "film.gif").read_bytes()
     (tmp_path / "out" / "seed-000000.png").unlink()
-    drawing.draw_into(plan(trained, tmp_path / "out", [0, 1, 2]), CPU, film="gif")
+    sample_to_folder(plan(trained, tmp_path / "out", [0, 1, 2]), film="gif")
     assert drawn_seeds == [0, 1, 2, 0]
     assert (tmp_path / "out" / "film.gif").read_bytes() == before
 
@@ -308,7 +308,7 @@ def test_the_film_of_a_run_shows_its_previews_in_the_order_of_their_steps(
     assert call("film", trained, "--out", out, "--seconds", 3) == 0
     assert capsys.readouterr().out == f"film      {out}  (3 grids, steps 2 to 6)\n"
     shown, times = read(out)
-    assert times == [1000, 1000, 2500] and film.comment_of(out) == "training steps 2, 4, 6"
+    assert times == [1000, 1000, 2500] and films.comment_of(out) == "training steps 2, 4, 6"
     for step, frame in zip((2, 4, 6), shown, strict=True):
         grid = np.asarray(Image.open(trained / "samples" / f"step-{step:08d}.png").convert("RGB"))
         assert np.array_equal(frame[-grid.shape[0] :], grid)

@@ -1,128 +1,92 @@
-"""The commands: train, measure, bits, report."""
+"""Runs the sides one after the other, scores their images and prints the table."""
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import benchmarks.race
-import torch
-from benchmarks.race.likelihood import bits
-from benchmarks.race.measuring import Wanted, measure
-from benchmarks.race.picture import picture
-from benchmarks.race.report import report
-from benchmarks.race.rows import rows
-from benchmarks.race.sides import SIDES
-from benchmarks.race.task import Task, Terms, tasks_in
+from benchmarks.race import table
+from benchmarks.race.task import Task
 
-from alphabar.errors import AlphabarError
-from alphabar.registry import look_up
+LUCIDRAINS = "pip install --no-deps denoising-diffusion-pytorch==2.3.4 einops ema-pytorch accelerate tqdm"
+SIDES = {
+    "alphabar-unconditional": ("alphabar_side", "alphabar", "pip install -e ."),
+    "diffusers": ("diffusers_side", "diffusers", "pip install diffusers"),
+    "diffusers-tuned": ("diffusers_side", "diffusers", "pip install diffusers"),
+    "lucidrains": ("lucidrains_side", "denoising_diffusion_pytorch", LUCIDRAINS),
+    "alphabar": ("alphabar_side", "alphabar", "pip install -e ."),
+}
+"""The module of each side, the package that it needs, and how to install that."""
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 
-INTERRUPTED = 4
 
-
-def parsed() -> argparse.Namespace:
+def arguments() -> argparse.Namespace:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("benchmarks.race", description=benchmarks.race.__doc__, formatter_class=raw)
-    commands = parser.add_subparsers(dest="part", required=True)
-    train, measure, bits, report = (commands.add_parser(name) for name in ("train", "measure", "bits", "report"))
-    for part in (train, measure, bits, report):
-        part.add_argument("folder", type=Path)
-    for part in (train, measure, bits):
-        part.add_argument("--data", help="the data set, and the recipe of that name")
-        part.add_argument("--seed", "--seeds", dest="seeds", type=int, nargs="+")
-        part.add_argument("--sides", nargs="+", help=f"of {', '.join(SIDES)}; all if left out")
-        part.add_argument("--jobs", type=int, default=2, help="processes at once; one for each core")
-    train.set_defaults(data="fashion_mnist", seeds=[0], sides=list(SIDES))
-    train.add_argument("--minutes", type=float, default=30.0, help="of CPU time, for each side")
-    train.add_argument("--peer-batch", type=int, help="images per update of the others; their own default if left out")
-    train.add_argument(
-        "--lucidrains-dim", type=int, help="the width of its U-Net, 64 in its README; ours in size if left out"
-    )
-    train.add_argument(
-        "--calibration-steps",
-        type=int,
-        default=Terms.calibration_steps,
-        help="updates by which alphabar reckons its length",
-    )
-    measure.add_argument("--count", type=int, default=5000, help="images of each side and sampler")
-    measure.add_argument("--samplers", nargs="+", help="by name; all if left out")
-    measure.add_argument("--slow", action="store_true", help="their slow defaults too: 1000 and 250 network calls")
-    measure.add_argument("--slow-count", type=int, default=1000, help="images of those")
-    bits.add_argument("--count", type=int, default=64, help="test images; each costs T network calls")
+    add = parser.add_argument
+    add("out", type=Path, metavar="OUT")
+    add("--minutes", type=float, default=10.0, help="CPU minutes of training for each side")
+    add("--seeds", type=int, nargs="+", default=[0])
+    add("--sides", nargs="+", choices=SIDES, default=list(SIDES)[:4], help="all but alphabar if left out")
+    add("--count", type=int, default=2500, help="images of each side and sampler")
+    add("--samplers", nargs="+", help="of the peers, for example sde-dpmsolver++-10; all if left out")
+    add("--recipe", default="fashion_mnist", help="its data set, and its network for every side but lucidrains")
+    add("--data-root", help="where the files of the data set lie")
     return parser.parse_args()
 
 
-def asked(a: argparse.Namespace) -> list[Task]:
-    """The tasks that a command is about."""
-    for side in a.sides or ():
-        look_up(SIDES, side, "side")
-    if a.part == "train":
-        return [Task(a.folder, a.data, seed, side) for seed in a.seeds for side in a.sides]
-    wanted = {"data": a.data and [a.data], "seed": a.seeds, "side": a.sides}
-    return [t for t in tasks_in(a.folder) if all(v is None or getattr(t, k) in v for k, v in wanted.items())]
+def race(task: Task) -> None:
+    """Run a side in a process of its own, unless it is finished or its package is missing."""
+    name, record = task.path.name, task.path / "task.json"
+    module, package, install = SIDES[name]
+    if (task.path / "done.json").exists():
+        if record.read_text() != task.text():
+            raise SystemExit(f"{task.path} was made with other options (its task.json); name another OUT.")
+        return
+    if find_spec(package) is None:
+        print(f"The side {name} is skipped: {package} is not installed; run `{install}`.", file=sys.stderr)
+        return
+    shutil.rmtree(task.path, ignore_errors=True)
+    task.path.mkdir(parents=True)
+    record.write_text(task.text())
+    print(f"{task.path}: {task.minutes:g} CPU minutes, then {task.count:,} images per sampler", file=sys.stderr)
+    command = [sys.executable, "-m", f"benchmarks.race.{module}", str(record)]
+    with (task.path / "log.txt").open("w") as log:
+        if subprocess.run(command, env=ONE_THREAD, stdout=log, stderr=log, check=False).returncode:
+            raise SystemExit(f"The side {name} failed; {log.name} says why.")
 
 
-def alone(a: argparse.Namespace, task: Task) -> int:
-    """Do one task in this process; returns its exit status."""
-    torch.set_num_threads(1)
-    with task.locked():
-        if a.part == "measure":
-            measure(task, Wanted(a.count, a.slow, a.slow_count, a.samplers))
-            return 0
-        if a.part == "bits":
-            bits(task, a.count)
-            return 0
-        terms = Terms(a.minutes, a.peer_batch, a.lucidrains_dim, a.calibration_steps)
-        task.agree(terms)
-        if not task.is_trained and not SIDES[task.side].train(task, terms):
-            print(f"{task.side}: interrupted and saved; the same command goes on from here", file=sys.stderr)
-            return INTERRUPTED
-    return 0
+def score(task: Task) -> None:
+    """Score each .npz of a finished side that has no score yet."""
+    data = task.settings["data"]
+    features = "fashion-cnn" if data["name"] == "fashion_mnist" else "efficientnet-lite0"
+    options = ["--reference", data["name"], "--resize", data.get("resize", "none"), "--features", features]
+    options += ["--device", "cpu", *(["--data-root", task.data_root] if task.data_root else [])]
+    for path in sorted(task.path.glob("*.npz")):
+        if (target := path.with_suffix(".score.json")).exists():
+            continue
+        command = [sys.executable, "-m", "alphabar", "evaluate", str(path), *options]
+        answer = subprocess.run(command, env=ONE_THREAD, stdout=subprocess.PIPE, check=True).stdout
+        if json.loads(answer)["reference"]["fingerprint"] != task.images().fingerprint():
+            raise SystemExit(f"{path} was scored against other images than those that the sides were trained on.")
+        target.write_bytes(answer)
 
 
-def together(a: argparse.Namespace, tasks: list[Task]) -> int:
-    """Each task in a process of its own, the same command for one side; `--jobs` of them at once."""
-
-    thread = os.environ | {"OMP_NUM_THREADS": "1"}
-
-    def run(task: Task) -> int:
-        one = ["--data", task.data, "--seeds", str(task.seed), "--sides", task.side]  # the last word counts
-        return subprocess.run(
-            [sys.executable, "-m", "benchmarks.race", *sys.argv[1:], *one], check=False, env=thread
-        ).returncode
-
-    with ThreadPoolExecutor(a.jobs) as pool:
-        try:
-            return next((code for code in pool.map(run, tasks) if code), 0)  # of a killed one it is negative
-        except KeyboardInterrupt:  # the children have it too, and save
-            pool.shutdown(cancel_futures=True)
-            return INTERRUPTED
-
-
-def write_report(folder: Path) -> int:
-    """The tables to stdout, a picture for each data set into the folder."""
-    print(report(folder))
-    for data, found in rows(folder).items():
-        picture(folder, data, found, folder / f"{data}.png")
-    return 0
-
-
-def main() -> int:
-    a = parsed()
-    try:
-        if a.part == "report":
-            return write_report(a.folder)
-        tasks = asked(a)
-        if not tasks:
-            raise AlphabarError(f"{a.folder} holds nothing of that kind that is trained; train it first.")
-        return alone(a, tasks[0]) if len(tasks) == 1 else together(a, tasks)
-    except AlphabarError as error:
-        print(error, file=sys.stderr)
-        return 2
+def main() -> None:
+    a = arguments()
+    for seed in a.seeds:
+        for side in (name for name in SIDES if name in a.sides):  # alphabar first: see peer.budget
+            folder, samplers = str(a.out / f"seed{seed}" / side), a.samplers and tuple(a.samplers)
+            task = Task(folder, a.recipe, seed, a.minutes, a.count, samplers, a.data_root)
+            race(task)
+            score(task)
+    print(table.write(a.out, list(SIDES)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

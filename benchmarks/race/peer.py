@@ -1,55 +1,72 @@
-"""What the other packages have in common while they train here."""
+"""The training loop and the sampling loop of the other packages."""
 
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+import json
+import time
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
+from benchmarks.race.task import Task
 from torch import Tensor, nn
 
+from alphabar.data import ImageSet, ShuffledStream
+from alphabar.images import save_npz, to_uint8
 
-class Peer(ABC):
-    """Network, optimizer and averages of another package, moved as its own training script moves them."""
+BATCH = 50
+"""Images that are sampled at a time."""
+Sampler = Callable[[int], Tensor]
+"""Number of images -> images (N, C, H, W) in [-1, 1]."""
 
-    package: ClassVar[str]
-    """As pip knows it."""
+
+class Peer(Protocol):
+    """Network, optimizer and average of another package, moved as its own training script moves them."""
+
     batch_size: int
-    """Images per update; a subclass has its package's default."""
-    flips: ClassVar[bool]
-    """Whether images are mirrored by default there."""
-    options: dict[str, Any]
-    """What the network is built from."""
+    flips: bool
+    """Whether the package mirrors images by default."""
     network: nn.Module
-    optimizer: torch.optim.Optimizer
-    ema: Any
-    warm: float = 0.0
-    """The part of the budget that a warm-up of the learning rate took, where there is one."""
-    images: int = 0
-    updates: int = 0
 
-    @abstractmethod
-    def update(self, images: Tensor, labels: Tensor | None, used: float) -> None:
-        """One update by uint8 (B, C, H, W), when the part `used` of the budget, 0..1, is spent."""
+    def update(self, images: Tensor, used: float) -> None:
+        """One update by uint8 (B, C, H, W), when the fraction `used` of the budget is spent."""
+        ...
 
-    @abstractmethod
-    def average(self) -> nn.Module:
-        """The network with the averaged weights, to be drawn from."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that an interrupted training needs in order to go on."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "ema": self.ema.state_dict(),
-            "counters": [self.images, self.updates, self.warm],
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        for name in ("network", "optimizer", "ema"):
-            getattr(self, name).load_state_dict(state[name])
-        self.images, self.updates, self.warm = state["counters"]
+    def samplers(self) -> dict[str, Sampler]:
+        """The samplers of the package with the averaged network, as NAME-CALLS."""
+        ...
 
 
-def parameters(network: nn.Module) -> int:
-    """How many numbers it has learnt."""
-    return sum(p.numel() for p in network.parameters())
+def budget(task: Task) -> float:
+    """CPU seconds of the training: those of the task, or what alphabar used from this seed where that was more."""
+    done = task.path.parent / "alphabar-unconditional" / "done.json"
+    used = json.loads(done.read_text())["cpu_minutes"] if done.exists() else 0.0
+    return 60 * max(task.minutes, used)
+
+
+def run(task: Task, make: Callable[[Task, ImageSet], Peer]) -> None:
+    """Train until the CPU time of this process reaches the budget, then sample."""
+    torch.set_num_threads(1)
+    torch.manual_seed(task.seed)
+    images = task.images()
+    peer = make(task, images)
+    stream = ShuffledStream(images, task.seed, task.settings["data"].get("horizontal_flip", False) and peer.flips)
+    seen, seconds = 0, budget(task)
+    while (used := time.process_time() / seconds) < 1:
+        peer.update(stream.batch(seen, peer.batch_size).images, used)
+        seen += peer.batch_size
+    minutes = time.process_time() / 60
+    parameters = sum(p.numel() for p in peer.network.parameters())
+    samplers = {name: s for name, s in peer.samplers().items() if task.samplers is None or name in task.samplers}
+    costs = {name: sample(task, name, sampler) for name, sampler in samplers.items()}
+    task.finish(parameters=parameters, batch=peer.batch_size, images=seen, cpu_minutes=minutes, samplers=costs)
+
+
+@torch.no_grad()
+def sample(task: Task, name: str, sampler: Sampler) -> float:
+    """Write NAME.npz; CPU milliseconds per image."""
+    started, parts = time.process_time(), []
+    for first in range(0, task.count, BATCH):
+        torch.manual_seed(first)
+        parts.append(to_uint8(sampler(min(BATCH, task.count - first))))
+    spent = time.process_time() - started
+    save_npz(task.path / f"{name}.npz", torch.cat(parts))
+    return 1000 * spent / task.count

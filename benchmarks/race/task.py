@@ -1,102 +1,60 @@
-"""One side's part of the race: which, on what terms, and where it lies."""
+"""Task: what one side has to do. Its process reads it from a file."""
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tomllib
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from alphabar import config as c
-from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What all sides agree on, and the two ways in which the others may leave their defaults."""
-
-    minutes: float
-    """Of CPU time."""
-    peer_batch: int | None = None
-    """Images per update of the other sides; their own default if None."""
-    lucidrains_dim: int | None = None
-    """The width of that U-Net; the one whose size is nearest to the recipe's if None."""
-    calibration_steps: int = 160
-    """Updates by whose CPU time alphabar reckons how many fit into the budget."""
+from alphabar.data import DataOptions, ImageSet, load
 
 
 @dataclass(frozen=True)
 class Task:
-    """A side, on the data set `data` (and with the recipe of that name), from one seed."""
+    """One side, from one seed, with a budget of CPU minutes and a number of images to sample."""
 
-    folder: Path
-    data: str
+    folder: str
+    """OUT/seedSEED/SIDE: everything that the side writes goes there."""
+    recipe: str
     seed: int
-    side: str
+    minutes: float
+    count: int
+    samplers: tuple[str, ...] | None
+    """The samplers that images are made with; None = all of the side."""
+    data_root: str | None
+
+    @staticmethod
+    def read(path: str) -> "Task":
+        """The task in the file `path`."""
+        values = json.loads(Path(path).read_text())
+        return Task(**{**values, "samplers": values["samplers"] and tuple(values["samplers"])})
+
+    def text(self) -> str:
+        """The content of the file."""
+        return json.dumps(asdict(self), indent=1)
 
     @property
     def path(self) -> Path:
-        """Where all that it leaves behind lies."""
-        return self.folder / f"{self.data}-seed{self.seed}" / self.side
+        """`folder`, as a path."""
+        return Path(self.folder)
 
     @property
-    def weights(self) -> Path:
-        """The averaged weights, once it is trained."""
-        return self.path / "weights.safetensors"
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The sections of the recipe, with the settings that its file contains."""
+        return tomllib.loads((resources.files("alphabar") / "recipes" / f"{self.recipe}.toml").read_text())
 
-    @property
-    def is_trained(self) -> bool:
-        """Whether its budget is spent."""
-        return (self.path / "done.json").exists()
+    def images(self) -> ImageSet:
+        """The training images, as the recipe prepares them."""
+        data = self.settings["data"]
+        options = DataOptions(
+            data_root=Path(self.data_root) if self.data_root else None,
+            image_size=(data["image_size"],) * 2 if "image_size" in data else None,
+            resize=data.get("resize", "none"),
+            background=tuple(data.get("background", (0, 0, 0))),
+        )
+        return load(data["name"], options)
 
-    def recipe(self, *overrides: str) -> c.Config:
-        """The recipe of the data set."""
-        return c.load(self.data, overrides)
-
-    def result(self) -> dict[str, Any]:
-        """What the training left on record."""
-        found: dict[str, Any] = json.loads((self.path / "done.json").read_text())
-        return found
-
-    def finish(self, result: dict[str, Any]) -> None:
-        """Record that the budget is spent, and on what."""
-        write_json(self.path / "done.json", {"side": self.side, "data": self.data, "seed": self.seed, **result})
-
-    def agree(self, terms: Terms) -> None:
-        """Write down the terms; AlphabarError if the task was begun on others."""
-        path, asked = self.path / "terms.json", asdict(terms)
-        begun = json.loads(path.read_text()) if path.exists() else asked
-        if begun != asked:
-            changed = ", ".join(
-                f"{name} {begun.get(name)} -> {asked[name]}" for name in asked if begun.get(name) != asked[name]
-            )
-            raise AlphabarError(
-                f"{self.path} was begun on other terms ({changed}); keep those, or name another FOLDER."
-            )
-        write_json(path, asked)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """AlphabarError if another process is at it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".race").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise AlphabarError(f"Another process is at work in {self.path}; wait for it.") from None
-            yield
-
-
-def tasks_in(folder: Path) -> list[Task]:
-    """All that are trained."""
-    found = sorted(path.parent for path in folder.glob("*-seed*/*/done.json"))
-    results = [json.loads((path / "done.json").read_text()) for path in found]
-    return [Task(folder, result["data"], result["seed"], result["side"]) for result in results]
-
-
-def write_json(path: Path, content: Any) -> None:
-    """The file is whole, or not there."""
-    with atomic_file(path) as file:
-        file.write(json.dumps(content, indent=1).encode())
+    def finish(self, **result: Any) -> None:
+        """Write done.json, after which the side is not run again."""
+        (self.path / "done.json").write_text(json.dumps(result, indent=1))

@@ -1,3 +1,57 @@
-"""alphabar (ᾱ): denoising diffusion probabilistic models in pixel space. Importing this does not import torch."""
+"""alphabar (ᾱ): denoising diffusion probabilistic models in pixel space.
+
+    import alphabar
+
+    model = alphabar.load("fashion-mnist")
+    images = model.sample(16, label="Bag", guidance=2.0)
+    images.save("bags")
+
+Importing alphabar does not import torch; the first use of a function does.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alphabar.api.edit import inpaint, interpolate, vary
+    from alphabar.api.evaluate import bits_per_dim, evaluate
+    from alphabar.api.latents import Latents, decode, encode
+    from alphabar.api.look import fetch, inspect, recipes, settings
+    from alphabar.api.model import Model, load
+    from alphabar.api.options import Options
+    from alphabar.api.sample import sample
+    from alphabar.api.share import export, film
+    from alphabar.api.train import TrainedRun, train
+    from alphabar.sampling.samples import Images
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "api.edit": ("inpaint", "interpolate", "vary"),
+    "api.evaluate": ("bits_per_dim", "evaluate"),
+    "api.latents": ("Latents", "decode", "encode"),
+    "api.look": ("fetch", "inspect", "recipes", "settings"),
+    "api.model": ("Model", "load"),
+    "api.options": ("Options",),
+    "api.sample": ("sample",),
+    "api.share": ("export", "film"),
+    "api.train": ("TrainedRun", "train"),
+    "sampling.samples": ("Images",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode", "encode",
+    "evaluate", "export", "fetch", "film", "inpaint", "inspect", "interpolate", "load", "recipes", "sample", "settings",
+    "train", "vary",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'alphabar' has no attribute '{name}'")
+    return getattr(import_module(f"alphabar.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,7 @@
-"""The only file that knows torch.distributed: which of torchrun's processes this is. On one process, no-ops."""
+"""Multi-process support by torchrun: ranks, barriers and gathering. With one process, everything is a no-op.
+
+No other module uses torch.distributed.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,60 +16,60 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PATIENCE = timedelta(days=7)  # one rank may draw for long while the others wait
+_PATIENCE = timedelta(days=7)  # one rank may sample for a long time while the others wait
 
 
 def rank() -> int:
-    """Of this process, 0..world_size() - 1."""
+    """The rank of this process, 0..world_size() - 1."""
     return _number("RANK", 0) if world_size() > 1 else 0
 
 
 def world_size() -> int:
-    """How many processes torchrun started on all machines; 1 without it."""
+    """The number of processes that torchrun started on all machines; 1 without torchrun."""
     return _number("WORLD_SIZE", 1)
 
 
 def local_rank() -> int:
-    """Of this process on its machine: the number of its GPU."""
+    """The rank of this process on its machine, which is the number of its GPU."""
     return _number("LOCAL_RANK", 0)
 
 
 def _number(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdecimal():
-        raise AlphabarError(f"The environment variable {name} must be a number, as torchrun sets it; it is '{text}'.")
+        raise AlphabarError(f"The environment variable {name} must be an integer, as torchrun sets it; got '{text}'.")
     return int(text)
 
 
 def is_main() -> bool:
-    """Whether this is the process that talks, and writes what is written once."""
+    """Whether this is the main process, which prints messages and writes files."""
     return rank() == 0
 
 
 def mine(items: Sequence[T]) -> Sequence[T]:
-    """This process's share of `items`: every world_size()-th."""
+    """This process's share of `items`: every world_size()-th, starting at its rank."""
     return items[rank() :: world_size()]
 
 
 def barrier() -> None:
-    """Wait until every process is here."""
+    """Waits until every process has reached this call."""
     if world_size() > 1:
         import torch.distributed as dist
 
         try:
             dist.barrier()
         except RuntimeError:
-            raise AlphabarError(f"Process {rank()} stops, because another one did.") from None
+            raise AlphabarError(f"Process {rank()} stops, because another process stopped.") from None
 
 
 def gathered(rows: "Tensor") -> "Tensor":
-    """The rows (n, k) of this process -> those of all, in the order of the ranks; n may differ from rank to rank."""
+    """The rows (n, k) of all processes, concatenated in the order of ranks; n may differ between ranks."""
     if world_size() == 1:
         return rows
     import torch
     import torch.distributed as dist
 
-    here = rows.cpu()  # where gloo works
+    here = rows.cpu()  # gloo works on the CPU
     sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(world_size())]
     dist.all_gather(sizes, torch.tensor([len(here)]))
     most = int(max(sizes))
@@ -78,7 +81,7 @@ def gathered(rows: "Tensor") -> "Tensor":
 
 @contextmanager
 def session() -> Iterator[None]:
-    """The processes that torchrun started are one group while the block lasts."""
+    """A block in which the processes that torchrun started form one process group."""
     if world_size() == 1:
         yield
         return
@@ -88,7 +91,8 @@ def session() -> Iterator[None]:
         dist.init_process_group("gloo", timeout=_PATIENCE)
     except (ValueError, RuntimeError) as error:
         raise AlphabarError(
-            f"WORLD_SIZE is {world_size()}, and the other processes cannot be met ({error}); start all with torchrun."
+            f"WORLD_SIZE is {world_size()}, but the other processes cannot be reached ({error}); "
+            "start all of them with torchrun."
         ) from None
     try:
         yield

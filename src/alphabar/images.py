@@ -1,4 +1,4 @@
-"""Images: the only file that knows how bytes 0..255 and signed floats -1..1 correspond, and how pictures are written.
+"""Images: conversion between bytes 0..255 and floats -1..1, resizing, grids, and reading and writing of files.
 
 A tensor of images is uint8 (N, C, H, W) outside the model and float32 in [-1, 1] inside it. Sizes are (H, W).
 """
@@ -20,25 +20,25 @@ Size = tuple[int, int]
 Colour = tuple[int, int, int]
 
 BLACK: Colour = (0, 0, 0)
-_GAP = 128  # neither the black of MNIST nor the white of a scanned page
-_FILTER = Image.Resampling.BICUBIC  # Pillow widens the kernel when it shrinks: antialiased
+_GAP = 128  # grey, which differs from the black background of MNIST and from white pages
+_FILTER = Image.Resampling.BICUBIC  # antialiased: Pillow widens the kernel when it shrinks an image
 
 
 class ResizeRule(Protocol):
-    """A way to give images another size."""
+    """A function that resizes an image."""
 
     def __call__(self, image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
-        """`image`, of mode L, RGB or RGBA, in the same mode and exactly (H, W) in size."""
+        """`image` (mode L, RGB or RGBA) in its mode, with exactly the size (H, W)."""
         ...
 
 
 def to_signed(images: Tensor) -> Tensor:
-    """uint8 0..255 -> float32 in [-1, 1], u / 127.5 - 1: the data scaling of DDPM §3.3."""
+    """uint8 0..255 -> float32 in [-1, 1]: u / 127.5 - 1, the data scaling of DDPM §3.3."""
     return images.to(torch.float32) / 127.5 - 1
 
 
 def to_uint8(x: Tensor) -> Tensor:
-    """The inverse of `to_signed`, clamped to 0..255 and rounded: truncation would darken images by half a level."""
+    """The inverse of `to_signed`, rounded and clamped to 0..255. (Truncation would darken images by half a level.)"""
     return ((x.to(torch.float32) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -46,7 +46,7 @@ def to_uint8(x: Tensor) -> Tensor:
 
 
 def in_channels(colour: Colour, channels: int) -> tuple[int, ...]:
-    """An RGB colour in an image of that many channels: its luma, itself, itself fully transparent, or black."""
+    """An RGB colour as a pixel: its luma for 1 or 2 channels, itself for 3 or more; further channels are 0."""
     red, green, blue = colour
     if channels <= 2:
         return (round(0.299 * red + 0.587 * green + 0.114 * blue), 0)[:channels]
@@ -54,7 +54,7 @@ def in_channels(colour: Colour, channels: int) -> tuple[int, ...]:
 
 
 def crop(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
-    """Scaled until it just covers `size`, then cut about its centre; one resampling, straight from the source box."""
+    """Scales the image until it just covers `size`, then crops it about the centre, in a single resampling."""
     height, width = size
     scale = max(height / image.height, width / image.width)
     box_width, box_height = min(width / scale, image.width), min(height / scale, image.height)
@@ -63,7 +63,7 @@ def crop(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Im
 
 
 def pad(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
-    """Shrunk only if it does not fit, never enlarged, and centred on `background`: a smaller image keeps its pixels."""
+    """Centres the image on `background`. It is shrunk only if it does not fit, so a smaller image keeps its pixels."""
     height, width = size
     scale = min(1.0, height / image.height, width / image.width)
     if scale < 1:
@@ -75,25 +75,25 @@ def pad(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Ima
 
 
 def stretch(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
-    """Squashed to `size` whatever its proportions: only for those who ask for it by name."""
+    """Scales the image to `size`, even if that changes its aspect ratio."""
     return image.resize((size[1], size[0]), _FILTER)
 
 
 RESIZE_RULES: dict[str, ResizeRule] = {"crop": crop, "pad": pad, "stretch": stretch}
 
 
-# ---- pictures for people ----------------------------------------------------------------------------------------
+# ---- grids ------------------------------------------------------------------------------------------------------
 
 
 def enlargement(height: int, target: int = 128) -> int:
-    """The largest whole factor that keeps `height` within `target` pixels, at least 1: 8 -> 16, 32 -> 4, 256 -> 1."""
+    """The largest integer factor with which `height` is at most `target`, at least 1: 8 -> 16, 32 -> 4, 256 -> 1."""
     return max(1, target // height)
 
 
 def grid(images: Tensor, columns: int | None = None, enlarge: int = 1, gap: int = 2) -> Tensor:
-    """uint8 (N, C, H, W) -> one uint8 (C, H', W') sheet, row by row, near-square unless `columns` says otherwise.
+    """uint8 (N, C, H, W) -> one uint8 (C, H', W') image of all, row by row; nearly square unless `columns` is given.
 
-    Each pixel becomes an `enlarge` x `enlarge` square, so small images stay crisp; `gap` grey pixels part the tiles.
+    Each pixel becomes an `enlarge` x `enlarge` square, so small images stay sharp. `gap` grey pixels separate images.
     """
     count, channels = images.shape[:2]
     if count == 0:
@@ -109,14 +109,14 @@ def grid(images: Tensor, columns: int | None = None, enlarge: int = 1, gap: int 
     return sheet
 
 
-def sheet(images: Tensor, tile: int = 64) -> Tensor:
-    """A `grid` to look at: small images enlarged towards `tile` pixels, and parted by one of their own pixels."""
+def sheet(images: Tensor, tile: int = 64, columns: int | None = None) -> Tensor:
+    """A `grid` for viewing: small images are enlarged up to `tile` pixels, with a gap of one enlarged pixel."""
     enlarge = enlargement(images.shape[2], tile)
-    return grid(images, enlarge=enlarge, gap=max(2, enlarge))
+    return grid(images, columns, enlarge, gap=max(2, enlarge))
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """uint8 (C, H, W) -> grey, RGB or RGBA for C = 1, 3, 4; for any other C the channels side by side, in grey."""
+    """uint8 (C, H, W) -> grey, RGB or RGBA for C = 1, 3, 4. For other C, the channels side by side, in grey."""
     channels, height, width = image.shape
     if channels in (3, 4):
         return Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
@@ -127,16 +127,16 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None) -> None:
-    """Writes uint8 (C, H, W); `text` goes into the file's text chunks (say, the settings that made the image)."""
+    """Writes uint8 (C, H, W) as PNG. `text` is stored in the file's text chunks (sampling settings, for example)."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
-        chunks.add_text(key, value.encode("utf-8", "backslashreplace").decode())  # file names may hold lone surrogates
+        chunks.add_text(key, value.encode("utf-8", "backslashreplace").decode())  # file names may have lone surrogates
     with atomic_file(path) as file:
         to_pil(image).save(file, format="PNG", pnginfo=chunks)
 
 
 def load_png(path: Path, shape: tuple[int, int, int]) -> tuple[Tensor, dict[str, str]] | None:
-    """What `save_png` wrote of an image of `shape` (C, H, W), and its text; None if `path` holds no such image."""
+    """The image of `shape` (C, H, W) and the text that `save_png` wrote; None if `path` is not such an image."""
     try:
         with Image.open(path) as picture:
             pixels = torch.from_numpy(np.array(picture))
@@ -154,7 +154,7 @@ def load_png(path: Path, shape: tuple[int, int, int]) -> tuple[Tensor, dict[str,
 
 
 def save_npz(path: Path, images: Tensor, labels: Tensor | None = None) -> None:
-    """Writes uint8 (N, C, H, W) as `arr_0` (N, H, W, C), labels (N,) as `arr_1`: the layout of OpenAI's evaluators."""
+    """Writes uint8 (N, C, H, W) as `arr_0` (N, H, W, C) and labels (N,) as `arr_1`, like OpenAI's evaluators."""
     arrays = [images.permute(0, 2, 3, 1).contiguous().cpu().numpy()]
     if labels is not None:
         arrays.append(labels.cpu().numpy())

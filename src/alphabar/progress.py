@@ -1,4 +1,4 @@
-"""A bar for work that turns out to be long; lines where nobody would see it; silence in all processes but one."""
+"""Progress of long work: a bar in a terminal, otherwise a line now and then; nothing in processes but the main one."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ from rich.text import Text
 
 from alphabar import distributed
 
-PATIENCE = 1.0  # seconds before a bar is worth its lines
-LINE_EVERY = 60.0  # seconds between lines where there is no terminal
+PATIENCE = 1.0  # seconds before a bar appears
+LINE_EVERY = 60.0  # seconds between lines if there is no terminal
 
 
 class _Done(ProgressColumn):
-    """1,200/10,000  31.2/s."""
+    """The column "1,200/10,000  31.2/s": the completed and total amounts, and the speed."""
 
     def render(self, task: Task) -> Text:
         total = "" if task.total is None else f"/{task.total:,.0f}"
@@ -25,7 +25,10 @@ class _Done(ProgressColumn):
 
 @contextmanager
 def progress(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
-    """Yields advance(amount); after a second a bar appears on stderr, if that is a terminal, and goes with the work."""
+    """Yields advance(amount), which reports progress towards `total`.
+
+    If stderr is a terminal, a bar appears there after PATIENCE seconds, and disappears at the end.
+    """
     console = Console(stderr=True, quiet=not distributed.is_main())
     bar = Progress(
         TextColumn("{task.description}"),
@@ -38,16 +41,16 @@ def progress(label: str, total: float | None) -> Iterator[Callable[[float], None
         transient=True,
     )
     task = bar.add_task(label, total=total)
-    started = said = time.monotonic()
+    started = last_line = time.monotonic()
 
     def advance(amount: float) -> None:
-        nonlocal said
+        nonlocal last_line
         bar.advance(task, amount)
         now = time.monotonic()
         if console.is_terminal and not bar.live.is_started and now - started > PATIENCE:
             bar.start()
-        if not console.is_terminal and total and now - said > LINE_EVERY:
-            said, done = now, bar.tasks[0].completed
+        if not console.is_terminal and total and now - last_line > LINE_EVERY:
+            last_line, done = now, bar.tasks[0].completed
             left = (now - started) / max(done, 1e-9) * (total - done)
             console.print(f"{label}  {done:,.0f}/{total:,.0f}, about {left:,.0f} s left", highlight=False)
 

@@ -1,4 +1,4 @@
-"""Look-up by name in the plain dicts that hold our components: SCHEDULES, SAMPLERS, DATASETS ..."""
+"""Look-up by name in the dicts that hold alphabar's components: SCHEDULES, SAMPLERS, DATASETS ..."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def unknown(what: str, name: str, choices: Iterable[str]) -> str:
-    """The sentence for a name that is not among `choices`; it names the nearest one, or all of them."""
+    """The error sentence for a name that is not among `choices`. It suggests the nearest choice, and lists all."""
     names = sorted(choices)
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? All: " if near else "choose one of: "
@@ -18,7 +18,7 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> str:
 
 
 def look_up(registry: Mapping[str, T], name: str, what: str) -> T:
-    """`registry[name]`; raises AlphabarError with the nearest name if there is none."""
+    """`registry[name]`; raises AlphabarError with the nearest name if `name` is missing."""
     if name not in registry:
         raise AlphabarError(unknown(what, name, registry))
     return registry[name]

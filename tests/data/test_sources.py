@@ -96,10 +96,10 @@ def test_digits_are_the_1797_of_uci() -> None:
 def test_unknown_names_and_paths_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(AlphabarError, match="did you mean 'cifar10'"):
         load("cifar", DataOptions())
-    with pytest.raises(AlphabarError, match="There is nothing at"):
+    with pytest.raises(AlphabarError, match="There is no file or folder"):
         detect(tmp_path / "missing")
     (tmp_path / "a.csv").write_text("1,2")
-    with pytest.raises(AlphabarError, match="not a data set: right would be"):
+    with pytest.raises(AlphabarError, match=r"not a data set\. Expected a folder"):
         detect(tmp_path / "a.csv")
 
 

@@ -147,20 +147,20 @@ def test_an_archive_of_another_name_is_taken_for_cifars_unless_one_says_what_it_
 @pytest.mark.parametrize(
     ("records", "words"),
     [
-        (b"", "its emoji.json is no JSON"),
-        (b"\xff\xfe{", "its emoji.json is no JSON"),
-        (b"[" * 200_000, "its emoji.json is no JSON"),
-        ({}, "its emoji.json is no list of emoji"),
-        ([], "lists no emoji that Twitter drew"),
-        ([record(1, has_img_twitter=False)], "lists no emoji that Twitter drew"),
-        (["x"], "entry 0 of its emoji.json is no emoji: 'image' is None"),
+        (b"", "its emoji.json is not JSON"),
+        (b"\xff\xfe{", "its emoji.json is not JSON"),
+        (b"[" * 200_000, "its emoji.json is not JSON"),
+        ({}, "its emoji.json is not a list of emoji"),
+        ([], "lists no emoji with a Twitter picture"),
+        ([record(1, has_img_twitter=False)], "lists no emoji with a Twitter picture"),
+        (["x"], "entry 0 of its emoji.json is not an emoji: 'image' is None"),
         ([record(1), record(2, image="../1f601.png")], "entry 1 .* is '../1f601.png', not a name like"),
         ([record(1, image="a" * 10**6)], "'image' is 'aaaa"),
         ([record(1, category="\x1b[31m")], "'category' is .* not a name"),
         ([record(1, category="")], "'category' is '', not a name"),
-        ([record(1, sort_order=True)], "'sort_order' is True, not a whole number"),
+        ([record(1, sort_order=True)], "'sort_order' is True, not an integer"),
         ([record(1, sort_order=1.5)], "'sort_order' is 1.5"),
-        ([record(9)], "it holds no img/twitter/64/1f609.png, which its emoji.json lists"),
+        ([record(9)], "it has no img/twitter/64/1f609.png, although its emoji.json lists it"),
     ],
 )
 @pytest.mark.parametrize("packed", [True, False])
@@ -180,9 +180,9 @@ def png_claiming(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("picture", "words"),
     [
-        (None, "it holds no img/twitter/64/1f602.png"),
-        (b"", "its 1f602.png is no PNG"),
-        (b"<svg/>", "its 1f602.png is no PNG"),
+        (None, "it has no img/twitter/64/1f602.png"),
+        (b"", "its 1f602.png is not a PNG"),
+        (b"<svg/>", "its 1f602.png is not a PNG"),
         (random_png(2)[:500], "its 1f602.png cannot be decoded"),
         (random_png(2).replace(b"IDAT", b"IDAX"), "its 1f602.png"),
         (random_png(2, 32), "its 1f602.png is 32x32, not 64x64"),
@@ -201,14 +201,14 @@ def test_damaged_and_strange_archives_are_refused(write_twemoji: Writer, tmp_pat
     middle = len(whole) // 2
     for content in (b"", b"PK", gzip.compress(b"no tar"), whole[:middle]):
         path.write_bytes(content)
-        assert "it is no .tgz archive or not a whole one" in refusal(DataOptions(path=path))
+        assert "it is not a complete .tgz archive" in refusal(DataOptions(path=path))
     path.write_bytes(whole[:middle] + bytes(99) + whole[middle + 99 :])
     assert refusal(DataOptions(path=path))
     with tarfile.open(path, "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("package/README.md"))
-    assert "it holds no emoji.json; right would be" in refusal(DataOptions(path=path))
+    assert "it has no emoji.json; expected" in refusal(DataOptions(path=path))
     (tmp_path / "empty").mkdir()
-    assert "it holds no emoji.json; right would be" in refusal(DataOptions(path=tmp_path / "empty"))
+    assert "it has no emoji.json; expected" in refusal(DataOptions(path=tmp_path / "empty"))
     assert "no such file" in refusal(DataOptions(path=tmp_path / "none.tgz"))
 
 
@@ -219,7 +219,7 @@ def test_no_more_is_kept_than_there_is_room_for(
     path = write_twemoji(3, packed, pictures={"bomb.png": bytes(200_000)})
     assert len(read(path)) == 3
     monkeypatch.setattr(emoji_package, "ROOM", 200_000)
-    assert "the pictures take more than 0.2 MB" in refusal(DataOptions(path=path))
+    assert "pictures take more than 0.2 MB" in refusal(DataOptions(path=path))
 
 
 def test_a_list_that_would_fill_the_memory_is_refused_before_a_picture_is_decoded(
@@ -237,7 +237,7 @@ def test_by_name_the_archive_must_have_its_checksum(write_twemoji: Writer) -> No
     path = write_twemoji(3)
     path.rename(path.with_name(twemoji.ARCHIVE))
     words = refusal(DataOptions(data_root=path.parent))
-    assert "the published file f64a530c63bc..." in words
+    assert "the published file's f64a530c63bc..." in words
 
 
 def test_one_that_is_nowhere_says_where_it_was_sought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +255,7 @@ def test_a_download_is_checked_before_it_is_kept_and_found_again_after(
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("alphabar.data.download.urlopen", lambda *_, **__: Reply(b"evil"))
-    assert "it has sha256" in refusal(DataOptions())
+    assert "its sha256 is" in refusal(DataOptions())
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
     content = write_twemoji(20).read_bytes()

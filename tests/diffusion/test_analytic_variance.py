@@ -23,20 +23,16 @@ from alphabar.diffusion import (
     X0,
     Ancestral,
     Denoiser,
-    analytic,
     clip,
     cosine,
     linear,
-    mean_x0_error,
     p_transition,
     q_sample,
     spaced,
-    squared_x0_error,
-    vlb_term,
-    with_last_noise,
-    x0_errors,
-    x0_mse_table,
 )
+from alphabar.diffusion.likelihood import vlb_term
+from alphabar.diffusion.variance import analytic, with_last_noise
+from alphabar.diffusion.x0_error import mean_x0_error, squared_x0_error, x0_errors, x0_mse_table
 from covering import covering
 
 DATA = GaussianData()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from alphabar.diffusion import Antithetic, Uniform
+from alphabar.diffusion.timesteps import Antithetic, Uniform
 
 CPU = torch.device("cpu")
 

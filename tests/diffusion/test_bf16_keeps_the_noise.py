@@ -1,7 +1,7 @@
 """Autocast wraps the network alone: at t = 1..20 the noise is added in float32, where bf16 would round it to nothing.
 
-diffusers' training script casts images, noise and ᾱ to bf16 first; √ᾱ_1 = 0.99995 is 1 there and σ_1 exactly 0
-(peers.md §3.1). The last test shows it, so that the others are known to be able to fail.
+diffusers' train_unconditional.py casts images, noise and ᾱ to bf16 first; there √ᾱ_1 = 0.99995 becomes 1 and σ_1
+exactly 0. The last test reproduces this, which shows that the other tests can fail.
 """
 
 import pytest

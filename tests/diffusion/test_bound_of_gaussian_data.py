@@ -30,14 +30,12 @@ from alphabar.diffusion import (
     Denoiser,
     NoiseSchedule,
     ReverseVariance,
-    bound_of,
     cosine,
     linear,
-    prior_term,
     q_sample,
-    vlb_term,
     vlb_terms,
 )
+from alphabar.diffusion.likelihood import bound_of, prior_term, vlb_term
 from covering import covering
 
 DATA = GaussianData()

@@ -18,21 +18,14 @@ from alphabar.diffusion import (
     DDIM,
     FIXED_LARGE,
     FIXED_SMALL,
-    PNDM,
     Ancestral,
     Denoiser,
-    DPMpp2M,
-    DPMpp2MSDE,
-    DPMpp2S,
-    DPMpp3MSDE,
-    Euler,
-    Heun,
-    UniPC,
     cosine,
     linear,
     reverse_process,
     spaced,
 )
+from alphabar.diffusion.samplers import PNDM, DPMpp2M, DPMpp2MSDE, DPMpp2S, DPMpp3MSDE, Euler, Heun, UniPC
 
 DATA = GaussianData()
 BOTH = pytest.mark.parametrize("data", [DATA, MixtureData()], ids=["gaussian", "mixture"])

@@ -10,7 +10,8 @@ import math
 import pytest
 import torch
 
-from alphabar.diffusion import DECODERS, Gaussian, discretized_log_prob, reference_log_prob
+from alphabar.diffusion import DECODERS, Gaussian
+from alphabar.diffusion.decoder import discretized_log_prob, reference_log_prob
 from covering import covering
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 127.5 - 1
@@ -57,7 +58,7 @@ def test_the_256_probabilities_sum_to_one(mean, log_std, name):
     [(-1, -1, -5, -0.328963), (-1, -1, -3, -0.632258), (1 / 255, 0, -5, -0.973875), (1 / 255, 0, -3, -2.771204)],
 )
 def test_published_values_up_to_the_references_own_error(x, mean, log_std, golden):
-    assert reference(x, mean, log_std) == pytest.approx(golden, abs=6e-7)  # the test reads the fact sheet right
+    assert reference(x, mean, log_std) == pytest.approx(golden, abs=6e-7)  # checks this test's own reference
     assert log_prob(x, mean, log_std, decoder=reference_log_prob) == pytest.approx(golden, abs=6e-7)
     sides = 1 if abs(x) == 1 else 2
     exact = log_prob(x, mean, log_std)

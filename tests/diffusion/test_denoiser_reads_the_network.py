@@ -20,14 +20,14 @@ from alphabar.diffusion import (
     V,
     clip,
     cosine,
-    jsd,
     linear,
     p_transition,
     q_posterior,
     q_sample,
     spaced,
-    x0_to_eps,
 )
+from alphabar.diffusion.parameterization import x0_to_eps
+from alphabar.diffusion.schedule import jsd
 
 
 class Recorder:
@@ -159,7 +159,7 @@ def test_every_variance_fits_the_image_whatever_its_channels(variance, channels)
 @pytest.mark.parametrize("variance", [FIXED_SMALL, ReverseVariance("learned", True, lambda s, x, t, raw: raw)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_network_with_the_wrong_number_of_channels_is_refused(variance, channels):
-    """A grey image and two output channels would otherwise broadcast without a word (peers.md §3.6)."""
+    """Otherwise a grey image and two output channels broadcast silently, as in diffusers' DPM++ scheduler."""
     x_t = normal(2, shape=(channels, 4, 4))
     wrong = channels if variance.learned else 2 * channels
     strange = Denoiser(lambda x, time: normal(2, shape=(wrong, 4, 4)), linear(50), X0, variance)

@@ -24,12 +24,12 @@ from alphabar.diffusion import (
     SeededNoise,
     clip,
     cosine,
-    jsd,
     linear,
     reverse_process,
     spaced,
 )
 from alphabar.diffusion.editing import inpaint, inpainting_levels
+from alphabar.diffusion.schedule import jsd
 
 MASK = torch.tensor([[1, 1, 0], [0, 0, 0], [1, 0, 1]]).reshape(1, 1, 3, 3)
 MEMORYLESS = [name for name in SAMPLERS if not SAMPLERS[name]().memory]

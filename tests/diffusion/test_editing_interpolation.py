@@ -126,7 +126,7 @@ def test_a_pair_does_not_depend_on_the_others_of_its_batch(mix):
 
 
 def test_the_reverse_process_starts_at_the_level_of_the_latents():
-    """Not one below it, as in lucidrains' (peers.md §3.13)."""
+    """In lucidrains/denoising-diffusion-pytorch, `interpolate` starts one level below that of the latents."""
     times = []
 
     def network(x, time):

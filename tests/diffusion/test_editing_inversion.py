@@ -14,16 +14,16 @@ from alphabar.diffusion import (
     LEARNED_RANGE,
     PARAMETERIZATIONS,
     Denoiser,
-    DynamicThreshold,
     clip,
     cosine,
     from_betas,
-    jsd,
     linear,
     reverse_process,
     spaced,
 )
 from alphabar.diffusion.editing import encode
+from alphabar.diffusion.schedule import jsd
+from alphabar.diffusion.thresholding import DynamicThreshold
 
 DATA = MixtureData()
 X0 = DATA.sample(torch.empty(100, 1, 2, 2, dtype=torch.float64), seed=1)

@@ -26,18 +26,14 @@ from alphabar.diffusion import (
     SAMPLERS,
     Ancestral,
     Denoiser,
-    DPMpp2MSDE,
-    DPMpp3MSDE,
-    Euler,
-    Heun,
     NoiseSchedule,
     ReverseVariance,
     Sampler,
-    UniPC,
     cosine,
     guided,
     spaced,
 )
+from alphabar.diffusion.samplers import DPMpp2MSDE, DPMpp3MSDE, Euler, Heun, UniPC
 from covering import covering
 
 CHANNELS = (GaussianData(0.3, 0.4), GaussianData(-0.2, 0.5), GaussianData(0.5, 0.3))

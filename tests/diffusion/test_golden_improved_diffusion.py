@@ -28,13 +28,12 @@ from alphabar.diffusion import (
     cosine,
     linear,
     p_transition,
-    prior_term,
     q_sample,
     rows_of,
     training_loss,
     variational_bound,
-    vlb_term,
 )
+from alphabar.diffusion.likelihood import prior_term, vlb_term
 
 K = torch.arange(96, dtype=torch.float64)
 X0 = (((37 * K + 11) % 256) / 127.5 - 1).reshape(2, 3, 4, 4)
@@ -133,7 +132,7 @@ def test_in_float64_the_terms_have_nine_digits(case, i):
     image = 0 if i < 2 else 1
     inputs = [wide(x, image) for x in (X0, NOISE, EPS_HAT, V_HAT)]
     exact = [float(WIDE_CHAINS[case].vb(*inputs, i, clipped)) for clipped in (True, False)]
-    assert exact == pytest.approx(GOLDEN[case, i][5:7], rel=3e-5)  # the test reads the fact sheet right
+    assert exact == pytest.approx(GOLDEN[case, i][5:7], rel=3e-5)  # checks this test's own reference
     assert terms(case, i, torch.float64, "reference") == pytest.approx(exact, rel=1e-9)
 
 

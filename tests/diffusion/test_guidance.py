@@ -18,11 +18,11 @@ from alphabar.diffusion import (
     NoiseSchedule,
     clip,
     cosine,
-    flow,
     linear,
     reverse_process,
 )
 from alphabar.diffusion.guidance import guided
+from alphabar.diffusion.probability_flow import flow
 from covering import covering
 
 CLASSES = [GaussianData(-0.5, 0.2), GaussianData(0.6, 0.4), GaussianData(0.1, 0.7)]

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alphabar.diffusion import TIMESTEP_SAMPLERS, LossSecondMoment
+from alphabar.diffusion import TIMESTEP_SAMPLERS
+from alphabar.diffusion.timesteps import LossSecondMoment
 
 CPU = torch.device("cpu")
 

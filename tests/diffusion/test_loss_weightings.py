@@ -19,8 +19,8 @@ from alphabar.diffusion import (
     linear,
     q_sample,
     training_loss,
-    x0_to_eps,
 )
+from alphabar.diffusion.parameterization import x0_to_eps
 from covering import covering
 
 LINEAR = linear(1000)

@@ -25,8 +25,8 @@ from alphabar.diffusion import (
     linear,
     q_sample,
     training_loss,
-    vlb_term,
 )
+from alphabar.diffusion.likelihood import vlb_term
 from covering import covering
 
 T = torch.tensor([1, 2, 25, STEPS])
@@ -261,8 +261,8 @@ def test_hybrid_refuses_a_variance_that_has_nothing_to_learn(variance):
         ({"kind": "kl"}, "no objective 'kl'.*simple, vlb, hybrid"),
         ({"weighting": "snr"}, "no weighting 'snr'.*none, min_snr, p2"),
         ({"decoder": "tanh"}, "no decoder 'tanh'.*exact, reference"),
-        ({"vlb_weight": 0.001}, "'simple' has no bound to weigh"),
-        ({"kind": "vlb", "weighting": "p2"}, "'vlb' has no squared error for 'p2'"),
+        ({"vlb_weight": 0.001}, "'simple' does not use the bound"),
+        ({"kind": "vlb", "weighting": "p2"}, "'vlb' has no squared error to weight by 'p2'"),
         ({"kind": "vlb", "vlb_weight": 0.0}, "vlb_weight must be positive; got 0"),
         ({"kind": "hybrid", "vlb_weight": math.nan}, "vlb_weight must be positive; got nan"),
         ({"weighting": "min_snr", "min_snr_gamma": -1.0}, "min_snr_gamma must be positive; got -1"),

@@ -4,16 +4,8 @@ import pytest
 import torch
 from diffusion_cases import STEPS, every_step, images, normal, pairs
 
-from alphabar.diffusion import (
-    PARAMETERIZATIONS,
-    SCHEDULES,
-    cosine,
-    eps_to_x0,
-    linear,
-    q_posterior,
-    q_sample,
-    x0_to_eps,
-)
+from alphabar.diffusion import PARAMETERIZATIONS, SCHEDULES, cosine, linear, q_posterior, q_sample
+from alphabar.diffusion.parameterization import eps_to_x0, x0_to_eps
 
 
 def world(name: str):

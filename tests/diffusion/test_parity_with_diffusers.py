@@ -26,20 +26,14 @@ from diffusion_cases import normal, replayed
 from alphabar.diffusion import (
     DDIM,
     FIXED_SMALL,
-    PNDM,
     VARIANCES,
     X0_TRANSFORMS,
     Ancestral,
-    DPMpp2M,
-    DPMpp2MSDE,
-    DPMpp2S,
-    Euler,
-    Heun,
     ReverseVariance,
     Sampler,
-    UniPC,
     reverse_process,
 )
+from alphabar.diffusion.samplers import PNDM, DPMpp2M, DPMpp2MSDE, DPMpp2S, Euler, Heun, UniPC
 from covering import covering
 
 FLOAT64, CAST_TO_FLOAT32, SHIPPED = 1e-12, 5e-6, 5e-5

@@ -25,15 +25,17 @@ from alphabar.diffusion import (
     NoiseSchedule,
     clip,
     cosine,
+    linear,
+)
+from alphabar.diffusion.probability_flow import (
     every_pixel,
     flow,
     flow_and_divergence,
     flow_ends,
     flow_log_density,
     flow_time,
-    jsd,
-    linear,
 )
+from alphabar.diffusion.schedule import jsd
 
 DATA = GaussianData()
 SHAPE = (1, 2, 3)
@@ -241,7 +243,7 @@ def test_float32_images_stay_float32():
 
 def test_what_has_no_flow_is_refused_in_a_sentence():
     mu = Denoiser(lambda x, time: x, linear(1000), MU, FIXED_SMALL)
-    with pytest.raises(ValueError, match="'mu' means nothing"):
+    with pytest.raises(ValueError, match="'mu' is undefined"):
         flow(mu, normal(1, shape=SHAPE), 0.7)
     with pytest.raises(ValueError, match="its flow has no end"):
         flow_ends(jsd(1000))

@@ -52,5 +52,5 @@ def test_respacing_twice_is_respacing_once(rows, data):
 
 @pytest.mark.parametrize("rows", [[], [0, 1], [1, 51], [-1, 3], [3, 2], [2, 2], list(range(50, 0, -1))])
 def test_rows_that_do_not_rise_within_the_chain_are_refused(rows):
-    with pytest.raises(ValueError, match=r"increase strictly within 1\.\.50; they are \["):
+    with pytest.raises(ValueError, match=r"increase strictly within 1\.\.50; got \["):
         linear(50).respace(rows)

@@ -16,7 +16,6 @@ from alphabar.diffusion import (
     VARIANCES,
     Ancestral,
     Denoiser,
-    DynamicThreshold,
     Step,
     clip,
     cosine,
@@ -24,6 +23,7 @@ from alphabar.diffusion import (
     p_transition,
     reverse_process,
 )
+from alphabar.diffusion.thresholding import DynamicThreshold
 from covering import covering
 
 FEW = [1, 4, 11, 25, 26, 44, 50]
@@ -158,7 +158,7 @@ def test_the_precision_of_x_is_kept(name, dtype):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_the_chain_itself_is_the_grid(name):
-    """The step goes to the ᾱ of the row below, never to t − T//K (peers.md §3.3): told times are the rows."""
+    """A step goes to the ᾱ of the row below, not to t − T//K as in diffusers' DDIM scheduler; times are the rows."""
     times = []
 
     def network(x, time):

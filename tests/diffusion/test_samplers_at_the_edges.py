@@ -8,26 +8,10 @@ from diffusion_cases import denoiser, no_noise, normal, replayed, wavy
 from gaussian_data import GaussianData
 from solver_cases import affine, best
 
-from alphabar.diffusion import (
-    DDIM,
-    FIXED_SMALL,
-    SAMPLERS,
-    DPMpp2MSDE,
-    DPMpp3MSDE,
-    DynamicThreshold,
-    Euler,
-    Heun,
-    UniPC,
-    clip,
-    cosine,
-    from_alpha_bar,
-    guided,
-    jsd,
-    linear,
-    network_calls,
-    reverse_process,
-    spaced,
-)
+from alphabar.diffusion import DDIM, FIXED_SMALL, SAMPLERS, clip, cosine, guided, linear, reverse_process, spaced
+from alphabar.diffusion.samplers import DPMpp2MSDE, DPMpp3MSDE, Euler, Heun, UniPC, network_calls
+from alphabar.diffusion.schedule import from_alpha_bar, jsd
+from alphabar.diffusion.thresholding import DynamicThreshold
 from covering import covering
 
 ALL = [*(make() for make in SAMPLERS.values()), DDIM(1.0), Euler(6.0), Heun(6.0), UniPC(1), UniPC(3)]

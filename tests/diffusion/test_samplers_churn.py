@@ -9,8 +9,9 @@ from diffusion_cases import denoiser, no_noise, normal, replayed
 from gaussian_data import GaussianData
 from solver_cases import chain
 
-from alphabar.diffusion import FIXED_SMALL, Euler, Heun, NoiseSchedule, clip, cosine, jsd, linear, reverse_process
-from alphabar.diffusion.samplers import Churn
+from alphabar.diffusion import FIXED_SMALL, NoiseSchedule, clip, cosine, linear, reverse_process
+from alphabar.diffusion.samplers import Churn, Euler, Heun
+from alphabar.diffusion.schedule import jsd
 
 FULL = cosine(1000)
 ROWS = [1, 20, 90, 300, 301, 640, 900, 990, 1000]

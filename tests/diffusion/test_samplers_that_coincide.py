@@ -8,25 +8,9 @@ import torch
 from diffusion_cases import denoiser, no_noise, normal, pairs, replayed, wavy
 from solver_cases import chain, even, uneven
 
-from alphabar.diffusion import (
-    DDIM,
-    FIXED_SMALL,
-    PNDM,
-    SCHEDULES,
-    Ancestral,
-    DPMpp2M,
-    DPMpp2MSDE,
-    DPMpp2S,
-    DPMpp3MSDE,
-    DynamicThreshold,
-    Euler,
-    Heun,
-    Step,
-    UniPC,
-    clip,
-    cosine,
-    reverse_process,
-)
+from alphabar.diffusion import DDIM, FIXED_SMALL, SCHEDULES, Ancestral, Step, clip, cosine, reverse_process
+from alphabar.diffusion.samplers import PNDM, DPMpp2M, DPMpp2MSDE, DPMpp2S, DPMpp3MSDE, Euler, Heun, UniPC
+from alphabar.diffusion.thresholding import DynamicThreshold
 from covering import covering
 
 ROWS = [1, 3, 4, 10, 22, 37, 50]

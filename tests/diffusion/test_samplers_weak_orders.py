@@ -11,18 +11,8 @@ from diffusion_cases import denoiser
 from gaussian_data import GaussianData
 from solver_cases import BELOW, affine, even, order, uneven
 
-from alphabar.diffusion import (
-    DDIM,
-    FIXED_LARGE,
-    FIXED_SMALL,
-    Ancestral,
-    DPMpp2MSDE,
-    DPMpp3MSDE,
-    Euler,
-    Heun,
-    NoiseSchedule,
-    ReverseVariance,
-)
+from alphabar.diffusion import DDIM, FIXED_LARGE, FIXED_SMALL, Ancestral, NoiseSchedule, ReverseVariance
+from alphabar.diffusion.samplers import DPMpp2MSDE, DPMpp3MSDE, Euler, Heun
 
 DATA = GaussianData()
 STEPS = [32, 64, 128]

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from alphabar.diffusion import TIMESTEP_SAMPLERS, Uniform
+from alphabar.diffusion import TIMESTEP_SAMPLERS
+from alphabar.diffusion.timesteps import Uniform
 
 CPU = torch.device("cpu")
 

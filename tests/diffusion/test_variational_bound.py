@@ -16,22 +16,19 @@ from alphabar.diffusion import (
     X0,
     Denoiser,
     Objective,
-    Term,
     VariationalBound,
-    bound_of,
     clip,
     cosine,
     linear,
     p_transition,
-    prior_term,
     q_posterior,
     q_sample,
-    reference_log_prob,
     training_loss,
     variational_bound,
-    vlb_term,
     vlb_terms,
 )
+from alphabar.diffusion.decoder import reference_log_prob
+from alphabar.diffusion.likelihood import Term, bound_of, prior_term, vlb_term
 from covering import covering
 
 GREYS = ((images(3) + 1) * 127.5).round() / 127.5 - 1

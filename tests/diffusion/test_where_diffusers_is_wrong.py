@@ -21,12 +21,12 @@ from alphabar.diffusion import (
     LEARNED_RANGE,
     SAMPLERS,
     Ancestral,
-    Euler,
     NoiseSchedule,
     linear,
     reverse_process,
     spaced,
 )
+from alphabar.diffusion.samplers import Euler
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # numpy on diffusers' tensors
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from diffusion_cases import images, normal
 
-from alphabar.diffusion import X0_TRANSFORMS, DynamicThreshold, clip
+from alphabar.diffusion import X0_TRANSFORMS, clip
+from alphabar.diffusion.thresholding import DynamicThreshold
 from covering import label
 
 TRANSFORMS = [transform for transform in X0_TRANSFORMS.values() if transform is not None]

@@ -11,10 +11,11 @@ from PIL import Image
 from rich.console import Console
 
 from alphabar import cli, data
-from alphabar.editing import edits, pictures
+from alphabar.editing import inversion, pictures
+from alphabar.editing.interpolation import Interpolation, interpolation
 from alphabar.errors import AlphabarError
 from alphabar.runs.model import Model, load_model
-from alphabar.sampling import draw as drawing
+from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
@@ -60,8 +61,8 @@ def digit(k: int) -> np.ndarray:
     return DIGITS.images[k, 0].numpy()
 
 
-def editor(model: Model, label: int | None = None, **changes) -> edits.Editor:
-    return edits.Editor(Path("run"), model, drawing.section(model, changes), label, CPU)
+def pipeline(model: Model, **changes) -> Pipeline:
+    return Pipeline.of(model, changes, "none")
 
 
 def test_interpolate_draws_a_row_for_each_t_between_the_two_images(run, call, tmp_path):
@@ -79,8 +80,8 @@ def test_interpolate_draws_a_row_for_each_t_between_the_two_images(run, call, tm
 
 def test_the_ends_of_an_interpolation_of_encoded_images_are_the_images(model):
     a, b = (pictures.picture(model, text, "none", None) for text in ("3", "5"))
-    changes = {"sampler": "ddim", "eta": 0.0, "steps": 40, "spacing": None}
-    found = edits.interpolated(editor(model, **changes), a, b, [20], 3, "linear", "encoded", 0)
+    ddim = pipeline(model, **inversion.DETERMINISTIC, steps=40, spacing=None)
+    found = interpolation(ddim, a, b, Interpolation([20], 3, "linear", "encoded")).images().tiles
     for end, picture in ((found[1], a), (found[3], b)):
         assert (end.int() - picture.pixels.int()).abs().float().mean() < 2.5
     assert (found[2].int() - a.pixels.int()).abs().float().mean() > 5
@@ -104,7 +105,7 @@ def test_variations_of_a_seed_do_not_depend_on_the_other_seeds(run, call, tmp_pa
 
 @pytest.mark.parametrize("mask", ["left", "top", "centre", "file"])
 def test_inpainting_leaves_the_known_pixels_as_they_are(mask, run, call, tmp_path):
-    unknown = pictures.read_mask("bottom" if mask == "file" else mask, (1, 8, 8), "none")[0].bool().numpy()
+    unknown = pictures.read_mask("bottom" if mask == "file" else mask, (1, 8, 8), "none").unknown[0].bool().numpy()
     if mask == "file":
         mask = tmp_path / "mask.png"
         Image.fromarray((unknown * 255).astype(np.uint8)).save(mask)
@@ -141,10 +142,12 @@ def test_what_cannot_come_back_is_refused_and_not_handed_out_as_noise(tiny, call
             max(float(line.split("within ")[1].split(" %")[0]) for line in said.splitlines() if "within" in line) < 100
         )
     else:
-        assert code == 2 and "does not come back" in sentence and not (tmp_path / "latents.safetensors").exists()
-    loud = edits.Editor(tmp_path, model := load_model(tmp_path / "run"), drawing.section(model, {}), None, CPU)
-    with pytest.raises(AlphabarError, match="does not come back"):
-        edits.interpolated(loud, *both(model), [1000], 3, "linear", "encoded", 0)
+        assert (
+            code == 2 and "do not decode to themselves" in sentence and not (tmp_path / "latents.safetensors").exists()
+        )
+    loud = pipeline(model := load_model(tmp_path / "run"))
+    with pytest.raises(AlphabarError, match="do not decode to themselves"):
+        interpolation(loud, *both(model), Interpolation([1000], 3, "linear", "encoded")).images()
 
 
 def both(model: Model) -> list[pictures.Picture]:
@@ -175,24 +178,24 @@ def test_two_ways_of_editing_do_not_meet_in_one_file(run, call):
 
 def test_the_grid_up_to_t_has_no_gap_that_a_multistep_sampler_would_stumble_over(model):
     for sampler in ("dpmpp_2m", "ddim", "heun"):
-        e = editor(model, sampler=sampler, steps=10)
+        grid = pipeline(model, sampler=sampler, steps=10)
         for t in range(1, 41):
-            rows = e.rows(t)
+            rows = grid.rows_up_to(t)
             assert rows[-1] == t and rows == sorted(set(rows)) and len(rows) <= max(1, -(-10 * t // 40))
 
 
 def test_the_class_is_the_pictures_own_if_the_network_is_told_one(model, tiny, tmp_path):
     three, five, twin = (pictures.picture(model, text, "none", None) for text in ("3", "5", "13"))
-    assert edits.told_label(model, None, [three]) == int(DIGITS.labels[3])
-    assert edits.told_label(model, None, [three, twin]) == edits.told_label(model, None, [three])
-    assert edits.told_label(model, None, [three, five]) is None  # this network knows images without a class
-    assert edits.told_label(model, "none", [three]) is None and edits.told_label(model, "4", [three]) == 4
+    assert pictures.label_of(model, None, [three]) == int(DIGITS.labels[3])
+    assert pictures.label_of(model, None, [three, twin]) == pictures.label_of(model, None, [three])
+    assert pictures.label_of(model, None, [three, five]) == "none"  # this network knows images without a class
+    assert pictures.label_of(model, "none", [three]) == "none" and pictures.label_of(model, "4", [three]) == 4
     loop.train(tiny("network.class_conditional=true"), tmp_path / "strict", CPU, Console(quiet=True))
     strict = load_model(tmp_path / "strict")
     with pytest.raises(AlphabarError, match="--class"):
-        edits.told_label(strict, None, [three, five])
+        pictures.label_of(strict, None, [three, five])
     loop.train(tiny(), tmp_path / "free", CPU, Console(quiet=True))
-    assert edits.told_label(load_model(tmp_path / "free"), None, [three]) is None
+    assert pictures.label_of(load_model(tmp_path / "free"), None, [three]) == "none"
 
 
 def test_a_picture_of_another_size_is_resized_only_if_one_says_how(model, tmp_path):
@@ -219,7 +222,7 @@ MISTAKES = {
     "no latents": (["decode", "{run}", "{tmp}/text.png"], ["text.png", "alphabar encode"]),
     "other weights": (["decode", "{run}", "{latents}", "--weights", "raw"], ["other weights"]),
     "a suffix": (["vary", "{run}", "3", "--out", "{tmp}/a.gif"], [".png", "a.gif"]),
-    "guidance of none": (["vary", "{run}", "3", "--class", "none", "--guidance", "2"], ["--class none", "--guidance"]),
+    "guidance of none": (["vary", "{run}", "3", "--class", "none", "--guidance", "2"], ["Guidance (2)", "no class"]),
 }
 
 

@@ -100,7 +100,7 @@ def test_what_was_drawn_and_extracted_is_not_made_again(trained, monkeypatch, ca
     def forbidden(*args):
         raise AssertionError("made again")
 
-    monkeypatch.setattr("alphabar.sampling.job.denoise", forbidden)
+    monkeypatch.setattr("alphabar.sampling.pipeline.Pipeline.steps", forbidden)
     monkeypatch.setattr(Extractor, "__call__", lambda self, x: None if len(x) == 1 else forbidden())
     second = row(monkeypatch, capsys, *args)
     assert second["metrics"] == first["metrics"]
@@ -342,7 +342,7 @@ def test_a_mistake_is_one_sentence_before_any_image_is_drawn(
     def forbidden(*args):
         raise AssertionError("an image was drawn")
 
-    monkeypatch.setattr("alphabar.sampling.job.denoise", forbidden)
+    monkeypatch.setattr("alphabar.sampling.pipeline.Pipeline.steps", forbidden)
     places = files | {"run": trained, "tmp": tmp_path}
     args, words = MISTAKES[mistake]
     assert call(monkeypatch, "evaluate", *(arg.format(**places) for arg in args)) == 2

@@ -63,7 +63,7 @@ def lite() -> Extractor:
 def inception() -> Extractor:
     """As it would be made of the published weights, but with others in their place."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "known", lambda path, sha256: case_network().state_dict())
+        patch.setattr(weights, "load_verified", lambda path, sha256: case_network().state_dict())
         return EXTRACTORS["inception"](Path(INCEPTION_FILE), CPU)
 
 

@@ -189,7 +189,7 @@ def test_no_interval_where_images_are_too_few_for_the_bias_to_be_known():
     assert fd(*samples(24, 24))["fd"].low is not None
     few = fd(*samples(24, 23))["fd"]
     assert (few.low, few.high) == (None, None)
-    assert "23 images are too few for 6 features; 24 would do" in few.more["interval_of"]
+    assert "23 images are too few for 6 features; at least 24 are needed" in few.more["interval_of"]
 
 
 def test_input_that_cannot_be_compared_is_refused():
@@ -200,5 +200,5 @@ def test_input_that_cannot_be_compared_is_refused():
         fd(real, Features.of(normal(30, 5)))
     with pytest.raises(AlphabarError, match=r"reference images have 6 features and the generated ones 5"):
         fd(moments(real), Features.of(normal(30, 5)))
-    with pytest.raises(AlphabarError, match="moments of the reference hold NaN"):
+    with pytest.raises(AlphabarError, match="moments of the reference contain NaN"):
         fd(Moments(9, torch.full((6,), math.nan).double(), covariance(6)), fake)

@@ -8,7 +8,7 @@ from metric_cases import Watched, normal
 
 from alphabar.errors import AlphabarError
 from alphabar.metrics.features import Features, Rows, moments
-from alphabar.metrics.metric import METRICS, QUANTITIES
+from alphabar.metrics.metric import METRIC_OF, METRICS, QUANTITIES
 
 
 def features(n: int, seed: int, shift: float = 0.0) -> Features:
@@ -27,7 +27,7 @@ def fake() -> Features:
 
 def test_every_quantity_is_given_by_its_metric_and_no_other(real, fake):
     given = {name: set(metric(real, fake)) for name, metric in METRICS.items()}
-    assert given == {name: {q for q, about in QUANTITIES.items() if about.metric == name} for name in METRICS}
+    assert given == {name: {q for q in QUANTITIES if METRIC_OF[q] == name} for name in METRICS}
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -74,7 +74,7 @@ def test_features_that_are_not_finite_are_refused(name, bad, real, fake):
     assert fake.logits is not None
     vectors, logits = fake.vectors.load().clone(), fake.logits.load().clone()
     vectors[70, 2] = logits[70, 2] = bad
-    with pytest.raises(AlphabarError, match="of the generated images hold NaN or infinity, first in row 70"):
+    with pytest.raises(AlphabarError, match="of the generated images contain NaN or infinity, first in row 70"):
         METRICS[name](real, Features.of(vectors, logits))
 
 

@@ -5,7 +5,7 @@ import pytest
 from alphabar.errors import AlphabarError
 from alphabar.metrics.extractor import EXTRACTORS
 from alphabar.metrics.metric import QUANTITIES
-from alphabar.metrics.naming import NAMES, display_name
+from alphabar.metrics.naming import display_name
 
 FAMOUS = {"FID", "KID", "IS"}
 
@@ -28,7 +28,8 @@ def test_names():
 
 
 def test_every_quantity_has_a_name():
-    assert NAMES.keys() == QUANTITIES.keys()
+    assert all(quantity.name for quantity in QUANTITIES.values())
+    assert {quantity.famous_name for quantity in QUANTITIES.values()} - {None} == FAMOUS
 
 
 def test_no_two_quantities_or_extractors_share_a_name():

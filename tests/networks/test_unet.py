@@ -426,12 +426,12 @@ def test_impossible_network_is_refused_with_a_sentence(changes: dict[str, Any], 
 @pytest.mark.parametrize(
     ("num_classes", "x", "time", "y", "sentence"),
     [
-        (None, (2, 3, 16, 8), (2,), None, r"shape \(B, 3, 16, 16\); these are \(2, 3, 16, 8\)"),
-        (None, (2, 1, 16, 16), (2,), None, r"these are \(2, 1, 16, 16\)"),
+        (None, (2, 3, 16, 8), (2,), None, r"shape \(B, 3, 16, 16\); got \(2, 3, 16, 8\)"),
+        (None, (2, 1, 16, 16), (2,), None, r"got \(2, 1, 16, 16\)"),
         (None, (2, 3, 16, 16), (1,), None, r"time has shape \(1,\); 2 images need \(2,\)"),
         (None, (2, 3, 16, 16), (), None, r"time has shape \(\)"),
         (None, (2, 3, 16, 16), (2,), (2,), "unconditional"),
-        (4, (2, 3, 16, 16), (2,), None, "4 classes and was given no y"),
+        (4, (2, 3, 16, 16), (2,), None, "4 classes but got no y"),
         (4, (2, 3, 16, 16), (2,), (2, 4), r"y has shape \(2, 4\)"),
     ],
 )

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from alphabar import build, data, diffusion, figures, images, plots
+from alphabar import data, diffusion, figures, images, plots
 from alphabar.figures.loss import bins
 from alphabar.figures.runs import names
-from alphabar.figures.skipped import begin_rows, drawn
+from alphabar.figures.skipped import begin_rows, samples
 from alphabar.metrics import EXTRACTORS, METRICS, Features
 from alphabar.runs.model import load_model
-from alphabar.sampling import draw as drawing
-from alphabar.sampling import job as generation
+from alphabar.sampling.pipeline import Pipeline
 
 CPU = torch.device("cpu")
 
@@ -120,11 +119,9 @@ def test_the_newest_terms_count_and_a_file_of_them_may_be_named(measured, plot, 
 
 def test_with_nothing_skipped_the_images_are_those_of_sample(runs, plot) -> None:
     model = load_model(runs["linear"])
-    section = drawing.section(model, {})
-    denoiser = build.respaced(model.denoiser, section)
-    whole = drawn(model, denoiser, section, denoiser.schedule.T, 6, CPU, lambda amount: None)
-    job = generation.job(range(6), model.facts.shape, len(build.class_names(model.config, model.facts)))
-    steps = generation.draw(denoiser, build.sampler(section), job, section.batch_size)
+    pipeline = Pipeline.of(model)
+    whole = samples(pipeline, pipeline.steps_per_image, 6, lambda amount: None)
+    steps = pipeline.steps(pipeline.job(range(6)))
     expected = images.to_uint8(torch.cat([step.x for step in steps if step.t == 0]))
     assert torch.equal(whole, expected)
 
@@ -151,8 +148,8 @@ def test_what_is_skipped_is_not_computed(runs) -> None:
 
     from dataclasses import replace
 
-    denoiser = replace(model.denoiser, network=network)
-    drawn(model, denoiser, drawing.section(model, {}), 15, 3, CPU, lambda amount: None)
+    pipeline = replace(Pipeline.of(model), denoiser=replace(model.denoiser, network=network))
+    samples(pipeline, 15, 3, lambda amount: None)
     assert calls == [float(t) for t in range(14, -1, -1)]
 
 

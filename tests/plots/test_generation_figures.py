@@ -8,14 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from alphabar import build, figures, images
+from alphabar import figures, images
 from alphabar.diffusion import SAMPLERS, SeededNoise, linear, reverse_process
 from alphabar.errors import AlphabarError
-from alphabar.figures.reverse import reverse
 from alphabar.figures.shared import is_stochastic, mean_pairwise_rmse, rows_at
 from alphabar.runs.model import load_model
-from alphabar.sampling import draw as drawing
-from alphabar.sampling import job as generation
+from alphabar.sampling.parts import options_of
+from alphabar.sampling.pipeline import Pipeline
 
 CPU = torch.device("cpu")
 SIDE, GAP = 8, 1
@@ -35,12 +34,17 @@ def tile(pixels: np.ndarray, row: int, k: int, apart: int = 0) -> np.ndarray:
     return pixels[top : top + SIDE, left : left + SIDE]
 
 
+def pipeline(run: Path, label=None, **changes) -> Pipeline:
+    model = load_model(run)
+    return Pipeline.of(model, changes, model.label(label))
+
+
 def progressive(run: Path, seeds=(0, 3, 11), columns: int = 4, label=None, **changes):
-    return figures.progressive(run, list(seeds), columns, changes, label, "ema", None, CPU)
+    return figures.progressive(pipeline(run, label, **changes), list(seeds), columns)
 
 
 def shared(run: Path, at=(0.25, 0.5, 1.0), count: int = 3, seed: int = 0, label=None, **changes):
-    return figures.shared(run, seed, at, count, {"sampler": "ddpm"} | changes, label, "ema", None, CPU)
+    return figures.shared(pipeline(run, label, **{"sampler": "ddpm"} | changes), seed, at, count)
 
 
 @pytest.mark.parametrize("options", [[], ["--sampler", "heun", "--steps", "5"], ["--class", "7", "--batch-size", "2"]])
@@ -65,13 +69,10 @@ def test_the_last_column_is_what_sample_draws(options, runs, call, plot, tmp_pat
 def test_the_columns_are_what_the_chain_believes_in_at_these_t(runs) -> None:
     run = runs["linear"]
     found = progressive(run, seeds=[5, 6], columns=5, steps=20, sampler="ddpm")
-    model = load_model(run)
-    section = drawing.section(model, {"steps": 20, "sampler": "ddpm"})
-    denoiser = build.respaced(model.denoiser, section)
-    job = generation.job([5, 6], (1, 8, 8), 10)
-    steps = list(generation.draw(denoiser, build.sampler(section), job, 64))
+    chain = pipeline(run, steps=20, sampler="ddpm")
+    steps = list(chain.steps(chain.job([5, 6])))
     rows, table = [20, 15, 10, 5, 0], found.table.columns
-    assert table["t"][:5] == denoiser.schedule.timesteps[rows].tolist() and table["t"][4] == 0
+    assert table["t"][:5] == chain.denoiser.schedule.timesteps[rows].tolist() and table["t"][4] == 0
     assert table["reverse_steps"][:5] == [0, 5, 10, 15, 20] and table["seed"] == [*[5] * 5, *[6] * 5, *["all"] * 5]
     x0 = {row: next(step.x0 for step in steps if step.t == row - 1) if row else steps[-1].x for row in rows}
     for k, row in enumerate(rows):
@@ -101,9 +102,9 @@ def test_what_shares_a_later_x_t_is_more_alike(runs, plot) -> None:
 @pytest.mark.parametrize("sampler", ["ddpm", "dpmpp_2m_sde", "ddim"])
 def test_the_chains_start_at_the_x_t_of_the_seeds_own_chain(sampler: str, runs) -> None:
     run, changes = runs["linear"], {"sampler": sampler, "steps": 12} | ({"eta": 1.0} if sampler == "ddim" else {})
-    r = reverse(run, [4], changes, None, "ema", None, CPU)
+    r = pipeline(run, **changes)
     found = shared(run, seed=4, at=[0.5, 1.0], **changes)
-    chain = {step.t: step.x for step in generation.denoise(r.denoiser, r.sampler, r.job)}
+    chain = {step.t: step.x for step in r.steps(r.job([4]))}
     chain[12] = SeededNoise([4])(torch.empty(1, 1, 8, 8))
     for line, row in enumerate(rows_at(r.denoiser.schedule, [0.5, 1.0], 24)):
         assert np.array_equal(tile(sheet(found), line, 0), images.to_uint8(chain[row])[0, 0])
@@ -153,8 +154,8 @@ def test_other_places_to_stop_are_refused(at: list[float]) -> None:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sampler_is_stochastic_if_its_images_differ(name: str, runs) -> None:
     for options in ({}, {"eta": 0.0}, {"eta": 0.5}, {"churn": 0.0}, {"churn": 8.0}):
-        if all(name in build.options_of(option) for option in options):
-            r = reverse(runs["linear"], [0], {"sampler": name, "steps": 10} | options, None, "ema", None, CPU)
+        if all(name in [key for key in SAMPLERS if option in options_of(key)] for option in options):
+            r = pipeline(runs["linear"], **{"sampler": name, "steps": 10} | options)
             x, denoiser = torch.zeros(2, 1, 8, 8), r.denoiser.given(torch.tensor([0, 0]))
             *_, last = reverse_process(r.sampler, denoiser, x, noise=SeededNoise([1, 2]))
             assert is_stochastic(r) == (not torch.equal(last.x[0], last.x[1])), options

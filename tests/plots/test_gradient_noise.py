@@ -4,8 +4,8 @@ import torch
 
 from alphabar import diffusion, images
 from alphabar.diffusion import training_loss
+from alphabar.diffusion.timesteps import LossSecondMoment
 from alphabar.figures.gradient_noise import GROUPS, VLB, Draws, draws, importance, noise
-from alphabar.figures.runs import images_of
 from alphabar.runs.model import load_model
 
 CPU = torch.device("cpu")
@@ -42,9 +42,9 @@ def test_a_batch_has_the_variance_that_is_plotted(runs, plot) -> None:
     assert variance["importance"] < variance["uniform"]
 
     model = load_model(runs["linear"], "raw")
-    found = images_of(model, "train", None)
+    found = model.images("train")
     generator = torch.Generator().manual_seed(9)
-    p = {"uniform": torch.full((24,), 1 / 24).double(), "importance": importance(model, found, generator, CPU)}
+    p = {"uniform": torch.full((24,), 1 / 24).double(), "importance": importance(model, found, generator)}
     parameters = [parameter.requires_grad_() for parameter in model.denoiser.network.parameters()]
     for name, chosen in p.items():
         gradients = []
@@ -61,16 +61,16 @@ def test_a_batch_has_the_variance_that_is_plotted(runs, plot) -> None:
 
 def test_importance_is_the_sampler_of_training_once_it_is_warm(runs) -> None:
     model = load_model(runs["cosine"], "raw")
-    found = images_of(model, "train", None)
-    p = importance(model, found, torch.Generator().manual_seed(0), CPU)
+    found = model.images("train")
+    p = importance(model, found, torch.Generator().manual_seed(0))
     assert p.shape == (24,) and abs(float(p.sum()) - 1) < 1e-9 and float(p.min()) >= 0.001 / 24
     assert not torch.allclose(p, torch.full_like(p, 1 / 24))
-    assert isinstance(diffusion.TIMESTEP_SAMPLERS["loss_second_moment"](24), diffusion.LossSecondMoment)
+    assert isinstance(diffusion.TIMESTEP_SAMPLERS["loss_second_moment"](24), LossSecondMoment)
 
 
 def test_draws_are_dealt_to_all_groups(runs) -> None:
     model = load_model(runs["cosine"], "raw")
     q = torch.full((24,), 1 / 24, dtype=torch.float64)
-    drawn = draws(model, images_of(model, "train", None), q, 8 * 32, torch.Generator().manual_seed(0), CPU)
+    drawn = draws(model, model.images("train"), q, 8 * 32, torch.Generator().manual_seed(0))
     assert drawn.group.bincount().tolist() == [32] * 8 and bool((drawn.squared > 0).all())
     assert drawn.sums.shape == (8, sum(p.numel() for p in model.denoiser.network.parameters()))

@@ -4,11 +4,11 @@ import importlib
 import json
 
 import pytest
-import torch
 
 from alphabar import evaluation, figures
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
+from alphabar.figures.against import Against
 from alphabar.runs.model import load_model
 
 module = importlib.import_module("alphabar.figures.steps")  # figures.steps is the function
@@ -48,7 +48,7 @@ def test_the_numbers_are_those_of_alphabar_evaluate_and_are_not_measured_twice(r
 
 def test_what_cannot_be_measured_is_refused_before_anything_is_drawn(runs, monkeypatch):
     monkeypatch.setattr(evaluation, "evaluate", None)
-    run, cpu = runs["linear"], torch.device("cpu")
+    model = load_model(runs["linear"])
     for samplers, budgets, count, words in (
         (["dpm"], [5], 6, "dpm"),
         (["ddim:size=3"], [5], 6, "size=3"),
@@ -59,4 +59,4 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_drawn(runs, monke
         (["ddim"], [5], 2, "3 images"),
     ):
         with pytest.raises(AlphabarError, match=words):
-            figures.steps(run, samplers, budgets, count, "fashion-cnn", None, "ema", None, cpu)
+            figures.steps(model, samplers, budgets, Against(count, "fashion-cnn"))

@@ -1,4 +1,4 @@
-"""The models that ship: small, whole, able, and laid out as runs of one's own."""
+"""The bundled models: small, whole, able, and laid out as runs of one's own."""
 
 import contextlib
 import re
@@ -9,14 +9,14 @@ import pytest
 import torch
 
 import alphabar
-from alphabar import build, images
+from alphabar import images
 from alphabar.cli import main
 from alphabar.errors import AlphabarError
 from alphabar.metrics import EXTRACTORS
-from alphabar.runs import bundled as shipped
+from alphabar.runs import bundled
 from alphabar.runs.model import load_model
 from alphabar.runs.run import home
-from alphabar.sampling import job as generation
+from alphabar.sampling.pipeline import Pipeline
 
 MB = 10**6
 
@@ -27,12 +27,12 @@ def elsewhere(tmp_path, monkeypatch) -> Iterator[Path]:
     yield tmp_path
 
 
-@pytest.mark.parametrize("name", shipped.names())
+@pytest.mark.parametrize("name", bundled.names())
 def test_it_is_small_and_its_weights_are_half_as_long(name: str, elsewhere) -> None:
     model = load_model(name)
     parameters = sum(p.numel() for p in model.denoiser.network.parameters())
     assert parameters <= 1_500_000
-    (weights,) = (shipped.MODELS / name).rglob("*.safetensors")
+    (weights,) = (bundled.MODELS / name).rglob("*.safetensors")
     assert 2 * parameters < weights.stat().st_size <= 3 * MB
     assert not list(elsewhere.iterdir())  # from Python nothing is copied
 
@@ -46,9 +46,8 @@ def test_all_that_ships_is_below_six_megabytes() -> None:
 def test_fashion_mnist_draws_garments_that_a_classifier_knows(unconditional: bool) -> None:
     """By the recipe's own sampler: of the classes asked for; and of many classes, if none is."""
     model = load_model("fashion-mnist")
-    denoiser, sampler = build.respaced(model.denoiser, model.config.sampling), build.sampler(model.config.sampling)
-    job = generation.job(range(40), model.facts.shape, 0 if unconditional else 10)
-    *_, last = generation.draw(denoiser, sampler, job, 40)
+    pipeline = Pipeline.of(model, label="none" if unconditional else "each")
+    *_, last = pipeline.steps(pipeline.job(range(40)))
     _, logits = EXTRACTORS["fashion-cnn"](None, torch.device("cpu"))(images.to_uint8(last.x))
     told, sure = logits.argmax(1), logits.softmax(1).amax(1)
     if unconditional:
@@ -75,10 +74,10 @@ def command(monkeypatch, *words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["film", "fashion-mnist"], "A film takes two preview grids, and"),
+        (["film", "fashion-mnist"], "A film needs two preview grids, and"),
         (["plot", "vlb", "fashion-mnist"], "holds no terms of the bound; `alphabar evaluate fashion-mnist --bpd`"),
         (["sample", "fashion-mnist", "--num", "1", "--class", "Nope"], "There is no class Nope"),
-        (["sample", "fashion_mnist"], "There is no run at fashion_mnist; .* fashion-mnist ships with alphabar"),
+        (["sample", "fashion_mnist"], "There is no run at fashion_mnist.* use the bundled model fashion-mnist"),
     ],
 )
 def test_every_command_knows_it_and_a_mistake_leaves_nothing(
@@ -92,10 +91,12 @@ def test_every_command_knows_it_and_a_mistake_leaves_nothing(
 
 def test_what_the_user_has_comes_first(elsewhere) -> None:
     (elsewhere / "fashion-mnist").mkdir()
-    assert shipped.found(Path("fashion-mnist")) == shipped.written(Path("fashion-mnist")) == Path("fashion-mnist")
-    with pytest.raises(AlphabarError, match=r"fashion-mnist holds no checkpoint.* It hides the model fashion-mnist"):
+    assert bundled.located(Path("fashion-mnist")) == bundled.outputs(Path("fashion-mnist")) == Path("fashion-mnist")
+    with pytest.raises(
+        AlphabarError, match=r"fashion-mnist holds no checkpoint.* hides the bundled model fashion-mnist"
+    ):
         load_model("fashion-mnist")
-    with pytest.raises(AlphabarError, match=r"There is no run at photos; .* fashion-mnist ships with alphabar"):
+    with pytest.raises(AlphabarError, match=r"There is no run at photos.* use the bundled model fashion-mnist"):
         load_model("photos")
 
 
@@ -103,5 +104,5 @@ def test_its_results_do_not_mix_with_those_of_a_run_of_ones_own(elsewhere) -> No
     assert home(Path("fashion-mnist")) == Path("runs/fashion-mnist")
     (elsewhere / "runs" / "fashion-mnist").mkdir(parents=True)
     (elsewhere / "runs" / "fashion-mnist" / "config.json").touch()
-    with pytest.raises(AlphabarError, match="is a run of its own; rename that folder"):
+    with pytest.raises(AlphabarError, match="is a training run; rename it"):
         home(Path("fashion-mnist"))

@@ -51,7 +51,7 @@ def test_any_damage_is_refused_in_a_sentence_that_names_the_remedy(tmp_path: Pat
         content = content[: len(content) // 2]
     path.unlink() if damage == "remove" else path.write_bytes(b"" if damage == "empty" else bytes(content))
     with pytest.raises(
-        AlphabarError, match=r"step-00000007 is corrupt .*; delete that folder to go on from step-00000003"
+        AlphabarError, match=r"step-00000007 is corrupt .*; delete that folder to resume from step-00000003"
     ):
         checkpoint.latest(tmp_path)
 

@@ -12,14 +12,15 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import build, data
-from alphabar.diffusion import Ancestral, Denoiser, mean_x0_error, squared_x0_error
+from alphabar import data
+from alphabar.diffusion import Denoiser
+from alphabar.diffusion.x0_error import mean_x0_error, squared_x0_error
 from alphabar.errors import AlphabarError
 from alphabar.images import to_signed
 from alphabar.runs.model import Model, load_model
 from alphabar.sampling import analytic_variance
-from alphabar.sampling import job as generation
 from alphabar.sampling.analytic_variance import with_analytic_variance
+from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop
 from digits_folder import digits_folder
 from ranks import two_ranks
@@ -59,7 +60,7 @@ def measured(monkeypatch) -> list[int]:
 
 def ask(run: Path, rows: list[int], model: Model | None = None) -> Denoiser:
     model = model or load_model(run)
-    return with_analytic_variance(run, model, model.denoiser.respaced(rows), None, CPU)
+    return with_analytic_variance(model, model.denoiser.respaced(rows))
 
 
 def log_vars(denoiser: Denoiser) -> list[float]:
@@ -151,10 +152,11 @@ def test_each_image_is_told_its_own_class(run, monkeypatch) -> None:
 def test_the_denoiser_draws_with_it_and_is_otherwise_the_same(run) -> None:
     model = load_model(run)
     before = model.denoiser.respaced([1, 9, 20])
-    after = with_analytic_variance(run, model, before, None, CPU)
+    after = with_analytic_variance(model, before)
     assert after.variance.name == "analytic" and after.variance.learned
     assert all(getattr(after, name) is getattr(before, name) for name in ("network", "schedule", "parameterization"))
-    drawn = generation.draw(after, Ancestral(), generation.job([0, 1], model.facts.shape, 10), 2)
+    pipeline = replace(Pipeline.of(model, {"sampler": "ddpm"}), denoiser=after)
+    drawn = pipeline.steps(pipeline.job([0, 1]))
     assert all(bool(step.x.isfinite().all()) for step in drawn)
 
 
@@ -254,8 +256,7 @@ def test_an_unconditional_model_is_told_nothing(tiny, tmp_path, monkeypatch) -> 
     monkeypatch.setattr(analytic_variance, "IMAGES", 8)
     loop.train(tiny(), tmp_path / "run", CPU, Console(quiet=True))
     model = load_model(tmp_path / "run")
-    denoiser = build.respaced(model.denoiser, model.config.sampling)
-    found = with_analytic_variance(tmp_path / "run", model, denoiser, None, CPU)
+    found = with_analytic_variance(model, Pipeline.of(model).denoiser)
     assert all(map(math.isfinite, log_vars(found))) and not found.variance.learned
 
 

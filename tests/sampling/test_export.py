@@ -10,13 +10,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import build, images
+from alphabar import images
 from alphabar.errors import AlphabarError
 from alphabar.runs.checkpoint import Checkpoint, read, steps
 from alphabar.runs.model import Model, load_model
-from alphabar.sampling import draw as drawing
-from alphabar.sampling import job as generation
 from alphabar.sampling.export import DTYPES, export
+from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
@@ -30,9 +29,8 @@ def trained(tiny, tmp_path_factory) -> Path:
 
 
 def drawn(model: Model) -> torch.Tensor:
-    section = drawing.section(model, {"sampler": "dpmpp_2m", "steps": 5})
-    denoiser, sampler = build.respaced(model.denoiser, section), build.sampler(section)
-    *_, last = generation.draw(denoiser, sampler, generation.job(range(16), model.facts.shape, 0), 16)
+    pipeline = Pipeline.of(model, {"sampler": "dpmpp_2m", "steps": 5})
+    *_, last = pipeline.steps(pipeline.job(range(16)))
     return images.to_uint8(last.x).int()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,18 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import build, images
+from alphabar import seeds as seed_lists
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
-from alphabar.runs.model import load_model
-from alphabar.sampling import draw as drawing
-from alphabar.sampling import folder as gallery
-from alphabar.sampling import job as generation
+from alphabar.runs.model import Model, load_model
+from alphabar.sampling import folder as folders
+from alphabar.sampling import parts
+from alphabar.sampling.job import Job
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.sampling.to_folder import Plan, sample_to_folder
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
-
-
-def draw(*args: object) -> torch.Tensor:
-    return torch.cat([images.to_uint8(step.x) for step in generation.draw(*args) if step.t == 0])
 
 
 @pytest.fixture(scope="module")
@@ -37,56 +36,71 @@ def trained(tiny, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_images_do_not_depend_on_the_batch_nor_on_their_neighbours(trained, name: str, sizes) -> None:
     model = load_model(trained)
-    eta = 1.0 if name in build.options_of("eta") else None  # plain DDIM would draw only the start
-    section = model.config.sampling.model_copy(update={"sampler": name, "steps": 10, "eta": eta})
-    denoiser, sampler = build.respaced(model.denoiser, section), build.sampler(section)
+    changes = {"sampler": name, "steps": 10}
+    changes |= {"eta": 1.0} if "eta" in parts.options_of(name) else {}  # plain DDIM would use noise at the start only
+
+    def sampled(seeds: list[int], size: int) -> torch.Tensor:
+        pipeline = Pipeline.of(model, changes | {"batch_size": size})
+        return pipeline.images(pipeline.job(seeds))
+
     seeds = [*range(31), 99]  # 2,048 pixels, to see one in a thousand
-    reference = draw(denoiser, sampler, generation.job(seeds, model.facts.shape, 10), 32)
+    reference = sampled(seeds, 32)
     for size in sizes:
-        again = draw(denoiser, sampler, generation.job(seeds, model.facts.shape, 10), size)
+        again = sampled(seeds, size)
         assert (again.int() - reference.int()).abs().max() <= 1  # kernels differ in the last bit of a float
         assert (again != reference).float().mean() < 1e-3
-    alone = draw(denoiser, sampler, generation.job([99], model.facts.shape, 10), 1)
+    alone = sampled([99], 1)
     assert (alone[0].int() - reference[-1].int()).abs().max() <= 1
     assert (reference[0] != reference[1]).any()
 
 
-def test_classes_go_round_with_the_seed_or_are_the_one_asked_for() -> None:
-    assert generation.job([0, 9, 10, 23], (1, 8, 8), 10).labels == (0, 9, 0, 3)
-    assert generation.job([0, 9], (1, 8, 8), 10, label=7).labels == (7, 7)
-    assert generation.job([0, 9], (1, 8, 8), 0).labels is None
+def test_classes_go_round_with_the_seed_or_are_the_one_asked_for(trained) -> None:
+    model = load_model(trained)
+    assert Pipeline.of(model).job([0, 9, 10, 23]).labels == (0, 9, 0, 3)
+    assert Pipeline.of(model, label=7).job([0, 9]).labels == (7, 7)
+    assert Pipeline.of(model, label="none").job([0, 9]).labels is None
 
 
 def test_a_conditional_model_draws_what_it_is_told(trained) -> None:
     model = load_model(trained)
-    drawn = [
-        draw(model.denoiser, build.sampler(model.config.sampling), generation.job([5], (1, 8, 8), 10, k), 1)
-        for k in (0, 1)
-    ]
-    assert not torch.equal(*drawn)
+    pipelines = [Pipeline.of(model, label=k) for k in (0, 1)]
+    assert not torch.equal(*(pipeline.images(pipeline.job([5])) for pipeline in pipelines))
 
 
 @pytest.mark.parametrize(
     ("names", "text", "words"),
-    [((), "3", "knows no classes"), ("abc", "3", r"classes are 0\.\.2: 0 a, 1 b, 2 c"), ("abc", "-1", "no class -1")],
+    [((), "3", "has no classes"), ("abc", "3", r"classes are 0\.\.2: 0 a, 1 b, 2 c"), ("abc", "-1", "no class -1")],
 )
-def test_a_class_that_is_not_there_is_refused(names: str, text: str, words: str) -> None:
+def test_a_class_that_is_not_there_is_refused(trained, names: str, text: str, words: str) -> None:
     with pytest.raises(AlphabarError, match=words):
-        generation.parse_class(text, tuple(names))
+        with_classes(load_model(trained), tuple(names)).label(text)
 
 
-def test_a_class_has_a_number_and_a_name() -> None:
-    assert [generation.parse_class(text, ("dogs", "7", "cats")) for text in ("dogs", "2", "7", None)] == [0, 2, 1, None]
+def test_a_class_has_a_number_and_a_name(trained) -> None:
+    model = with_classes(load_model(trained), ("dogs", "7", "cats"))
+    assert [model.label(text) for text in ("dogs", "2", "7", None)] == [0, 2, 1, "each"]
+    assert with_classes(model, ()).label(None) == "none"
+
+
+def with_classes(model: Model, names: tuple[str, ...]) -> Model:
+    return replace(model, facts=model.facts.model_copy(update={"class_names": names}))
 
 
 def test_seeds_are_numbers_and_ranges() -> None:
-    assert generation.parse_seeds("0-3, 100,7-7") == [0, 1, 2, 3, 100, 7]
+    assert seed_lists.parsed("0-3, 100,7-7") == [0, 1, 2, 3, 100, 7]
+    assert seed_lists.listed([0, 1, 2, 3, 100, 7]) == "0-3,100,7"
+
+
+def test_derived_seeds_depend_on_the_whole_key_and_fit_a_generator() -> None:
+    derived = [seed_lists.derived(*key) for key in [(0, 1), (1, 0), (0, "1"), (0, 11), ("0/1",), (0, 1, 0)]]
+    assert derived[0] == derived[2] and len(set(derived)) >= 4 and all(0 <= seed < 2**63 for seed in derived)
+    assert seed_lists.derived(0, 1) == seed_lists.derived(0, 1)
 
 
 @pytest.mark.parametrize("text", ["", "a", "3-1", "-4", "1,,2", "1.5", "4294967296", "1-2-3"])
 def test_other_texts_are_not_seeds(text: str) -> None:
     with pytest.raises(AlphabarError, match="seed"):
-        generation.parse_seeds(text)
+        seed_lists.parsed(text)
 
 
 def test_weights_are_chosen_by_name(trained) -> None:
@@ -104,15 +118,15 @@ def test_a_checkpoint_alone_is_enough_and_any_kept_step_can_be_had(trained) -> N
         load_model(trained, step=3)
 
 
-def plan(trained: Path, out: Path, seeds: list[int], **changes: object) -> drawing.Drawing:
-    model = load_model(trained)
-    return drawing.planned(trained, model, drawing.section(model, changes), seeds, None, out)
+def plan(trained: Path, out: Path, seeds: list[int], **changes: object) -> Plan:
+    pipeline = Pipeline.of(load_model(trained), changes)
+    return Plan.of(pipeline, pipeline.job(seeds), out)
 
 
 def test_a_drawing_says_how_it_was_made(trained, tmp_path) -> None:
     job = plan(trained, tmp_path / "out", [3, 14], steps=20)
-    drawn = drawing.draw_into(job, CPU, film="gif")
-    gallery.save_overview(job.folder, drawn, job.job, job.settings)
+    drawn = sample_to_folder(job, film="gif")
+    folders.save_overview(job.folder, drawn, job.job, job.settings)
 
     settings = job.settings
     assert settings["weights_sha256"] == load_model(trained).sha256 and settings["steps"] == 20
@@ -137,62 +151,61 @@ def test_a_drawing_says_how_it_was_made(trained, tmp_path) -> None:
 )
 def test_a_respacing_is_written_as_improved_diffusion_does(trained, tmp_path, spec, rows) -> None:
     job = plan(trained, tmp_path / "out", [0], steps=spec, sampler="ddpm")
-    respaced = build.respaced(job.model.denoiser, job.section)
-    assert respaced.schedule.timesteps[1:].tolist() == rows
+    assert job.pipeline.denoiser.schedule.timesteps[1:].tolist() == rows
     assert job.settings["steps"] == len(rows)
     assert job.settings["spacing"] == (spec if not spec.isdecimal() else "uniform")
-    assert drawing.draw_into(job, CPU).shape == (1, 1, 8, 8)
+    assert sample_to_folder(job).shape == (1, 1, 8, 8)
 
 
 @pytest.fixture
 def drawn_seeds(monkeypatch) -> list[int]:
     """The seeds that go through the network, in order."""
     seen: list[int] = []
-    denoise = generation.denoise
+    steps = Pipeline.steps
 
-    def watched(denoiser, sampler, batch, *more):
-        seen.extend(batch.seeds)
-        yield from denoise(denoiser, sampler, batch, *more)
+    def watched(self, job, *more):
+        seen.extend(job.seeds)
+        yield from steps(self, job, *more)
 
-    monkeypatch.setattr(generation, "denoise", watched)
+    monkeypatch.setattr(Pipeline, "steps", watched)
     return seen
 
 
 def test_only_what_is_missing_is_drawn(trained, tmp_path, drawn_seeds) -> None:
-    whole = drawing.draw_into(plan(trained, tmp_path / "whole", [*range(6)]), CPU)
+    whole = sample_to_folder(plan(trained, tmp_path / "whole", [*range(6)]))
     drawn_seeds.clear()
-    drawing.draw_into(plan(trained, tmp_path / "out", [0, 2, 5]), CPU)
+    sample_to_folder(plan(trained, tmp_path / "out", [0, 2, 5]))
     (tmp_path / "out" / "seed-000002.png").write_bytes((tmp_path / "out" / "seed-000002.png").read_bytes()[:-30])
     (tmp_path / "out" / "seed-000005.png").write_bytes((tmp_path / "out" / "seed-000000.png").read_bytes())
-    again = drawing.draw_into(plan(trained, tmp_path / "out", [*range(6)]), CPU)
+    again = sample_to_folder(plan(trained, tmp_path / "out", [*range(6)]))
     assert drawn_seeds == [0, 2, 5, 1, 2, 3, 4, 5]  # a torn file and one of another seed are no images of the job
     assert (again.int() - whole.int()).abs().max() <= 1
-    drawing.draw_into(plan(trained, tmp_path / "out", [*range(6)]), CPU)
+    sample_to_folder(plan(trained, tmp_path / "out", [*range(6)]))
     assert len(drawn_seeds) == 8
 
 
 def test_the_film_is_of_the_first_images_of_the_last_command(trained, tmp_path, drawn_seeds) -> None:
     for seeds in ([0, 1], [2, 3], [0, 1], [0, 1]):
-        drawing.draw_into(plan(trained, tmp_path / "out", seeds), CPU, film="gif")
+        sample_to_folder(plan(trained, tmp_path / "out", seeds), film="gif")
     assert drawn_seeds == [0, 1, 2, 3, 0, 1]
     with Image.open(tmp_path / "out" / "film.gif") as gif:
         assert gif.info["comment"] == b"seeds 0, 1"
 
 
 def test_a_run_that_was_moved_is_the_same_run_and_other_weights_are_not(trained, tmp_path) -> None:
-    drawing.draw_into(plan(trained, tmp_path / "out", [0]), CPU)
+    sample_to_folder(plan(trained, tmp_path / "out", [0]))
     moved = shutil.copytree(trained, tmp_path / "elsewhere")
-    drawing.draw_into(plan(moved, tmp_path / "out", [0, 1]), CPU)
+    sample_to_folder(plan(moved, tmp_path / "out", [0, 1]))
     other = plan(moved, tmp_path / "out", [0])
-    with pytest.raises(AlphabarError, match="drawn with another weights_sha256"):
-        gallery.make(other.folder, other.settings | {"weights_sha256": "0" * 64})
+    with pytest.raises(AlphabarError, match="sampled with another weights_sha256"):
+        folders.make(other.folder, other.settings | {"weights_sha256": "0" * 64})
 
 
 @pytest.mark.parametrize("steps", [1, 7, 60, 61, 1000])
 def test_a_film_has_a_bounded_number_of_frames_and_always_the_last(steps: int) -> None:
     from alphabar.diffusion import Step
 
-    film, x = gallery.Film(steps, generation.job([0], (1, 2, 2), 0)), torch.zeros(1, 1, 2, 2)
+    film, x = folders.Film(steps, Job((0,), None, (1, 2, 2))), torch.zeros(1, 1, 2, 2)
     for t in range(steps - 1, -1, -1):
         film.watch(Step(t, x + (1 if t == 0 else 0), x))
     assert min(steps, 30) <= len(film.frames) <= 60
@@ -200,22 +213,24 @@ def test_a_film_has_a_bounded_number_of_frames_and_always_the_last(steps: int) -
 
 
 def test_a_folder_never_mixes_images_of_different_settings(tmp_path) -> None:
-    gallery.make(tmp_path / "out", {"steps": 3, "eta": 0.0})
-    gallery.make(tmp_path / "out", {"steps": 3, "eta": 0.0})
-    with pytest.raises(AlphabarError, match="drawn with another steps"):
-        gallery.make(tmp_path / "out", {"steps": 4, "eta": 0.0})
+    folders.make(tmp_path / "out", {"steps": 3, "eta": 0.0})
+    folders.make(tmp_path / "out", {"steps": 3, "eta": 0.0})
+    with pytest.raises(AlphabarError, match="sampled with another steps"):
+        folders.make(tmp_path / "out", {"steps": 4, "eta": 0.0})
 
 
-def test_a_long_chain_is_not_kept_in_memory() -> None:
+def test_a_long_chain_is_not_kept_in_memory(trained) -> None:
     """A job hands out one step at a time: what was yielded before is gone unless the caller keeps it."""
     import gc
     import weakref
 
-    from alphabar.diffusion import EPS, FIXED_SMALL, Ancestral, Denoiser, linear
+    from alphabar.diffusion import EPS, FIXED_SMALL, Denoiser, linear
 
     denoiser = Denoiser(lambda x, time: torch.zeros_like(x), linear(100), EPS, FIXED_SMALL)
+    pipeline = Pipeline.of(replace(load_model(trained), denoiser=denoiser), {"sampler": "ddpm"})
+    pipeline = replace(pipeline, denoiser=denoiser, label="none")
     seen = []
-    for step in generation.draw(denoiser, Ancestral(), generation.job([0], (1, 8, 8), 0), 1):
+    for step in pipeline.steps(pipeline.job([0])):
         seen.append(weakref.ref(step))
         gc.collect(0)
         assert sum(ref() is not None for ref in seen) <= 2
@@ -225,6 +240,6 @@ def test_a_long_chain_is_not_kept_in_memory() -> None:
 @pytest.mark.parametrize("seeds", ["0-4294967295", "0-999999,1000000"])
 def test_too_many_images_are_a_sentence(seeds: str) -> None:
     with pytest.raises(AlphabarError, match=r"at most 1,000,000"):
-        generation.parse_seeds(seeds)
+        seed_lists.parsed(seeds)
     with pytest.raises(AlphabarError, match=r"at most 1,000,000"):
-        generation.job(range(5_000_000_000), (1, 8, 8), 0)
+        Job(range(5_000_000_000), None, (1, 8, 8))

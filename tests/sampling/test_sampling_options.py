@@ -1,6 +1,5 @@
 """What can be asked of `alphabar sample`: every sampler on a model that has everything, every mistake a sentence."""
 
-import json
 from itertools import combinations
 from pathlib import Path
 
@@ -8,12 +7,13 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import build, cli
-from alphabar.diffusion import GRIDS, SAMPLERS, SPACINGS
+from alphabar import cli
+from alphabar.diffusion import SAMPLERS, SPACINGS
 from alphabar.errors import AlphabarError
 from alphabar.runs.model import Model, load_model
-from alphabar.sampling import draw as drawing
-from alphabar.sampling import folder as gallery
+from alphabar.sampling.folder import WHEREABOUTS
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.sampling.to_folder import Plan, sample_to_folder
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
@@ -39,10 +39,14 @@ def model(run) -> Model:
     return load_model(run)
 
 
+def plan(model, changes=None, label=None, seeds=range(2), out=None) -> Plan:
+    pipeline = Pipeline.of(model, changes or {}, model.label(label))
+    return Plan.of(pipeline, pipeline.job(seeds), out)
+
+
 def drawn(run, model, tmp_path, label=None, seeds=range(4), **changes) -> torch.Tensor:
-    section = drawing.section(model, changes)
     name = "-".join(f"{key}{value}" for key, value in {**changes, "label": label}.items()).replace("/", "")
-    return drawing.draw_into(drawing.planned(run, model, section, seeds, label, tmp_path / name), CPU)
+    return sample_to_folder(plan(model, changes, label, seeds, tmp_path / name))
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
@@ -54,9 +58,9 @@ def test_every_sampler_draws_with_learned_variances_classes_and_guidance(name, g
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_has_a_grid_of_its_own_which_any_chain_can_take(name, model):
-    assert GRIDS[name].spacing in SPACINGS
-    chain = build.respaced(model.denoiser, drawing.section(model, {"sampler": name})).schedule
-    assert min(GRIDS[name].steps or 30, 30) == chain.T
+    assert SAMPLERS[name].grid.spacing in SPACINGS
+    chain = Pipeline.of(model, {"sampler": name}).denoiser.schedule
+    assert min(SAMPLERS[name].grid.steps or 30, 30) == chain.T
 
 
 def test_guidance_changes_the_images_towards_their_class_and_1_is_off(run, model, tmp_path):
@@ -92,18 +96,17 @@ def test_settings_and_folder_names_tell_all_ways_of_drawing_apart(run, model):
         {"steps": 9, "guidance_scale": 2, "guidance_interval": (1, 9)}, {"steps": "t:1,9,30"},
         {"steps": 9, "guidance_scale": 2, "guidance_rescale": 0.5}, {"steps": 9, "guidance_scale": 0},
     ]  # fmt: skip
-    plans = [drawing.planned(run, model, drawing.section(model, way), range(2), None, None) for way in ways]
-    plans += [drawing.planned(run, model, drawing.section(model, {}), range(2), label, None) for label in ("none", "3")]
+    plans = [plan(model, way) for way in ways] + [plan(model, label=label) for label in ("none", "3")]
     for one, other in combinations(plans, 2):
         assert one.folder != other.folder
-        assert {k: v for k, v in one.settings.items() if k not in gallery.WHEREABOUTS} != {
-            k: v for k, v in other.settings.items() if k not in gallery.WHEREABOUTS
+        assert {k: v for k, v in one.settings.items() if k not in WHEREABOUTS} != {
+            k: v for k, v in other.settings.items() if k not in WHEREABOUTS
         }
 
 
 def test_what_is_kept_says_how_often_the_network_was_called(run, model):
     calls = {
-        way: drawing.planned(run, model, drawing.section(model, dict(way)), range(2), None, None).settings
+        way: plan(model, dict(way)).settings
         for way in [(("sampler", "heun"), ("steps", 5)), (("steps", 5),), (("steps", 5), ("guidance_scale", 2.0))]
     }
     assert [settings["network_calls"] for settings in calls.values()] == [9, 5, 10]
@@ -120,13 +123,13 @@ def test_what_is_kept_says_how_often_the_network_was_called(run, model):
         (["--variance", "narrow"], ["variance", "narrow"]),
         (["--guidance", "-1"], ["guidance_scale", "-1"]),
         (["--guidance", "nan"], ["guidance_scale", "nan"]),
-        (["--guidance-interval", "1-9"], ["--guidance-interval", "--guidance"]),
+        (["--guidance-interval", "1-9"], ["guidance_interval", "guidance of 1"]),
         (["--guidance", "2", "--guidance-interval", "9-1"], ["--guidance-interval", "9-1"]),
         (["--guidance", "2", "--guidance-interval", "40-50"], ["guidance_interval", "30"]),
         (["--guidance", "2", "--guidance-rescale", "2"], ["guidance_rescale", "2"]),
-        (["--guidance", "2", "--class", "none"], ["--class none", "--guidance"]),
+        (["--guidance", "2", "--class", "none"], ["Guidance (2)", "no class"]),
         (["--sampler", "dpm"], ["sampler", "dpm"]),
-        (["--sampler", "dpmpp_2m", "--steps", "t:1,9", "--spacing", "karras"], ["--spacing", "t:1,9"]),
+        (["--sampler", "dpmpp_2m", "--steps", "t:1,9", "--spacing", "karras"], ["spacing 'karras'", "t:1,9"]),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(asked, words, run, tmp_path, monkeypatch, capsys):
@@ -143,16 +146,4 @@ def test_a_mistake_is_one_sentence_and_status_2(asked, words, run, tmp_path, mon
 def test_guidance_of_a_network_that_never_saw_images_without_a_class_is_refused(tiny, tmp_path):
     loop.train(tiny("network.class_conditional=true"), tmp_path / "run", CPU, Console(quiet=True))
     with pytest.raises(AlphabarError, match="label_dropout"):
-        drawing.section(load_model(tmp_path / "run"), {"guidance_scale": 2.0})
-
-
-def test_a_run_of_before_these_options_draws_as_it_did(run, tmp_path):
-    """Its [sampling] says eta = 0 whatever the sampler is, and knows nothing of grids and guidance."""
-    config = json.loads((run / "config.json").read_text())
-    assert config["sampling"]["eta"] is None
-    old = {"sampler": "ddpm", "steps": None, "spacing": "uniform", "eta": 0.0, "num": 4, "batch_size": 64}
-    from alphabar import config as c
-
-    section = c.parse({**config, "sampling": old}).sampling
-    assert build.sampler(section) == SAMPLERS["ddpm"]()
-    assert build.rows(load_model(run).denoiser.schedule, section) == list(range(1, 31))
+        Pipeline.of(load_model(tmp_path / "run"), {"guidance_scale": 2.0})

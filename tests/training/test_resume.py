@@ -16,6 +16,7 @@ from alphabar.config import Config
 from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint, run
 from alphabar.runs.model import load_model
+from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
@@ -149,10 +150,10 @@ def test_a_polite_signal_saves_and_the_run_goes_on_from_there(
 ) -> None:
     config, real = tiny(), loop.train_step
 
-    def interrupted(state, *rest: object) -> torch.Tensor:
+    def interrupted(update, state, batch) -> torch.Tensor:
         if state.step == 2:
             os.kill(os.getpid(), number)
-        return real(state, *rest)
+        return real(update, state, batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "train_step", interrupted)
@@ -250,14 +251,14 @@ def test_a_copy_under_another_name_is_neither_used_nor_pruned(tiny, quiet, tmp_p
 def test_an_interrupted_preview_is_given_up_and_drawn_on_resume(
     tiny, quiet, tmp_path, monkeypatch, uninterrupted
 ) -> None:
-    config, real = tiny("training.sample_every=4"), loop.generation.draw
+    config, real = tiny("training.sample_every=4"), Pipeline.steps
 
     def interrupted(*args: object):
         os.kill(os.getpid(), signal.SIGINT)
         return real(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.generation, "draw", interrupted)
+        patch.setattr(Pipeline, "steps", interrupted)
         assert not loop.train(config, tmp_path / "run", CPU, quiet)
     assert not list((tmp_path / "run" / "samples").iterdir())
     assert loop.train(config, tmp_path / "run", CPU, quiet)

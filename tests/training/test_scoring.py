@@ -62,8 +62,8 @@ def test_each_evaluation_is_a_line_with_the_scores_of_the_ema_weights(tiny, quie
     state.restore(checkpoint.latest(tmp_path / "run" / "checkpoints"))
     for parameter in state.network.parameters():
         parameter.data.fill_(torch.nan)  # the raw weights are not looked at
-    job = loop.generation.job(range(12), (1, 8, 8), 0)
-    again = scoring.draw(state, config.sampling, job, CPU, loop.Interrupt(print), "")
+    pipeline = loop.preview_pipeline(state, tmp_path / "run")
+    again = scoring.sample(pipeline, pipeline.job(range(12)), loop.Interrupt(print), "")
     assert torch.equal(again, drawn[-1])
     assert (tmp_path / "run" / "scores.png").stat().st_size > 10_000
 
@@ -122,9 +122,7 @@ def whole(cache, tiny, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("call", [1, 2, 4])
-@pytest.mark.parametrize(
-    ("module", "name"), [(scoring, "draw"), (scoring.runs, "write_best"), (loop.checkpoint, "save")]
-)
+@pytest.mark.parametrize(("module", "name"), [(scoring, "sample"), (scoring, "write_best"), (loop.checkpoint, "save")])
 def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, whole, module, name, call) -> None:
     config = tiny(*SCORED, "evaluation.best=recall")
     if (name, call) == ("write_best", 4):
@@ -145,13 +143,14 @@ def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, 
 def test_a_run_that_is_left_in_an_evaluation_does_it_when_it_comes_back(tiny, quiet, tmp_path, monkeypatch) -> None:
     config = tiny(*SCORED)
     with monkeypatch.context() as patch:
-        draw = scoring.draw
+        sample, evaluations = scoring.sample, []
 
-        def leave(state, section, job, device, interrupt, label):
-            interrupt.requested = interrupt.requested or state.step == 4
-            return draw(state, section, job, device, interrupt, label)
+        def leave(pipeline, job, interrupt, label):
+            evaluations.append(label)
+            interrupt.requested = interrupt.requested or evaluations.count("sampling to evaluate") == 2
+            return sample(pipeline, job, interrupt, label)
 
-        patch.setattr(scoring, "draw", leave)
+        patch.setattr(scoring, "sample", leave)
         assert not loop.train(config, tmp_path / "run", CPU, quiet)
     assert list(scored(tmp_path / "run")) == [2]
     assert loop.train(config, tmp_path / "run", CPU, quiet)

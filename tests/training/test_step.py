@@ -12,18 +12,18 @@ from alphabar.training.length import is_over, total_steps
 from alphabar.training.lr import learning_rate
 from alphabar.training.meter import LossMeter
 from alphabar.training.state import TrainState
-from alphabar.training.step import train_step, training_denoiser
+from alphabar.training.step import Update, train_step
 
 CPU = torch.device("cpu")
 
 
 def run_steps(config, count: int) -> tuple[TrainState, list[float]]:
-    image_set = build.image_set(config)
+    image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), CPU)
-    denoiser = training_denoiser(config, state, CPU)
+    update = Update.of(state, CPU, count)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     batches = (stream.batch(state.images, config.training.batch_size) for _ in range(count))
-    return state, [float(train_step(state, denoiser, batch, count)) for batch in batches]
+    return state, [float(train_step(update, state, batch)) for batch in batches]
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 4, 8])
@@ -60,15 +60,15 @@ def test_no_step_clips_a_gradient_that_is_within_bounds_and_none_exceeds_them(ti
 
 def labels_told(config, batches: int) -> tuple[torch.Tensor, torch.Tensor]:
     """What the network was told in so many steps, and the labels of the images."""
-    image_set = build.image_set(config)
+    image_set = build.image_set(config.data)
     state, told, true = TrainState(config, build.image_facts(image_set), CPU), [], []
     state.network.register_forward_pre_hook(lambda module, args, kwargs: told.append(kwargs["y"]), with_kwargs=True)
-    denoiser = training_denoiser(config, state, CPU)
+    update = Update.of(state, CPU, batches)
     stream = data.ShuffledStream(image_set, 0, False)
     for _ in range(batches):
         batch = stream.batch(state.images, config.training.batch_size)
         true.append(batch.labels)
-        train_step(state, denoiser, batch, batches)
+        train_step(update, state, batch)
     return torch.cat(told), torch.cat(true)
 
 
@@ -187,10 +187,10 @@ def test_the_meter_tells_the_quartiles_of_t_apart() -> None:
 def test_a_run_that_diverges_stops_before_it_can_spoil_a_checkpoint(tiny, quiet, tmp_path, monkeypatch) -> None:
     real = loop.train_step
 
-    def explode(state, *rest):
+    def explode(update, state, batch):
         if state.step == 4:
             next(state.network.parameters()).data.fill_(float("nan"))
-        return real(state, *rest)
+        return real(update, state, batch)
 
     monkeypatch.setattr(loop, "train_step", explode)
     with pytest.raises(AlphabarError, match=r"not finite by step 6 \(the checkpoint of step 4 is kept\)"):
@@ -221,13 +221,13 @@ def test_nothing_in_a_step_waits_for_the_device(tiny, precision: str) -> None:
         f"training.precision={precision}", "network.class_conditional=true", "network.label_dropout=0.5",
         "training.micro_batch_size=3",
     )  # fmt: skip
-    image_set = build.image_set(config)
+    image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), CPU)
-    denoiser = training_denoiser(config, state, CPU)
+    update = Update.of(state, CPU, 2)
     batch = data.ShuffledStream(image_set, 0, True).batch(0, 8)
-    train_step(state, denoiser, batch, 2)
+    train_step(update, state, batch)
     with Watch():
-        train_step(state, denoiser, batch, 2)
+        train_step(update, state, batch)
         assert not read
         state.meter.read()["loss"]
         float(torch.ones(1))

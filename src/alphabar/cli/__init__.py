@@ -27,7 +27,7 @@ from alphabar.errors import AlphabarError
 
 app = typer.Typer(
     name="alphabar",
-    help="ᾱ: train, sample and explain denoising diffusion models of images.",
+    help="ᾱ: train, sample, evaluate and explain diffusion models of images.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,22 +49,26 @@ app.add_typer(data.app, name="data")
 app.add_typer(plot.app, name="plot")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_set: bool) -> None:
+    if is_set:
         typer.echo(f"alphabar {alphabar.__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _top(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (anywhere).")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; it may stand anywhere.")
+    ] = False,
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's is one sentence on stderr and exit status 2."""
+    """Run the command line; a user's mistake is one sentence on stderr and exit status 2."""
     # Threads that wait should yield: spinning ones make a step several times slower when the cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     debug = "--debug" in sys.argv
@@ -79,7 +83,7 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> str | None:
-    """What to say of an error that the user can mend; None if it is a bug of ours, whose traceback we want to see."""
+    """The sentence for an error that the user can correct; None for a bug, whose traceback is shown."""
     if isinstance(error, AlphabarError):
         return str(error)
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""`alphabar data`: what can be trained on, and what is in a folder before one trains on it."""
+"""`alphabar data`: the data sets, and what a folder of images holds."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alphabar.cli import options as o
-from alphabar.errors import AlphabarError
-from alphabar.registry import unknown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at data before training on them.", no_args_is_help=True)
 
-PUBLISHED = ("mnist", "fashion_mnist", "cifar10", "twemoji")
-"""Data sets that are downloaded where they are not found."""
-_NAMED = 10  # skipped files to name; classes and sizes to list
+_LISTED = 10  # skipped files, classes and sizes that are listed one by one
 
 
 @app.command("list")
@@ -38,18 +34,11 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A published data set, or inception: the weights behind FID.")],
     data_root: o.DataRoot = None,
 ) -> None:
-    """Download it into the cache, unless it is there, and check it against its published checksum."""
-    from alphabar import data
-    from alphabar.evaluation import fetch_inception
+    """Download a data set into the cache, unless it is there, and check it against its published checksum."""
+    from alphabar.api import look
 
-    if name == "inception":
-        typer.echo(f"inception  {fetch_inception()}")
-        return
-    if name not in PUBLISHED:
-        raise AlphabarError(unknown("download", name, ("inception", *PUBLISHED)))
-    for split in ("train", "test"):
-        images = data.load(name, data.DataOptions(data_root=data_root, split=split))
-        typer.echo(f"{name} {split}  {len(images):,} images, {images.source}")
+    for line in look.fetch(name, data_root):
+        typer.echo(line)
 
 
 @app.command("inspect")
@@ -60,26 +49,26 @@ def inspect_(
     channels: Annotated[int | None, typer.Option(help="1, 3 or 4, as data.channels.")] = None,
     split: Annotated[str, typer.Option(help="train or test.")] = "train",
 ) -> None:
-    """Read every image in PATH; say what is there, what is skipped and why, and how to train on it."""
+    """Read every image in PATH; report what it holds, what is skipped and why, and the command to train on it."""
     from rich.console import Console
 
-    from alphabar.data import DataOptions, inspect
+    from alphabar.api import look
 
     size = o.parsed_size(image_size)
-    report = inspect(path, DataOptions(image_size=size, resize=resize, channels=channels, split=split))
+    report = look.inspect(path, image_size=size, resize=resize, channels=channels, split=split)
     console = Console(highlight=False)
     console.print(_table(report))
-    asked = image_size is not None or resize != "none" or channels is not None
-    if report.problem is not None and (asked or report.skipped):  # else what we suggest mends it
+    is_specific = image_size is not None or resize != "none" or channels is not None
+    if report.problem is not None and (is_specific or report.skipped):  # else the suggested command solves it
         console.print(f"As it stands: {report.problem}", markup=False)
     settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
     console.print("To train on it:", style="bold")
-    # Not through the console, which would fold the line: it is there to be copied.
+    # Not through the console, which would fold a line that is meant to be copied.
     typer.echo(f"alphabar train ddpm_folder --data {shlex.quote(str(path))} {settings}")
 
 
 def _table(report: "Report") -> "Table":
-    """Facts left, values right; user-made names are printed as they are, never read as markup."""
+    """The report as a table; names of the user's are printed as they are, never read as markup."""
     from rich.table import Table
     from rich.text import Text
 
@@ -102,7 +91,7 @@ def _table(report: "Report") -> "Table":
     for name, value in rows.items():
         if value:
             table.add_row(name, Text(value, overflow="fold"))
-    for name, reason in report.skipped[:_NAMED]:
+    for name, reason in report.skipped[:_LISTED]:
         table.add_row("  skipped", Text(f"{name}: {reason}", overflow="fold"))
     return table
 
@@ -110,7 +99,7 @@ def _table(report: "Report") -> "Table":
 def _counts(counts: Mapping[str, int]) -> str:
     """The most frequent first, one per line."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"{count:,} x {name}" for name, count in ranked[:_NAMED]]
-    if len(ranked) > _NAMED:
-        lines.append(f"... and {len(ranked) - _NAMED:,} more")
+    lines = [f"{count:,} x {name}" for name, count in ranked[:_LISTED]]
+    if len(ranked) > _LISTED:
+        lines.append(f"... and {len(ranked) - _LISTED:,} more")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ def encode(
     run: o.Run,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help=editing.PICTURE)],
     steps: o.Steps = None,
-    iterations: Annotated[int, typer.Option(min=1, help="Network calls per step: more come back more exactly.")] = 3,
+    iterations: Annotated[int, typer.Option(min=1, help="Network calls per step: more decode more exactly.")] = 3,
     label: editing.Label = None,
     weights: o.Weights = "ema",
     step: o.Step = None,
@@ -24,26 +24,25 @@ def encode(
     ] = None,
     device: o.Device = "auto",
 ) -> None:
-    """Run DDIM backwards, from images to their x_T in 100 steps, and say how near decoding comes to each.
+    """Run DDIM backwards, from images to their x_T in 100 steps, and report how closely decoding reproduces each.
 
-    Writes the latents for `alphabar decode`, and a sheet: the images above what decoding makes of them.
+    Writes the latents for `alphabar decode`, and a picture: the images above the ones decoded from the latents.
     """
-    import torch
+    from alphabar.api.latents import plan_encoding
+    from alphabar.api.model import load
+    from alphabar.editing.edit import label_name
 
-    from alphabar.editing import edits, latents
-
-    editor, pictures = editing.begin(
-        run, images, o.given(sampler="ddim", eta=0.0, steps=steps, guidance_scale=1.0),
-        label=label, weights=weights, step=step, resize=resize, data_root=data_root, device=device,
-        usual_steps=100,
+    plan = plan_encoding(
+        load(run, weights=weights, step=step, device=device), images, iterations=iterations, label=label,
+        resize=resize, data_root=data_root, **o.sampling(steps=steps),
     )  # fmt: skip
-    more = f"-and-{len(pictures) - 1}" if len(pictures) > 1 else ""
-    what = {"encoded": [picture.name for picture in pictures], "iterations": iterations}
-    path = editing.place(editor, f"encode-{pictures[0].name}{more}", what, out, ".safetensors")
-    found = edits.encoded(editor, pictures, iterations)
-    latents.save(path, found.latents, editor)
-    for picture, error in zip(pictures, found.errors.tolist(), strict=True):
-        typer.echo(f"{picture.name:16}  decodes to within {100 * error:.2f} % of itself")
+    more = f"-and-{len(plan.names) - 1}" if len(plan.names) > 1 else ""
+    path = editing.place(run, f"encode-{label_name(plan.names[0])}{more}", plan.settings, out, ".safetensors")
+    latents = plan.latents()
+    latents.save(path)
+    for name, error in zip(latents.names, latents.errors.tolist(), strict=True):
+        typer.echo(f"{name:16}  decodes to within {100 * error:.2f} % of itself")
     typer.echo(f"latents   {path}")
-    sheet = torch.cat([torch.stack([picture.pixels for picture in pictures]), found.decoded])
-    editing.finish(path.with_name(f"{path.stem}-decoded.png"), sheet, len(pictures), editor, what)
+    picture = path.with_name(f"{path.stem}-decoded.png")  # never the name of an image that was encoded
+    latents.decoded.save(picture)
+    typer.echo(f"picture   {picture}")

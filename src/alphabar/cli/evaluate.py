@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphabar import names
 from alphabar.cli import options as o
-from alphabar.cli.console import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import RenderableType
+
+KINDS = ("bound", "ode")
 
 
 def evaluate(
@@ -23,17 +25,16 @@ def evaluate(
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(help="Of fd, kid, is, pr, coverage, classes, memorisation; all that can be measured if left out."),
+        typer.Option(
+            help=f"{names.listed((*names.METRICS, 'memorisation'))}, with commas between several; all that can be "
+            "measured if left out."
+        ),
     ] = None,
-    features: Annotated[
-        str, typer.Option(help="inception, efficientnet-lite0, fashion-cnn; auto: inception, but for Fashion-MNIST.")
-    ] = "auto",
+    features: o.Features = "auto",
     count: Annotated[
-        int | None, typer.Option(min=2, help="Images; 10,000 of a run, all of a folder, if left out.")
+        int | None, typer.Option(min=2, help="How many images; 10,000 of a run, all of a folder, if left out.")
     ] = None,
-    extractor_weights: Annotated[
-        Path | None, typer.Option(help="The weights of the extractor, if not fetched.")
-    ] = None,
+    extractor_weights: o.ExtractorWeights = None,
     bpd: Annotated[
         str | None,
         typer.Option(
@@ -41,10 +42,11 @@ def evaluate(
         ),
     ] = None,
     decoder: Annotated[
-        str, typer.Option(help="Of --bpd: exact, or reference for the published approximation.")
+        str, typer.Option(help="For --bpd: exact, or reference for the published approximation.")
     ] = "exact",
     split: Annotated[
-        str | None, typer.Option(help="Of the reference: train or test; train, or as it was trained, if left out.")
+        str | None,
+        typer.Option(help="The split of the reference, train or test; train, or the one trained on, if left out."),
     ] = None,
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
@@ -72,68 +74,55 @@ def evaluate(
 ) -> None:
     """Measure images against real ones: one JSON row on stdout, a table on stderr.
 
-    A run's images are drawn first, into the folder that `alphabar sample` would use; images and features that are there
-    are not made again, so an interrupted evaluation goes on. Under torchrun the processes share the work.
+    A run is sampled first, into the folder that `alphabar sample` would use. Existing images and features are used
+    again, so that an interrupted evaluation resumes. Under torchrun the processes share the work.
     """
-    from alphabar import build, distributed, evaluation
+    from alphabar import evaluation
+    from alphabar.api import evaluate as measuring
     from alphabar.errors import AlphabarError
 
-    drawing = o.given(
-        seeds=seeds, label=label, step=step, weights=None if weights == "ema" else weights,
-        sampler=sampler, steps=steps, spacing=spacing, eta=eta, order=order, churn=churn, variance=variance,
-        guidance_scale=guidance, guidance_interval=o.parsed_interval(guidance_interval),
-        guidance_rescale=guidance_rescale, batch_size=batch_size,
-    )  # fmt: skip
-    if bpd is not None:
-        unused = o.given(
-            reference=reference, metrics=metrics, features=None if features == "auto" else features, seeds=seeds,
-            extractor_weights=extractor_weights, image_size=image_size, sampler=sampler, spacing=spacing, eta=eta,
-            order=order, churn=churn, variance=variance, guidance=guidance, guidance_interval=guidance_interval,
-            guidance_rescale=guidance_rescale, resize=None if resize == "none" else resize, label=label,
-            statistics=statistics,
-        )  # fmt: skip
-        if unused:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
-            raise AlphabarError(f"--bpd looks at the data, and draws nothing; leave out {flags}.")
-        bits = evaluation.BitsRequest(
-            run=subject, kind=bpd, split=split or "test", count=count, steps=steps,
-            decoder=decoder, weights=weights, step=step, batch_size=batch_size, data_root=data_root, out=out,
-        )  # fmt: skip
-        with distributed.session():
-            _say(evaluation.bits_per_dim(bits, build.device(device)), evaluation.bits_report)
-        return
-    request = evaluation.Request(
-        subject=subject,
-        reference=reference,
-        metrics=None if metrics is None else [name.strip() for name in metrics.split(",")],
-        features=features,
-        extractor_weights=extractor_weights,
-        count=count,
-        split=split,
-        image_size=o.parsed_size(image_size),
-        resize=resize,
-        data_root=data_root,
-        drawing=drawing,
-        out=out,
-        statistics=statistics,
+    options = o.sampling(
+        sampler, steps, spacing, eta, order, churn, variance, guidance, guidance_interval, guidance_rescale, batch_size
     )
-    with distributed.session():
-        _say(evaluation.evaluate(request, build.device(device)), evaluation.report)
+    if bpd is None:
+        row = measuring.evaluate(
+            subject, reference=reference, metrics=None if metrics is None else [m.strip() for m in metrics.split(",")],
+            features=features, count=count, extractor_weights=extractor_weights, split=split,
+            image_size=o.parsed_size(image_size), resize=resize, data_root=data_root, seeds=seeds, label=label,
+            weights=weights, step=step, out=out, statistics=statistics, device=device, **options,
+        )  # fmt: skip
+        _say(row, evaluation.report)
+        return
+    unused = o.given(
+        reference=reference, metrics=metrics, features=None if features == "auto" else features, seeds=seeds,
+        extractor_weights=extractor_weights, image_size=image_size, resize=None if resize == "none" else resize,
+        statistics=statistics,
+    )  # fmt: skip
+    unused |= o.given(**{"class": label}) | {name: 1 for name in options if name not in ("steps", "batch_size")}
+    if unused:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise AlphabarError(f"--bpd measures the likelihood of real images, and samples nothing; leave out {flags}.")
+    bits = measuring.bits_per_dim(
+        subject, kind=bpd, split=split or "test", count=count, steps=steps, decoder=decoder, weights=weights, step=step,
+        batch_size=batch_size, data_root=data_root, out=out, device=device,
+    )  # fmt: skip
+    _say(bits, evaluation.bits_report)
 
 
 def with_kind(args: list[str]) -> list[str]:
-    """`--bpd` alone means `--bpd bound`, which typer cannot say."""
-    kinds = ("bound", "ode")
+    """`--bpd` alone means `--bpd bound`, which typer has no way to declare."""
     return [
         word
         for arg, following in zip(args, [*args[1:], ""], strict=True)
-        for word in ([arg, "bound"] if arg == "--bpd" and following not in kinds else [arg])
+        for word in ([arg, "bound"] if arg == "--bpd" and following not in KINDS else [arg])
     ]
 
 
 def _say(row: dict[str, Any], report: "Callable[[dict[str, Any]], RenderableType]") -> None:
+    from rich.console import Console
+
     from alphabar import distributed
 
     if distributed.is_main():
-        console().print(report(row))
+        Console(stderr=True).print(report(row))
         typer.echo(json.dumps(row))

@@ -1,4 +1,4 @@
-"""`alphabar film`: a training run, seen in what it drew."""
+"""`alphabar film`: a training run, seen in its previews."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +11,9 @@ def film(
     out: Annotated[
         Path | None, typer.Option(help="The film, .gif, .webp or, with ffmpeg, .mp4; film.gif in the run if left out.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="How long it takes; its last frame is held longer.")] = 6.0,
+    seconds: Annotated[float, typer.Option(help="Its length; the last frame is held longer.")] = 6.0,
 ) -> None:
-    """Film a training run: its preview grids, drawn from the same seeds every training.sample_every steps."""
-    from alphabar import film as films
-    from alphabar.runs.previews import previews
+    """Film a training run: its preview grids, made from the same seeds every training.sample_every steps."""
+    from alphabar.api import share
 
-    path = out or run / "film.gif"
-    films.check(path)
-    found = previews(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    films.save(path, found.frames, seconds, comment=f"training steps {', '.join(map(str, found.steps))}")
-    typer.echo(f"film      {path}  ({len(found.steps)} grids, steps {found.steps[0]:,} to {found.steps[-1]:,})")
+    typer.echo(f"film      {share.film(run, out, seconds=seconds)}")

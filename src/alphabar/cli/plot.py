@@ -1,6 +1,6 @@
-"""`alphabar plot`: the papers' figures from our own numbers, which are written beside each.
+"""`alphabar plot`: the papers' figures from our own numbers, which are written beside each picture.
 
-To add a figure: a function in figures/ that returns it drawn; here, its command, and a line in FIGURES.
+To add a figure: a function in figures/ that returns it; here, its command, and a line in FIGURES.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
+from alphabar import names
 from alphabar.cli import options as o
 from alphabar.cli.plotting import Out, numbers, place, save
 from alphabar.errors import AlphabarError
@@ -18,13 +19,13 @@ from alphabar.registry import unknown
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from alphabar.api.options import Options
+    from alphabar.runs.model import Model
+    from alphabar.sampling.pipeline import Pipeline
+
 Measured = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Runs that `alphabar evaluate RUN --bpd` saw, or a terms.npz.")
+    list[Path], typer.Argument(metavar="RUN...", help="Runs after `alphabar evaluate RUN --bpd`, or a terms.npz.")
 ]
-Features = Annotated[
-    str, typer.Option(help="inception, efficientnet-lite0, fashion-cnn; auto: inception, but for Fashion-MNIST.")
-]
-ExtractorWeights = Annotated[Path | None, typer.Option(help="Its weights, if not fetched.")]
 
 
 def variances(
@@ -64,15 +65,14 @@ def forward(
     size = o.parsed_size(image_size)
     path = place("forward", out)
     from alphabar import figures
-    from alphabar.data import DATASETS, DataOptions, detect, load
+    from alphabar.data import DataOptions, detect, load
 
-    named = data in set(DATASETS) - {"folder", "idx", "npz"}
-    source = None if named else Path(data)
+    source = None if data in names.PUBLISHED_DATA else Path(data)
     if source is not None and not source.exists():
         raise AlphabarError(f"There is no data set and no path '{data}'; `alphabar data list` lists the data sets.")
     options = DataOptions(path=source, data_root=data_root, image_size=size, resize=resize)
-    found = load(data if source is None else detect(source), options).images
-    save(figures.forward(_picked(found, image), steps, columns), path)
+    images = load(data if source is None else detect(source), options).images
+    save(figures.forward(_image(images, image), steps, columns), path)
 
 
 def vlb(runs: Measured, out: Out = None) -> None:
@@ -84,7 +84,7 @@ def vlb(runs: Measured, out: Out = None) -> None:
 
 
 def rate_distortion(runs: Measured, out: Out = None) -> None:
-    """What an image costs over the reverse process, and how well it is known by then (DDPM Fig. 5)."""
+    """Bits that an image has cost over the reverse process, and its distortion so far (DDPM Fig. 5)."""
     path = place("rate-distortion", out)
     from alphabar import figures
 
@@ -100,11 +100,11 @@ def gradient_noise(
     device: o.Device = "auto",
     out: Out = None,
 ) -> None:
-    """Gradient noise of L_vlb, t drawn uniformly or by importance, at one checkpoint (IDDPM §3.3)."""
+    """Gradient noise of L_vlb with t sampled uniformly or by importance, at one checkpoint (IDDPM §3.3)."""
     path = place("gradient-noise", out)
-    from alphabar import build, figures
+    from alphabar import figures
 
-    save(figures.gradient_noise(run, batches, weights, step, data_root, build.device(device)), path)
+    save(figures.gradient_noise(_model(run, weights, step, device), batches, data_root), path)
 
 
 def skipped(
@@ -114,8 +114,8 @@ def skipped(
     sampler: o.Sampler = None,
     steps: o.Steps = None,
     eta: o.Eta = None,
-    features: Features = "auto",
-    extractor_weights: ExtractorWeights = None,
+    features: o.Features = "auto",
+    extractor_weights: o.ExtractorWeights = None,
     weights: o.Weights = "ema",
     batch_size: o.BatchSize = None,
     data_root: o.DataRoot = None,
@@ -125,46 +125,46 @@ def skipped(
     """FD if the first part of the reverse process is skipped, a curve per run (IDDPM Fig. 4)."""
     parts = [share / 100 for share in numbers("--shares", shares, float)]
     path = place("skipped", out)
-    from alphabar import build, figures
+    from alphabar import figures
+    from alphabar.figures.against import Against
 
-    changes = o.given(sampler=sampler, steps=steps, eta=eta, batch_size=batch_size)
-    where = build.device(device)
-    save(figures.skipped(runs, parts, count, changes, features, extractor_weights, weights, data_root, where), path)
+    how = o.sampling(sampler=sampler, steps=steps, eta=eta, batch_size=batch_size)
+    pipelines = [_pipeline(run, how, None, weights, None, device) for run in runs]
+    save(figures.skipped(pipelines, parts, Against(count, features, extractor_weights, data_root)), path)
 
 
 def steps(
     run: o.Run,
     samplers: Annotated[
-        str, typer.Option(help="Which, with commas between them, and options of one: ddpm,ddim:eta=1,unipc:order=3.")
+        str,
+        typer.Option(help="Samplers with commas between them, options after colons: ddpm,ddim:eta=1,unipc:order=3."),
     ] = "all",
     nfe: Annotated[
         str, typer.Option(help="Network calls per image, a point for each.")
     ] = "5,8,10,15,20,50,100,250,1000",
     count: Annotated[int, typer.Option(min=3, help="Images for each point.")] = 10_000,
-    features: Features = "auto",
-    extractor_weights: ExtractorWeights = None,
+    features: o.Features = "auto",
+    extractor_weights: o.ExtractorWeights = None,
     weights: o.Weights = "ema",
     data_root: o.DataRoot = None,
     device: o.Device = "auto",
     out: Out = None,
 ) -> None:
-    """FD over the number of network calls, a curve for each sampler; what was evaluated before is not drawn again."""
+    """FD over the number of network calls, a curve for each sampler; earlier evaluations are used again."""
     budgets = [int(calls) for calls in numbers("--nfe", nfe, int)]
     path = place("steps", out)
-    from alphabar import build, diffusion, figures
+    from alphabar import figures
+    from alphabar.figures.against import Against
 
-    names = list(diffusion.SAMPLERS) if samplers == "all" else samplers.split(",")
-    where = build.device(device)
-    save(
-        figures.steps(run, names, budgets, count, features, extractor_weights, weights, data_root, where),
-        path,
-    )
+    several = names.SAMPLERS if samplers == "all" else samplers.split(",")
+    against = Against(count, features, extractor_weights, data_root)
+    save(figures.steps(_model(run, weights, None, device), several, budgets, against, weights), path)
 
 
 def loss(
     runs: o.Runs,
-    count: Annotated[int, typer.Option(min=2, help="Draws of image, t and noise for each point.")] = 64,
-    split: Annotated[str, typer.Option(help="Of the run's data: train or test.")] = "train",
+    count: Annotated[int, typer.Option(min=2, help="Samples of image, t and noise for each point.")] = 64,
+    split: Annotated[str, typer.Option(help="The split of the run's data: train or test.")] = "train",
     weights: o.Weights = "ema",
     step: o.Step = None,
     data_root: o.DataRoot = None,
@@ -173,9 +173,9 @@ def loss(
 ) -> None:
     """The squared error of the network's output over t, with its standard error, a curve per run."""
     path = place("loss", out)
-    from alphabar import build, figures
+    from alphabar import figures
 
-    save(figures.loss(runs, count, split, weights, step, data_root, build.device(device)), path)
+    save(figures.loss([_model(run, weights, step, device) for run in runs], count, split, data_root), path)
 
 
 def progressive(
@@ -193,22 +193,22 @@ def progressive(
     device: o.Device = "auto",
     out: Out = None,
 ) -> None:
-    """What the reverse process believes in as it goes on: x̂_0 over t, a row per seed (DDPM Fig. 6)."""
+    """The estimate x̂_0 over t as the reverse process goes on, a row per seed (DDPM Fig. 6)."""
     path = place("progressive", out)
-    from alphabar import build, figures
-    from alphabar.sampling import job as generation
+    from alphabar import figures
+    from alphabar.seeds import parsed
 
-    wanted, where = generation.parse_seeds(seeds or ""), build.device(device)
-    changes = o.given(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
-    save(figures.progressive(run, wanted, columns, changes, label, weights, step, where), path)
+    how = o.sampling(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
+    pipeline = _pipeline(run, how, label, weights, step, device)
+    save(figures.progressive(pipeline, parsed(seeds or ""), columns), path)
 
 
 def shared(
     run: o.Run,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Whose chain is stopped.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The seed whose chain is stopped.")] = 0,
     at: Annotated[str, typer.Option(help="Where: timesteps, or shares of T if all are at most 1.")] = ".25,.5,.75,1",
-    count: Annotated[int, typer.Option(help="Chains that go on from each x_t.")] = 8,
-    sampler: Annotated[str, typer.Option(help="ddpm, or another that adds noise.")] = "ddpm",
+    count: Annotated[int, typer.Option(help="Chains that start from each x_t.")] = 8,
+    sampler: Annotated[str, typer.Option(help="ddpm, or another sampler that adds noise.")] = "ddpm",
     steps: o.Steps = None,
     spacing: o.Spacing = None,
     eta: o.Eta = None,
@@ -219,14 +219,13 @@ def shared(
     device: o.Device = "auto",
     out: Out = None,
 ) -> None:
-    """What images have in common that share x_t: less, the larger t is (DDPM Fig. 7)."""
+    """Images decoded from one x_t: the larger t, the less they share (DDPM Fig. 7)."""
     times = numbers("--at", at, float)
     path = place("shared", out)
-    from alphabar import build, figures
+    from alphabar import figures
 
-    changes = o.given(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
-    where = build.device(device)
-    save(figures.shared(run, seed, times, count, changes, label, weights, step, where), path)
+    how = o.sampling(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
+    save(figures.shared(_pipeline(run, how, label, weights, step, device), seed, times, count), path)
 
 
 FIGURES: dict[str, Callable[..., None]] = {
@@ -245,9 +244,9 @@ FIGURES: dict[str, Callable[..., None]] = {
 
 
 class _Figures(TyperGroup):
-    """The figures as commands; one that is not there is answered with the nearest that is.
+    """The figures as commands; an unknown one is answered with the nearest name.
 
-    Untyped, as typer's contexts were click's own and are no more.
+    Untyped, because typer's contexts have changed their module between versions.
     """
 
     def get_command(self, ctx, cmd_name):  # type: ignore[no-untyped-def]
@@ -269,7 +268,22 @@ def list_() -> None:
         typer.echo(f"{name:{width}}  {(command.__doc__ or '').strip()}")
 
 
-def _picked(images: "Tensor", k: int) -> "Tensor":
+def _model(run: Path, weights: str, step: str | None, device: str) -> "Model":
+    from alphabar import build
+    from alphabar.runs.model import load_model
+
+    return load_model(run, weights, build.device(device), step)
+
+
+def _pipeline(run: Path, how: "Options", label: str | None, weights: str, step: str | None, device: str) -> "Pipeline":
+    from alphabar.api.options import changes
+    from alphabar.sampling.pipeline import Pipeline
+
+    model = _model(run, weights, step, device)
+    return Pipeline.of(model, changes(how), model.label(label))
+
+
+def _image(images: "Tensor", k: int) -> "Tensor":
     if k >= len(images):
         raise AlphabarError(f"--image must lie in 0..{len(images) - 1}, as there are {len(images):,} images; got {k}.")
     return images[k]

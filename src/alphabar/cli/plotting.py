@@ -1,4 +1,4 @@
-"""Where the figures of `alphabar plot` go, and how their options are read."""
+"""The files of the figures of `alphabar plot`, and the options that several of them share."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from alphabar.errors import AlphabarError
 
 if TYPE_CHECKING:
-    from alphabar.plots import Drawn
+    from alphabar.plots import Figure
 
 SUFFIXES = (".png", ".svg")
 
@@ -20,14 +20,14 @@ Out = Annotated[
 
 
 def place(name: str, out: Path | None) -> Path:
-    """Where the picture goes; AlphabarError before the work if it cannot go there."""
+    """The file of the picture; AlphabarError, before the work, if it cannot be written."""
     return writable(out or Path("plots") / f"{name}.png", SUFFIXES)
 
 
 def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
-    """`path`, its folder made; AlphabarError if it is of another kind, or cannot be written."""
+    """`path`, with its folder created; AlphabarError if it has another suffix, or cannot be written."""
     if path.suffix.lower() not in suffixes:
-        raise AlphabarError(f"What is written is a {' or '.join(suffixes)} file; --out is {path}.")
+        raise AlphabarError(f"The output is a {' or '.join(suffixes)} file; --out is {path}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -38,13 +38,13 @@ def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
     return path
 
 
-def save(drawn: "Drawn", path: Path) -> None:
-    """The picture and, beside it, its numbers."""
+def save(figure: "Figure", path: Path) -> None:
+    """Write the picture and, beside it, its numbers."""
     from alphabar import plots
 
     beside = path.with_suffix(".csv")
-    drawn.table.save(beside)
-    plots.save(drawn.figure, path)
+    figure.table.save(beside)
+    plots.save(figure.figure, path)
     typer.echo(f"picture  {path}\nnumbers  {beside}")
 
 

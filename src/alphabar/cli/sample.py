@@ -1,10 +1,11 @@
-"""`alphabar sample`: pictures from a run."""
+"""`alphabar sample`: images from a run."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from alphabar import names
 from alphabar.cli import options as o
 
 
@@ -27,41 +28,32 @@ def sample(
     step: o.Step = None,
     batch_size: o.BatchSize = None,
     data_root: o.DataRoot = None,
-    film: Annotated[str, typer.Option(help="gif, webp (loses nothing), mp4 (needs ffmpeg) or none.")] = "gif",
-    out: Annotated[Path | None, typer.Option(help="Where to; a folder in the run if left out.")] = None,
+    film: Annotated[
+        str, typer.Option(help=f"{names.listed((*names.FILM_FORMATS, 'none'))}; webp loses nothing, mp4 needs ffmpeg.")
+    ] = "gif",
+    out: Annotated[Path | None, typer.Option(help="The folder of the images; one in the run if left out.")] = None,
     device: o.Device = "auto",
 ) -> None:
-    """Draw images: PNGs, a grid, an .npz, and a film of the reverse process. Nothing about the model is asked again.
+    """Sample images: PNGs, a grid, an .npz, and a film of the reverse process; the settings of the model are known.
 
-    The same command again draws only what is missing. Under torchrun the processes share the work.
+    The same command again samples only what is missing. Under torchrun the processes share the work.
     """
-    from alphabar import build, distributed
-    from alphabar import film as films
-    from alphabar.errors import AlphabarError
-    from alphabar.runs.model import load_model
-    from alphabar.sampling import draw as drawing
-    from alphabar.sampling import folder as gallery
-    from alphabar.sampling import job as generation
+    from alphabar import distributed
+    from alphabar.api.model import load
+    from alphabar.api.sample import sample as sample_to_folder
+    from alphabar.sampling.folder import film_path
 
-    if num is not None and seeds is not None:
-        raise AlphabarError("Both --num and --seeds were given; --num N means --seeds 0-(N-1).")
-    if film != "none":
-        films.check_format(film)
-    chosen = build.device(device)
-    model = load_model(run, weights, chosen, step)
-    asked = o.given(
-        sampler=sampler, steps=steps, spacing=spacing, eta=eta, order=order, churn=churn, variance=variance,
-        guidance_scale=guidance, guidance_interval=o.parsed_interval(guidance_interval),
-        guidance_rescale=guidance_rescale, batch_size=batch_size, num=num,
+    images = sample_to_folder(
+        load(run, weights=weights, step=step, device=device), num, label=label, seeds=seeds,
+        film=None if film == "none" else film, out=out, data_root=data_root,
+        **o.sampling(
+            sampler, steps, spacing, eta, order, churn, variance, guidance, guidance_interval, guidance_rescale,
+            batch_size,
+        ),
     )  # fmt: skip
-    section = drawing.section(model, asked)
-    wanted = generation.parse_seeds(seeds) if seeds is not None else range(section.num)
-    plan = drawing.planned(run, model, section, wanted, label, out, data_root)
-    with distributed.session():
-        drawn = drawing.draw_into(plan, chosen, film=None if film == "none" else film)
-        if distributed.is_main():
-            gallery.save_overview(plan.folder, drawn, plan.job, plan.settings)
-            typer.echo(f"images    {plan.folder}  ({len(plan.job.seeds)} PNGs, samples.npz, settings.json)")
-            typer.echo(f"grid      {plan.folder / 'grid.png'}")
-            if film != "none":
-                typer.echo(f"film      {gallery.film_path(plan.folder, film)}")
+    folder = images.folder
+    if folder is not None and distributed.is_main():
+        typer.echo(f"images    {folder}  ({len(images)} PNGs, samples.npz, settings.json)")
+        typer.echo(f"grid      {folder / 'grid.png'}")
+        if film != "none":
+            typer.echo(f"film      {film_path(folder, film)}")

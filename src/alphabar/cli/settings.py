@@ -1,5 +1,6 @@
 """`alphabar settings`: every section.key that a recipe or `alphabar train` can set."""
 
+from itertools import groupby
 from typing import Annotated
 
 import typer
@@ -11,14 +12,11 @@ def settings(section: Annotated[str | None, typer.Argument(help="Only this secti
     from rich.table import Column, Table
     from rich.text import Text
 
-    from alphabar import config
-    from alphabar.registry import look_up
+    from alphabar.api import look
 
-    sections = config.sections()
-    chosen = sections if section is None else {section: look_up(sections, section, "section")}
     table = Table(Column("setting", no_wrap=True), "default", "meaning")
-    for name, model in chosen.items():
-        for key, field in model.model_fields.items():
-            table.add_row(f"{name}.{key}", Text(config.shown(field.default)), Text(config.meaning(field)))
+    for _, rows in groupby(look.settings(section).items(), key=lambda item: item[0].partition(".")[0]):
+        for name, (default, meaning) in rows:
+            table.add_row(name, Text(default), Text(meaning))
         table.add_section()
     Console(highlight=False).print(table)

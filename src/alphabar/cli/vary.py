@@ -32,18 +32,14 @@ def vary(
 ) -> None:
     """Noise an image to a level and denoise it again (SDEdit): the higher the level, the less is kept.
 
-    A row for each level: the image, then one for each seed.
+    A row for each level: the image, then one result for each seed.
     """
-    from alphabar.editing import edits
-    from alphabar.sampling import job as generation
+    from alphabar.api.edits import plan_variation
+    from alphabar.api.model import load
 
-    changes = o.given(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance)
-    editor, (picture,) = editing.begin(
-        run, [image], changes,
-        label=label, weights=weights, step=step, resize=resize, data_root=data_root, device=device,
+    edit = plan_variation(
+        load(run, weights=weights, step=step, device=device), image, start=editing.times(start), seeds=seeds,
+        label=label, resize=resize, data_root=data_root,
+        **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
-    wanted = generation.parse_seeds(seeds or "0-7")
-    levels = editing.times(start, [max(1, editor.T // 2)])
-    what = {"varied": picture.name, "t": levels, "seeds": wanted}
-    path = editing.place(editor, f"vary-{picture.name}", what, out)
-    editing.finish(path, edits.varied(editor, picture, levels, wanted), len(wanted) + 1, editor, what)
+    editing.make(edit, run, out)

@@ -1,9 +1,9 @@
-"""A run, described: typed sections, read from a recipe (TOML) and overridden one `section.key=value` at a time.
+"""The settings of a run: typed sections, read from a recipe (TOML) and overridden one `section.key=value` at a time.
 
-Nothing here imports torch, so that a mistake is answered at once.
+Nothing here imports torch, so that a mistake is reported at once.
 """
 
-from alphabar.config.loading import differences, load, meaning, merge, parse, recipes, sections, shown
+from alphabar.config.loading import differences, load, meaning, merge, parse, read, recipes, sections, shown, summary
 from alphabar.config.sections import (
     Config,
     Data,
@@ -33,7 +33,9 @@ __all__ = [
     "meaning",
     "merge",
     "parse",
+    "read",
     "recipes",
     "sections",
     "shown",
+    "summary",
 ]

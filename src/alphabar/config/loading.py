@@ -1,14 +1,15 @@
 """Recipes and overrides -> Config, and a sentence for each thing that is wrong with them."""
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from alphabar.config.one_of import choices
 from alphabar.config.sections import Config, Section
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
@@ -18,13 +19,18 @@ FREE_TO_CHANGE = {
     "training.micro_batch_size", "training.log_every", "training.sample_every", "training.checkpoint_every",
     "training.keep_checkpoints", "sampling", "evaluation",
 }  # fmt: skip
-"""Settings that a resumed run may give anew; any other would make it a different run."""
+"""Settings that may change when a run is resumed; a change of any other would make it a different run."""
 
 
 def recipes() -> dict[str, Path]:
-    """The recipes that ship with the package, by name."""
+    """The files of the recipes, by name."""
     folder = Path(str(resources.files("alphabar") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def summary(recipe: str) -> str:
+    """The first line of a recipe: what it is."""
+    return recipes()[recipe].read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
 
 
 def sections() -> dict[str, type[Section]]:
@@ -34,7 +40,7 @@ def sections() -> dict[str, type[Section]]:
 
 
 def shown(default: object) -> str:
-    """A default as it would be written on the command line."""
+    """A default as it is written on the command line."""
     if default is None:
         return "none"
     if isinstance(default, tuple):
@@ -43,14 +49,14 @@ def shown(default: object) -> str:
 
 
 def meaning(field: FieldInfo) -> str:
-    """What a setting means, and the names it may take."""
-    names = [name for name in get_args(field.annotation) if isinstance(name, str)]
+    """What a setting means, and the names that it can take."""
+    names = choices([field.annotation, *field.metadata])
     return "  ".join(part for part in (field.description or "", " | ".join(names)) if part)
 
 
-def load(recipe: str, overrides: Sequence[str] = ()) -> Config:
-    """The recipe of that name, or the TOML file at that path, with `section.key=value` overrides applied in order."""
-    return parse(merge(_read(recipe), overrides))
+def load(recipe: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
+    """The recipe of that name, or the TOML file at that path, with the overrides applied in order."""
+    return parse(merge(read(recipe), overrides))
 
 
 def parse(settings: dict[str, Any]) -> Config:
@@ -61,24 +67,35 @@ def parse(settings: dict[str, Any]) -> Config:
         raise AlphabarError("\n".join(_sentences(error))) from None
 
 
-def merge(settings: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """`settings` with each 'section.key=value' put in; the value is read as TOML, or as it stands if it is not TOML."""
+def merge(settings: dict[str, Any], overrides: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
+    """`settings` with the overrides put in, in order.
+
+    overrides: {"section.key": value}; or texts 'section.key=value', whose value is read as TOML, or as it stands if it
+    is not TOML.
+    """
+    pairs = overrides.items() if isinstance(overrides, Mapping) else map(_pair, overrides)
     merged = {name: dict(section) if isinstance(section, dict) else section for name, section in settings.items()}
-    for override in overrides:
-        key, equals, text = override.partition("=")
+    for key, value in pairs:
         section, dot, name = key.partition(".")
-        if not (equals and dot and name):
-            raise AlphabarError(f"'{override}' is not an override; write section.key=value, as training.batch_size=64.")
+        if not (dot and name):
+            raise AlphabarError(f"'{key}' is not a setting; write section.key, as training.batch_size.")
         if section not in Config.model_fields:
             raise AlphabarError(unknown("section", section, Config.model_fields))
         if not isinstance(merged.setdefault(section, {}), dict):
             raise AlphabarError(f"[{section}] is {merged[section]!r} in the recipe; it must be a table of settings.")
-        merged[section][name] = _value(text)
+        merged[section][name] = str(value) if isinstance(value, Path) else value
     return merged
 
 
+def _pair(override: str) -> tuple[str, Any]:
+    key, equals, text = override.partition("=")
+    if not (equals and "." in key.strip(".")):
+        raise AlphabarError(f"'{override}' is not an override; write section.key=value, as training.batch_size=64.")
+    return key, _value(text)
+
+
 def differences(old: Config, new: Config) -> list[str]:
-    """The settings in which `new` is another run than `old`, as 'key: old -> new'."""
+    """The settings that make `new` another run than `old`, as 'key: old -> new'."""
     before, after = _flat(old), _flat(new)
     return [
         f"{key}: {before[key]} -> {after[key]}"
@@ -92,10 +109,11 @@ def _flat(config: Config) -> dict[str, object]:
     return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
 
 
-def _read(recipe: str) -> dict[str, Any]:
+def read(recipe: str) -> dict[str, Any]:
+    """The settings of a recipe by section, as its TOML has them."""
     path = Path(recipe) if recipe.endswith(".toml") else recipes().get(recipe)
     if path is None:
-        raise AlphabarError(unknown("recipe", recipe, recipes()) + " A path to a .toml file will do too.")
+        raise AlphabarError(unknown("recipe", recipe, recipes()) + " A path to a .toml file works too.")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -112,7 +130,9 @@ def _value(text: str) -> Any:
 
 
 def _sentences(error: ValidationError) -> list[str]:
-    return [_sentence(item) for item in error.errors(include_url=False)]
+    items = error.errors(include_url=False)
+    inner = {item["loc"][:depth] for item in items for depth in range(len(item["loc"]))}  # where a part is wrong too
+    return [_sentence(item) for item in items if item["loc"] not in inner or not item["loc"]]
 
 
 def _sentence(item: Any) -> str:
@@ -121,9 +141,8 @@ def _sentence(item: Any) -> str:
         *section, name = (str(part) for part in item["loc"])
         model = sections()[section[0]] if section else Config
         return unknown(f"option in [{section[0]}]" if section else "section", name, model.model_fields)
-    if item["type"] == "literal_error" and isinstance(item["input"], str):
-        choices = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return unknown(where, item["input"], choices)
+    if item["type"] == "unknown_name":
+        return unknown(where, item["input"], item["ctx"]["names"])
     message: str = item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error":
         return message + "."

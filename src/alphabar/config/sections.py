@@ -1,30 +1,35 @@
-"""The sections of a config: every setting, its type, its default and what it must not be.
-
-The names offered by the `Literal`s are the keys of the registries; a test holds the two equal.
-"""
+"""The sections of a config: every setting, its type, its default and its limits."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from alphabar import names
+from alphabar.config.one_of import OneOf
+
 
 def _none(value: object) -> object:
     return None if value == "none" else value
 
 
-OptionalInt = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none)]
-OptionalFloat = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_none)]
-OptionalPath = Annotated[Path | None, BeforeValidator(_none)]
+OrNone = BeforeValidator(_none)
+"""The word none, as TOML and the command line write it, means None."""
+OptionalInt = Annotated[Annotated[int, Field(ge=1)] | None, OrNone]
+OptionalFloat = Annotated[Annotated[float, Field(gt=0)] | None, OrNone]
+OptionalPath = Annotated[Path | None, OrNone]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
 Level = Annotated[int, Field(ge=0, le=255)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
+FIXED_VARIANCES = tuple(name for name in names.VARIANCES if not name.startswith("learned"))
+"""The reverse variances that can replace a model's own when it samples."""
+
 
 class Section(BaseModel):
-    """A frozen group of settings that refuses unknown names."""
+    """A frozen group of settings; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -45,129 +50,134 @@ def _square(value: object) -> object:
 
 
 class Data(Section):
-    """The images: which, from where, at what size."""
+    """The images, where they are, and their size."""
 
-    name: Literal["digits", "mnist", "fashion_mnist", "cifar10", "twemoji", "idx", "folder", "npz"] = "digits"
+    name: Annotated[str, OneOf(names.DATASETS)] = "digits"
+    """The data set, or the kind of your own files at data.path: folder, idx or npz."""
     path: OptionalPath = None
-    """A folder or file of one's own."""
+    """Your own folder or file of images."""
     root: OptionalPath = None
-    """Where the files of a published data set lie, if not in the cache."""
-    split: Literal["train", "test"] = "train"
-    """Which part of a published data set."""
+    """The folder of a published data set's files, if they are not in the cache."""
+    split: Annotated[str, OneOf(("train", "test"))] = "train"
+    """The part of the data set."""
     image_size: Annotated[tuple[Positive, Positive] | None, BeforeValidator(_square)] = None
-    """(height, width), or one number for both; as the images are, if none."""
-    channels: Annotated[Literal[1, 3, 4] | None, BeforeValidator(_none)] = None
-    """1 grey, 3 RGB, 4 RGBA; if none, 1 when every image is grey, else 3."""
-    resize: Literal["none", "crop", "pad", "stretch"] = "none"
-    """How images of another size get there; nothing is squashed unless by stretch."""
+    """(height, width), or one number for both; none keeps the size that the images have."""
+    channels: Annotated[Literal[1, 3, 4] | None, OrNone] = None
+    """1 grey, 3 RGB, 4 RGBA; none means 1 if every image is grey, and 3 otherwise."""
+    resize: Annotated[str, OneOf(("none", *names.RESIZE_RULES))] = "none"
+    """How images of another size reach image_size; only `stretch` changes their aspect ratio."""
     background: tuple[Level, Level, Level] = (0, 0, 0)
-    """RGB behind transparent pixels and around padded images."""
+    """The RGB colour behind transparent pixels and around padded images."""
     horizontal_flip: bool = False
     """Mirror every image with probability 1/2."""
 
 
 class Network(Section):
-    """The U-Net (fact sheet §2)."""
+    """The network: a U-Net."""
 
-    name: Literal["unet"] = "unet"
-    preset: Literal["ddpm", "iddpm"] = "ddpm"
-    """Whose U-Net: its embedding, conditioning, padding, initialisation."""
+    name: Annotated[str, OneOf(names.NETWORKS)] = "unet"
+    preset: Annotated[str, OneOf(names.PRESETS)] = "ddpm"
+    """The published U-Net whose embedding, conditioning, padding and initialisation are used."""
     channels: Positive = 128
-    """Of the finest level."""
+    """Channels of the finest level."""
     channel_mult: tuple[Positive, ...] = (1, 2, 2, 2)
-    """Channels of each level, as a multiple; each level halves the image."""
+    """Channels of each level, as multiples of network.channels; each level halves the image."""
     num_blocks: Positive = 2
     """Residual blocks per level on the way down; one more on the way up."""
     attention_resolutions: tuple[Positive, ...] = (16,)
-    """Levels whose shorter side is among these attend; the middle always does."""
+    """Levels whose shorter side is one of these have attention; the middle block always has."""
     dropout: Rate = 0.0
+    """Dropout probability in every residual block."""
     class_conditional: bool = False
-    """Tell the network each image's class; needs labelled images."""
+    """Condition the network on each image's class; needs labelled images."""
     label_dropout: Rate = 0.0
-    """How often a training image's class is withheld: then the network learns p(x) beside p(x|y), as guidance needs."""
+    """Probability that a training image's class is dropped, so that the network learns p(x) too; guidance needs it."""
     gradient_checkpointing: bool = False
-    """Less memory, about a third more time."""
+    """Recompute activations in the backward pass: less memory, about a third more time."""
 
 
 class Diffusion(Section):
-    """The chain and what the network says about it."""
+    """The forward process, and how the network's output is read."""
 
     steps: Positive = 1000
-    """T."""
-    schedule: Literal[
-        "linear", "linear_raw", "quadratic", "constant", "jsd", "warmup10", "warmup50", "sigmoid", "cosine"
-    ] = "linear"
-    parameterization: Literal["eps", "x0", "mu", "v"] = "eps"
-    variance: Literal["fixed_small", "fixed_large", "learned", "learned_range"] = "fixed_large"
-    """Of the reverse step: the posterior's, β_t (best with all T steps, bad with few), or the network's own: as it is,
-    or between those two (Improved DDPM)."""
-    x0_transform: Literal["none", "clip", "dynamic"] = "clip"
-    """What is done to a predicted image before it is used."""
+    """T, the number of steps of the forward process."""
+    schedule: Annotated[str, OneOf(names.SCHEDULES)] = "linear"
+    """The noise schedule: how ᾱ_t falls from 1 to about 0."""
+    parameterization: Annotated[str, OneOf(names.PARAMETERIZATIONS)] = "eps"
+    """What the network outputs: the noise, the image, the mean of the reverse step, or v (Salimans & Ho 2022)."""
+    variance: Annotated[str, OneOf(names.VARIANCES)] = "fixed_large"
+    """The variance of a reverse step: fixed_small is β̃_t; fixed_large is β_t (best with all T steps, bad with few);
+    learned is the network's; learned_range is its interpolation between β̃_t and β_t (Improved DDPM)."""
+    x0_transform: Annotated[str, OneOf(names.X0_TRANSFORMS)] = "clip"
+    """What is done to the predicted x̂_0 in every sampling step: clip to [−1, 1], dynamic thresholding, or nothing."""
     time_scale: Annotated[float, Field(gt=0)] = 1.0
-    """Multiplies the step that the network is told (1000/T for OpenAI's rescaled time)."""
-    objective: Literal["simple", "vlb", "hybrid"] = "simple"
-    """The squared error, the variational bound, or both (a learned variance needs one of the last two)."""
+    """Factor on the timestep that the network receives (1000/T for OpenAI's rescaled time)."""
+    objective: Annotated[str, OneOf(names.OBJECTIVES)] = "simple"
+    """simple: the squared error. vlb: the variational bound. hybrid: both. A learned variance needs vlb or hybrid."""
     vlb_weight: OptionalFloat = None
-    """λ, of the whole bound: 0.001 in hybrid and 1 in vlb if none. OpenAI's unrescaled losses are 1/T."""
-    weighting: Literal["none", "min_snr", "p2"] = "none"
-    """Of the squared error over t."""
+    """λ, the weight of the whole bound; none means 0.001 in hybrid and 1 in vlb. OpenAI's unrescaled losses are 1/T."""
+    weighting: Annotated[str, OneOf(names.WEIGHTINGS)] = "none"
+    """How the squared error is weighted over t."""
     min_snr_gamma: Annotated[float, Field(gt=0)] = 5.0
-    """min_snr: the largest weight of an error in the image."""
+    """min_snr's γ: the largest weight of an error in x̂_0."""
     p2_gamma: Annotated[float, Field(ge=0)] = 1.0
-    """p2: how strongly nearly clean images are weighed down."""
+    """p2's γ: how strongly the weight falls as the SNR grows."""
     p2_k: Annotated[float, Field(gt=0)] = 1.0
-    """p2: keeps that from going to zero."""
-    decoder: Literal["exact", "reference"] = "exact"
-    """Of the pixels in the bound's last term: exact, or with the approximation behind the published numbers."""
-    timestep_sampler: Literal["uniform", "antithetic", "loss_second_moment"] = "uniform"
-    """How t is drawn: independently, evenly within each batch, or by how large the bound's terms are."""
+    """p2's k: bounds the weight as SNR → 0."""
+    decoder: Annotated[str, OneOf(names.DECODERS)] = "exact"
+    """The likelihood of a pixel in the bound's last term: exact, or the approximation of the published numbers."""
+    timestep_sampler: Annotated[str, OneOf(names.TIMESTEP_SAMPLERS)] = "uniform"
+    """How training samples t: uniformly, spread evenly over each batch, or in proportion to the bound's terms."""
 
 
 class Optimizer(Section):
-    """Adam, and how its learning rate moves."""
+    """Adam and its learning rate."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """The learning rate after the warm-up."""
     betas: tuple[Rate, Rate] = (0.9, 0.999)
     eps: Annotated[float, Field(gt=0)] = 1e-8
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decoupled (AdamW) if positive."""
+    """Decoupled weight decay (AdamW), if positive."""
     warmup_steps: Count = 0
     """Steps over which the learning rate rises linearly."""
-    decay: Literal["constant", "cosine", "linear", "cooldown"] = "constant"
-    """How the learning rate falls to 0 at the end: all along the run, or (cooldown) linearly over its last fifth."""
+    decay: Annotated[str, OneOf(names.DECAYS)] = "constant"
+    """How the learning rate falls to 0: over the whole run (cosine, linear), or over its last fifth (cooldown)."""
     clip_norm: OptionalFloat = 1.0
-    """The largest global gradient norm."""
+    """The global gradient norm above which gradients are scaled down; none does not clip."""
 
 
 class Training(Section):
-    """How long, in what pieces, and what is kept; whichever of steps, images, epochs, minutes comes first ends it."""
+    """The length of the run, its batches, and what is saved. The first of steps, images, epochs and minutes ends it."""
 
     steps: OptionalInt = None
-    """Optimizer updates until the end."""
+    """Length in optimizer steps."""
     images: OptionalInt = None
-    """Images seen until the end."""
+    """Length in training images seen."""
     epochs: OptionalFloat = None
-    """Passes over the data until the end."""
+    """Length in passes over the data."""
     minutes: OptionalFloat = None
-    """Minutes of training until the end, all sessions together."""
+    """Length in minutes of training, summed over all sessions of the run."""
     batch_size: BatchSize = 128
     micro_batch_size: OptionalInt = None
-    """Images per forward pass, if the batch does not fit; gradients are averaged."""
+    """Images per forward pass, where a batch does not fit into memory; gradients are accumulated."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of the network's forward pass; everything else stays in float32."""
+    precision: Annotated[str, OneOf(names.PRECISIONS)] = "fp32"
+    """Precision of the network's forward pass; everything else stays in float32."""
     ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)
-    """The first is the one that samples are drawn from."""
+    """Rates of the moving averages of the weights; the first one is sampled by default."""
     ema_warmup: bool = True
-    """Whether the rates rise from 0.2 to what they are, so that the first weights are soon forgotten."""
+    """Ramp the EMA rates up from 0.2, so that early weights fade."""
     log_every: Positive = 100
-    """Steps per line of metrics.jsonl."""
+    """Steps between lines of metrics.jsonl."""
     sample_every: Count = 5000
-    """Steps per sample grid; 0: only at the end."""
+    """Steps between preview grids; 0 makes one at the end only."""
     checkpoint_every: Positive = 5000
-    """Steps per checkpoint; one is written with each sample grid too."""
+    """Steps between checkpoints; one is also written with each preview grid."""
     keep_checkpoints: Positive = 3
-    """How many of the newest stay."""
+    """How many of the newest checkpoints are kept."""
+    tensorboard: bool = False
+    """Also write the metrics for TensorBoard; needs the extra alphabar[tensorboard]."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Training":
@@ -179,58 +189,56 @@ class Training(Section):
 
 
 class Sampling(Section):
-    """How images are drawn, unless `alphabar sample` is told otherwise."""
+    """The default way of sampling; the options of `alphabar sample` override it."""
 
-    sampler: Literal[
-        "ddpm", "ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2s", "dpmpp_2m_sde", "dpmpp_3m_sde", "unipc", "pndm"
-    ] = "dpmpp_2m_sde"
-    """The default was the best at few network calls where it was measured (docs/results/steps.md)."""
+    sampler: Annotated[str, OneOf(names.SAMPLERS)] = "dpmpp_2m_sde"
+    """The sampler. The default was the best at few network calls where that was measured (docs/results/steps.md)."""
     steps: Annotated[int | str | None, BeforeValidator(_respacing)] = None
-    """How many, the sampler's usual number if none (all T of ddpm); or, as improved-diffusion writes them: 10,15,20 (so
-    many in each section), ddim50, or t:1,5,9 (those very ones)."""
-    spacing: Annotated[
-        Literal["uniform", "trailing", "leading", "quadratic", "half_log_snr", "karras"] | None, BeforeValidator(_none)
-    ] = None
-    """Which timesteps, if steps is a number; the sampler's usual ones if none."""
-    eta: Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(_none)] = None
-    """The share of the reverse process's noise that ddim (0 if none) and the SDE samplers (1 if none) add."""
-    order: Annotated[Literal[1, 2, 3] | None, BeforeValidator(_none)] = None
-    """Of unipc; 2 if none."""
-    churn: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_none)] = None
-    """EDM's S_churn, of euler and heun; 0 if none."""
-    variance: Literal["model", "fixed_small", "fixed_large", "analytic"] = "model"
-    """Of ddpm's steps: the model's own, another fixed one, or the best isotropic one, measured once on the training
-    images."""
+    """Number of steps; none means the sampler's default (all T for ddpm). Or a respacing as in improved-diffusion:
+    10,15,20 (steps per section), ddim50; or the timesteps themselves: t:1,5,9."""
+    spacing: Annotated[Annotated[str, OneOf(names.SPACINGS)] | None, OrNone] = None
+    """Which timesteps are visited, if steps is a number; none means the sampler's default."""
+    eta: Annotated[Annotated[float, Field(ge=0, le=1)] | None, OrNone] = None
+    """Share of the reverse process's noise that is added: 0 is deterministic; none means 0 for ddim and dpmpp_2m, and 1
+    for the SDE samplers."""
+    order: Annotated[Literal[1, 2, 3] | None, OrNone] = None
+    """The order of unipc; none means 2."""
+    churn: Annotated[Annotated[float, Field(ge=0)] | None, OrNone] = None
+    """EDM's S_churn, for euler and heun; none means 0."""
+    variance: Annotated[str, OneOf(("model", *FIXED_VARIANCES, "analytic"))] = "model"
+    """The variance of ddpm's steps: the model's own, a fixed one, or analytic: the optimal isotropic one, measured once
+    on the training images."""
     guidance_scale: Annotated[float, Field(ge=0)] = 1.0
-    """Of classifier-free guidance: 1 is off; needs a network trained with label_dropout."""
-    guidance_interval: Annotated[tuple[Positive, Positive] | None, BeforeValidator(_none)] = None
-    """The first and last t that are guided; all if none."""
+    """Scale of classifier-free guidance; 1 is off. Needs a network trained with label_dropout."""
+    guidance_interval: Annotated[tuple[Positive, Positive] | None, OrNone] = None
+    """The first and last timestep with guidance; none guides all."""
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """How far the contrast that guidance adds is taken back."""
+    """How far the contrast that guidance adds is scaled back: 0 not at all, 1 fully."""
     num: Positive = 64
+    """How many images are sampled by default."""
     batch_size: BatchSize = 64
+    """Images sampled at a time."""
 
 
 class Evaluation(Section):
-    """Metrics while training, of images that the first EMA draws as [sampling] says, against the training images."""
+    """Metrics while training: images sampled with the first EMA as [sampling] says, against the training images."""
 
     every: Count = 0
-    """Steps per evaluation; 0: none."""
+    """Steps between evaluations; 0 makes none."""
     count: Annotated[int, Field(ge=2, le=1_000_000)] = 1000
-    """How many images are drawn; distances are comparable at equal counts only."""
-    features: Literal["auto", "inception", "efficientnet-lite0", "fashion-cnn"] = "auto"
-    """Whose features; auto: fashion-cnn for Fashion-MNIST, else inception."""
+    """How many images are sampled; distances can be compared at equal counts only."""
+    features: Annotated[str, OneOf(("auto", *names.EXTRACTORS))] = "auto"
+    """The extractor of the features; auto is fashion-cnn for Fashion-MNIST, and inception otherwise."""
     extractor_weights: OptionalPath = None
-    """Where its weights lie, if not where `alphabar data fetch` puts them."""
-    metrics: Annotated[tuple[Literal["fd", "kid", "is", "pr", "coverage", "classes"], ...], Field(min_length=1)] = (
-        "fd",
-    )
-    best: Literal["none", "fd", "kid", "score", "precision", "recall", "density", "coverage", "class_coverage"] = "none"
-    """Keep the checkpoint that is best by this one, beside the newest; `--step best` names it."""
+    """The file of the extractor's weights, if it is not where `alphabar data fetch` puts it."""
+    metrics: Annotated[tuple[Annotated[str, OneOf(names.METRICS)], ...], Field(min_length=1)] = ("fd",)
+    """Which metrics are measured."""
+    best: Annotated[str, OneOf(("none", *names.QUANTITIES))] = "none"
+    """Also keep the checkpoint that is best by this quantity; `--step best` selects it."""
 
 
 class Config(Section):
-    """All of a run."""
+    """Every setting of a run."""
 
     data: Data = Data()
     network: Network = Network()
@@ -244,8 +252,7 @@ class Config(Section):
     def _agree(self) -> "Config":
         if self.network.label_dropout and not self.network.class_conditional:
             raise ValueError(
-                "network.label_dropout withholds classes, and the network is told none: "
-                "set network.class_conditional=true"
+                "network.label_dropout drops classes, and this network has none: set network.class_conditional=true"
             )
         if self.evaluation.best != "none" and not self.evaluation.every:
             raise ValueError("evaluation.best needs evaluations to choose by: set evaluation.every, in steps")
@@ -265,11 +272,11 @@ class Config(Section):
 
 
 class ImageFacts(Section):
-    """What the data decided about the network: kept with the config in every checkpoint."""
+    """What the network and its checkpoints need to know of the images; saved with the config in every checkpoint."""
 
     shape: tuple[Positive, Positive, Positive]
     """(C, H, W)."""
     class_names: tuple[str, ...]
-    """Of the labels; empty without labels."""
+    """The name of each label; empty for images without labels."""
     fingerprint: str
     """sha256 of the images and labels."""

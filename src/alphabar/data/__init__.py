@@ -1,4 +1,4 @@
-"""Data sets: every source is a function DataOptions -> ImageSet, listed by name in DATASETS."""
+"""Data sets. Every source is a function DataOptions -> ImageSet, and DATASETS lists the sources by name."""
 
 from alphabar.data.files import NoSplitError
 from alphabar.data.image_set import Batch, ImageSet

@@ -1,4 +1,7 @@
-"""CIFAR-10: 50,000 + 10,000 RGB images of 32x32 in ten classes (Krizhevsky 2009), from its "python version"."""
+"""CIFAR-10: 50,000 training and 10,000 test images, RGB, 32x32, in ten classes (Krizhevsky 2009).
+
+The files are those of the published "python version".
+"""
 
 import hashlib
 import tarfile
@@ -40,18 +43,20 @@ _MD5 = {  # as published with the data set
 def cifar10(options: DataOptions) -> ImageSet:
     """60,000 small photographs, 32x32, RGB (Krizhevsky).
 
-    From `path`, a folder or archive of such batches, or from the usual places, checksums verified.
+    Reads `path`, a folder or an archive of CIFAR-10 batches. Without `path`, searches the usual folders or downloads
+    the published archive, and verifies the checksums.
     """
     source = options.path if options.path is not None else _published(options)
     batches = _batches(source)
     names = sorted(batches) if options.path is not None else _MD5
-    wanted = [name for name in names if name.startswith("data_batch_" if options.split == "train" else "test_batch")]
+    prefix = "data_batch_" if options.split == "train" else "test_batch"
+    names_of_split = [name for name in names if name.startswith(prefix)]
     if options.path is None:
-        for name in wanted:
+        for name in names_of_split:
             _verify(source, name, batches.get(name, b""))
-    if not wanted:
+    if not names_of_split:
         raise NoSplitError(f"{shown(source)} has no CIFAR-10 batch for split '{options.split}'.")
-    parts = [_parsed(source, name, batches[name]) for name in wanted]
+    parts = [_parsed(source, name, batches[name]) for name in names_of_split]
     images, labels = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
     return ImageSet(
         name="cifar10",
@@ -63,26 +68,26 @@ def cifar10(options: DataOptions) -> ImageSet:
 
 
 def holds_cifar10(path: Path) -> Path | None:
-    """The folder or archive of CIFAR-10 that `path` is, or that lies in it."""
+    """The CIFAR-10 folder or archive at `path` or directly inside it; None if there is none."""
     if path.name.endswith((".tar.gz", ".tgz")):
         return path
     candidates = (path / "data_batch_1", path / FOLDER / "data_batch_1", path / ARCHIVE)
-    found = next((candidate for candidate in candidates if exists(candidate)), None)
-    return found if found is None or found.name == ARCHIVE else found.parent
+    match = next((candidate for candidate in candidates if exists(candidate)), None)
+    return match if match is None or match.name == ARCHIVE else match.parent
 
 
 def _published(options: DataOptions) -> Path:
     folders = places("cifar10", options)
-    found = next((source for source in map(holds_cifar10, folders) if source is not None), None)
-    if found is not None:
-        return found
+    source = next((source for source in map(holds_cifar10, folders) if source is not None), None)
+    if source is not None:
+        return source
     target = cache_folder("cifar10") / ARCHIVE
-    obtain([URL], target, _verify_archive, options, folders, f"{URL} into one of these")
+    obtain([URL], target, _verify_archive, options, folders, f"Put {URL} into one of these folders.")
     return target
 
 
 def _batches(source: Path) -> dict[str, bytes]:
-    """File name -> bytes of the batches in a folder or an archive; nothing is unpacked to the disk."""
+    """File name -> contents of each batch in a folder or an archive. An archive is read in memory, not unpacked."""
     source = holds_cifar10(source) or source
     if source.is_dir():
         paths = [path for path in sorted(source.iterdir()) if _is_batch(path.name)]
@@ -98,7 +103,7 @@ def _batches(source: Path) -> dict[str, bytes]:
                         batches[name] = content.read()
                 return batches
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise UnreadableError(source, f"it is not a whole .tar.gz archive ({error})") from error
+            raise UnreadableError(source, f"it is not a complete .tar.gz archive ({error})") from error
 
 
 def _is_batch(name: str) -> bool:
@@ -111,25 +116,25 @@ def _contents(path: Path) -> bytes:
 
 
 def _verify(source: Path, name: str, content: bytes) -> None:
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != _MD5[name]:
-        raise UnreadableError(source, f"its {name} has md5 {found[:12]}..., the published one {_MD5[name][:12]}...")
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 != _MD5[name]:
+        raise UnreadableError(source, f"its {name} has md5 {md5[:12]}..., but the published file {_MD5[name][:12]}...")
 
 
 def _verify_archive(path: Path) -> None:
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != _ARCHIVE_SHA256:
-            raise UnreadableError(path, "it does not have the published sha256")
+            raise UnreadableError(path, "its sha256 is not that of the published file")
 
 
 def _parsed(source: Path, name: str, content: bytes) -> tuple[Pixels, npt.NDArray[np.int64]]:
-    """uint8 (N, 32, 32, 3) and labels (N,) of one batch; rows are stored as 1024 reds, greens and blues."""
+    """The images uint8 (N, 32, 32, 3) and labels (N,) of one batch. A stored row has 1024 red, green, blue values."""
     record = _record(source, name, content)
     data, labels = record.get("data"), record.get("labels")
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
-        raise UnreadableError(source, f"the 'data' of its {name} are not uint8 (N, 3072)")
+        raise UnreadableError(source, f"'data' in its {name} is not a uint8 array (N, 3072)")
     if not isinstance(labels, list) or len(labels) != len(data) or not all(type(k) is int for k in labels):
-        raise UnreadableError(source, f"the 'labels' of its {name} are not a list of {len(data)} whole numbers")
+        raise UnreadableError(source, f"'labels' in its {name} is not a list of {len(data)} integers")
     return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), np.array(labels, np.int64)
 
 

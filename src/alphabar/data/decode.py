@@ -1,9 +1,10 @@
-"""One image file -> one upright 8-bit image, grey, RGB or RGBA; for anything else a reason, never a crash or a guess.
+"""Decodes one image file into an upright 8-bit image, grey, RGB or RGBA; a faulty file raises an error with the reason.
 
-Depth   16-bit levels are scaled, not clipped. 32-bit integers count as 16-bit where the format (PNG) or the values say
-        so, floats must lie in 0..1; other ranges have no known white and are refused.
-Alpha   is composited on the declared background, unless 4 channels are asked for.
-EXIF    orientation is applied. Colour profiles are ignored and later frames are not read: both are noted.
+Depth   16-bit values are scaled to 8 bits, not clipped. 32-bit integers are read as 16-bit if the format (PNG) or the
+        values imply it. Floats must lie in 0..1. Other ranges are refused: it is unknown which value means white.
+Alpha   Transparent images are composited on the background colour, unless 4 channels are requested.
+EXIF    The orientation is applied. Colour profiles are ignored. `Header.notes` mentions them.
+Frames  Only the first frame of an animation is read. `Header.notes` mentions it.
 """
 
 from collections.abc import Iterator
@@ -18,13 +19,13 @@ from alphabar.data.files import UnreadableError, open_regular
 from alphabar.data.options import MEGAPIXEL
 from alphabar.images import Colour, Size
 
-# A closed list: Pillow would also try EPS, which starts Ghostscript, on whatever calls itself a .png.
+# Pillow goes by the content, not the suffix: without this list, an EPS file called x.png would run Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
-_ORIENTATION = 0x0112  # the EXIF tag; the values are what undoes them
-_UPRIGHT = {
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {  # orientation -> the transform that turns the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -39,7 +40,7 @@ _GREY = ("1", "L", "LA", "La", "I", "F")
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before its pixels are decoded; `size` is that of the upright image."""
+    """The properties of an image file, read without decoding its pixels. `size` is (H, W) of the upright image."""
 
     size: Size
     mode: str
@@ -48,13 +49,13 @@ class Header:
 
 
 def read_header(path: Path, limit_pixels: int) -> Header:
-    """Raises UnreadableError; the pixels are not decoded, so the cost does not grow with the image."""
+    """Reads the header of an image file, without decoding the pixels; raises UnreadableError."""
     with _opened(path, limit_pixels) as image:
         notes = []
         if "icc_profile" in image.info:
             notes.append("colour profile ignored")
         if getattr(image, "is_animated", False):
-            notes.append("several frames: only the first is used")
+            notes.append("only the first of several frames is used")
         turned = _orientation(image) >= 5
         return Header(
             size=(image.width, image.height) if turned else (image.height, image.width),
@@ -92,20 +93,20 @@ def _opened(path: Path, limit_pixels: int) -> Iterator[Image.Image]:
         except UnreadableError:
             raise
         except UnidentifiedImageError:
-            raise UnreadableError(path, "it is not an image of a known format") from None
+            raise UnreadableError(path, "it is not an image in a supported format") from None
         except Image.DecompressionBombError:
-            raise UnreadableError(path, _too_large("so many", limit_pixels)) from None
+            raise UnreadableError(path, _too_large("far too many", limit_pixels)) from None
         except Exception as error:  # Pillow's plugins raise almost anything when a file is malformed
             raise UnreadableError(path, f"it cannot be decoded ({str(error) or type(error).__name__})") from error
 
 
-def _too_large(found: str, limit: int) -> str:
-    return f"it claims {found} pixels, more than the limit of {limit / MEGAPIXEL:g} megapixels"
+def _too_large(pixels: str, limit: int) -> str:
+    return f"it claims {pixels} pixels, more than the limit of {limit / MEGAPIXEL:g} megapixels"
 
 
 def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":
-        return 1  # Pillow itself turns these, while it loads them
+        return 1  # Pillow itself turns TIFF images upright when it loads them
     return int(image.getexif().get(_ORIENTATION, 1))
 
 
@@ -117,23 +118,24 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _eight_bit(image: Image.Image, path: Path) -> Image.Image:
-    """The same picture in a mode of 8 bits per channel."""
+    """`image` converted to a mode with 8 bits per channel."""
     if image.mode.startswith("I;16"):
         return _scaled(np.asarray(image), 65535)
     if image.mode == "I":
         values = np.asarray(image)
         low, high = int(values.min()), int(values.max())
-        if low < 0 or high > 65535 or (high < 256 and image.format != "PNG"):  # a PNG in this mode is a 16-bit one
+        if low < 0 or high > 65535 or (high < 256 and image.format != "PNG"):  # a PNG in mode I has 16 bits
             raise UnreadableError(
-                path, f"its 32-bit values {low}..{high} have no known white; save it with 8 or 16 bits"
+                path, f"its 32-bit values run from {low} to {high}, so white is unknown; save it with 8 or 16 bits"
             )
         return _scaled(values, 65535)
     if image.mode == "F":
         values = np.asarray(image)
         darkest, lightest = float(values.min()), float(values.max())
-        if not (darkest >= 0 and lightest <= 1):  # so written, NaN is refused too
-            found = f"{darkest:g}..{lightest:g}"
-            raise UnreadableError(path, f"its float values {found} have no known white; scale them to 0..1")
+        if not (darkest >= 0 and lightest <= 1):  # written with `not`, so that NaN is refused too
+            raise UnreadableError(
+                path, f"its float values run from {darkest:g} to {lightest:g}, so white is unknown; scale them to 0..1"
+            )
         return _scaled(values, 1)
     if image.mode == "LAB":
         lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")

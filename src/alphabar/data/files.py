@@ -1,4 +1,4 @@
-"""Opening files that strangers made: only regular ones, with a reason where it fails and a printable name."""
+"""Opens untrusted files safely: only regular files, with a reason if it fails and a printable form of the name."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from alphabar.files import cache_folder
 
 
 class UnreadableError(AlphabarError):
-    """One file cannot be used; `reason` says why without naming it, for readers that skip the file and go on."""
+    """A file cannot be used. `reason` says why without naming the file, for callers that skip it and continue."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"Cannot use {shown(path)}: {reason}.")
@@ -20,31 +20,31 @@ class UnreadableError(AlphabarError):
 
 
 class NoSplitError(AlphabarError):
-    """A source that is whole has no such split."""
+    """The data set is readable but does not have the requested split."""
 
 
 def shown(path: Path) -> str:
-    """A name fit for a terminal and for JSON: undecodable bytes and control characters are escaped."""
+    """`path` as text that is safe in a terminal and in JSON: undecodable bytes and control characters are escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A regular file, open for reading; raises UnreadableError for any other: opening a FIFO would hang."""
+    """Opens a regular file for reading; raises UnreadableError for anything else (opening a FIFO would hang)."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableError(path, "it is a folder" if path.is_dir() else "it is not a regular file")
         return path.open("rb")
     except FileNotFoundError:
         raise UnreadableError(
-            path, "the link leads nowhere" if path.is_symlink() else "there is no such file"
+            path, "it is a broken symbolic link" if path.is_symlink() else "there is no such file"
         ) from None
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there that we may look at."""
+    """Whether `path` exists and may be accessed."""
     try:
         return path.exists()
     except OSError:
@@ -52,9 +52,10 @@ def exists(path: Path) -> bool:
 
 
 def places(name: str, options: DataOptions, others: Iterable[Path] = ()) -> list[Path]:
-    """The folders where a published data set may lie, in the order of search.
+    """The folders to search for a published data set, in order.
 
-    Of `others`, relative ones are meant below `data_root` (torchvision's names, say); absolute ones come last.
+    others: further folders. Relative ones are searched below `data_root` (torchvision's layout, for example), absolute
+        ones last.
     """
     own = [options.path] if options.path else []
     below = [Path(), Path(name), *(path for path in others if not path.is_absolute())]
@@ -63,6 +64,6 @@ def places(name: str, options: DataOptions, others: Iterable[Path] = ()) -> list
 
 
 def only_train(what: str, options: DataOptions) -> None:
-    """Raises NoSplitError where a test split is asked of a source that has none."""
+    """Raises NoSplitError if `options` request a test split; `what` names a source that has only a training split."""
     if options.split != "train":
         raise NoSplitError(f"{what} has no '{options.split}' split: its images are all in data.split=train.")

@@ -1,4 +1,4 @@
-"""From images as a source stores them, (N, H, W, C), to the channels and the size that were asked for, (N, C, H, W)."""
+"""Converts images as a source stores them, (N, H, W, C), to the requested channels and size, (N, C, H, W)."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ from alphabar.images import RESIZE_RULES, Colour, ResizeRule, Size, in_channels
 
 Pixels = npt.NDArray[np.uint8]
 
-_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # ITU-R 601 in 2^16ths, the very integers that Pillow uses
-_CHUNK = 4096  # images at a time where a wider type is needed on the way
+_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # ITU-R 601 times 2^16, the integers that Pillow uses
+_CHUNK = 4096  # images per chunk, to bound the memory of intermediate uint32 arrays
 
 
 def fitted(images: Pixels, options: DataOptions, what: str) -> Tensor:
-    """uint8 (N, H, W, C) -> uint8 (N, C, H, W), contiguous; raises AlphabarError where `options` cannot be met."""
+    """uint8 (N, H, W, C) -> contiguous uint8 (N, C, H, W) as `options` request; raises AlphabarError if impossible."""
     channels = options.channels or images.shape[3]
     size = options.image_size or (images.shape[1], images.shape[2])
     check_memory(what, len(images), size, channels)
@@ -31,13 +31,16 @@ def fitted(images: Pixels, options: DataOptions, what: str) -> Tensor:
 
 
 def with_channels(images: Pixels, channels: int, background: Colour, what: str) -> Pixels:
-    """Grey -> RGB repeats, RGB -> grey weighs, RGBA -> RGB shows `background`; other channel counts are refused."""
+    """Images with `channels` channels: 1 (grey), 3 (RGB) or 4 (RGBA); raises AlphabarError for other conversions.
+
+    Grey -> RGB repeats the channel. RGB -> grey is the ITU-R 601 luma. RGBA -> RGB composites on `background`.
+    """
     have = images.shape[3]
     if have == channels:
         return images
     if {have, channels} - {1, 3, 4}:
         raise AlphabarError(
-            f"{what} has {have} channels, and no rule makes {channels} of them; leave data.channels unset."
+            f"{what} has {have} channels, which cannot be converted to {channels}; leave data.channels unset."
         )
     if have == 4:
         return with_channels(_by_chunks(images, lambda part: _composited(part, background)), channels, background, what)
@@ -49,7 +52,7 @@ def with_channels(images: Pixels, channels: int, background: Colour, what: str) 
 
 
 def with_size(images: Pixels, size: Size, rule: str, background: Colour, what: str) -> Pixels:
-    """Every image by the named rule; padding, which moves pixels and computes none, is one copy for the whole set."""
+    """Images resized to `size` by the named rule. Padding is a single copy of the whole array."""
     height, width = images.shape[1:3]
     if (height, width) == size:
         return images
@@ -59,7 +62,7 @@ def with_size(images: Pixels, size: Size, rule: str, background: Colour, what: s
             f"{what} has images of {sized((height, width))}, not {sized(size)}: set data.resize to {ways}."
         )
     if rule == "pad" and height <= size[0] and width <= size[1]:
-        canvas = np.empty((len(images), images.shape[3], *size), np.uint8).transpose(0, 2, 3, 1)  # laid out as a tensor
+        canvas = np.empty((len(images), images.shape[3], *size), np.uint8).transpose(0, 2, 3, 1)  # NCHW in memory
         canvas[:] = in_channels(background, images.shape[3])
         top, left = (size[0] - height) // 2, (size[1] - width) // 2
         canvas[:, top : top + height, left : left + width] = images

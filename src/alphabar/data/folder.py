@@ -1,4 +1,4 @@
-"""A folder of images: listed, surveyed by their headers, then decoded into one array, in a few threads."""
+"""A folder of image files. They are listed, checked by their headers, then decoded into one array by a few threads."""
 
 import logging
 from collections import Counter
@@ -23,31 +23,32 @@ _SPLIT_FOLDERS = {"train", "test", "val", "valid", "validation"}
 
 
 def folder(options: DataOptions) -> ImageSet:
-    """Your own folder of image files; two or more sub-folders that hold all images, directly, become classes.
+    """Your own folder of image files; two or more sub-folders that directly hold all images become classes.
 
-    A folder of nothing but train/, test/ (and val/) stands for its splits. Unusable files are skipped, and the log
-    says which and why; AlphabarError where none or too few are left, sizes differ without a rule, or memory is short.
+    A folder that contains only train/, test/ (and val/) is read as these splits. Unusable files are skipped, and the
+    log says which and why. Raises AlphabarError if there are no or too few usable images, if sizes differ and no
+    resize rule is set, or if the images do not fit into memory.
     """
     root = split_root(options)
     listing = listed(root)
     survey = surveyed(root, listing, lambda path: read_header(path, options.limit_pixels))
     size, channels = planned(survey, options)
-    images, kept, skipped = _decoded(survey, size, channels, options)
-    survey = Survey(root, {path: survey.headers[path] for path in kept}, (*survey.skipped, *skipped))
+    images, paths, skipped = _decoded(survey, size, channels, options)
+    survey = Survey(root, {path: survey.headers[path] for path in paths}, (*survey.skipped, *skipped))
     check_share(survey)
     _log(survey)
     names = class_folders(listing.images)
     index = {name: k for k, name in enumerate(names)}
-    labels = torch.tensor([index[path.parts[0]] for path in kept]) if names else None
+    labels = torch.tensor([index[path.parts[0]] for path in paths]) if names else None
     printable = tuple(shown(Path(name)) for name in names)
     return ImageSet(shown(Path(root.resolve().name)), torch.from_numpy(images), labels, printable, shown(root))
 
 
 def split_root(options: DataOptions) -> Path:
-    """The folder that holds the images of the split asked for; raises AlphabarError if there is none."""
+    """The folder that holds the images of the requested split; raises AlphabarError if there is none."""
     root = options.path
     if root is None:
-        raise AlphabarError("data.name=folder needs a folder of images: name it with --data.")
+        raise AlphabarError("data.name=folder needs a folder of images; name it with --data.")
     if not exists(root):
         raise AlphabarError(f"There is no folder {shown(root)}.")
     if not root.is_dir():
@@ -65,22 +66,22 @@ def split_root(options: DataOptions) -> Path:
 
 
 def listed(root: Path) -> Listing:
-    """The listing of a folder with at least one image; AlphabarError tells an empty folder from one of other things."""
+    """The listing of a folder that has at least one image; raises AlphabarError if it is empty or has no images."""
     listing = list_images(root)
     if listing.images:
         return listing
     if listing.closed:
         closed = ", ".join(shown(root / path) for path in listing.closed[:3])
-        raise AlphabarError(f"{shown(root)} has no image in the folders that may be read; {closed} may not.")
+        raise AlphabarError(f"{shown(root)} has no readable image: permission denied for {closed}.")
     if listing.others:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(5))
-        known = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        raise AlphabarError(f"{shown(root)} has files but no images ({kinds}); alphabar reads {known}.")
-    raise AlphabarError(f"The folder {shown(root)} is empty: there is nothing to train on.")
+        readable = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        raise AlphabarError(f"{shown(root)} has files but no images ({kinds}); alphabar reads {readable}.")
+    raise AlphabarError(f"The folder {shown(root)} is empty: it has no images.")
 
 
 def planned(survey: Survey, options: DataOptions) -> tuple[Size, int]:
-    """The (H, W) and the channels that the images will have; raises AlphabarError if they cannot have the same."""
+    """The common (H, W) and channel count of the decoded images; raises AlphabarError if there cannot be one."""
     check_share(survey)
     channels = options.channels or (1 if all(header.grey for header in survey.headers.values()) else 3)
     if channels not in MODES:
@@ -88,12 +89,12 @@ def planned(survey: Survey, options: DataOptions) -> tuple[Size, int]:
     sizes = Counter(header.size for header in survey.headers.values())
     size = options.image_size or sizes.most_common(1)[0][0]
     if options.resize == "none" and set(sizes) != {size}:
-        found = ", ".join(f"{count:,} of {sized(each)}" for each, count in sizes.most_common(3))
+        counts = ", ".join(f"{count:,} of {sized(each)}" for each, count in sizes.most_common(3))
         more = ", ..." if len(sizes) > 3 else ""
         have = f"{len(sizes)} different sizes" if len(sizes) > 1 else f"another size than {sized(size)}"
-        side = "" if options.image_size else "data.image_size=32 (say) and "
+        side = "" if options.image_size else "data.image_size (for example 32) and "
         raise AlphabarError(
-            f"The images in {shown(survey.root)} have {have} ({found}{more}): set {side}data.resize=crop or pad."
+            f"The images in {shown(survey.root)} have {have} ({counts}{more}): set {side}data.resize=crop or pad."
         )
     check_memory(shown(survey.root), len(survey.headers), size, channels)
     return size, channels
@@ -102,26 +103,26 @@ def planned(survey: Survey, options: DataOptions) -> tuple[Size, int]:
 def _decoded(
     survey: Survey, size: Size, channels: int, options: DataOptions
 ) -> tuple[Pixels, list[Path], list[Skipped]]:
-    """uint8 (n, C, H, W) of the images that could be decoded, their paths, and the others."""
+    """The decoded images uint8 (n, C, H, W), their paths, and the files that could not be decoded."""
 
     def pixels(path: Path) -> Pixels:
         image = decode(survey.root / path, channels, options.background, options.limit_pixels)
         if (image.height, image.width) != size and options.resize != "none":
             image = RESIZE_RULES[options.resize](image, size, options.background)
         if (image.height, image.width) != size:
-            raise UnreadableError(path, "it changed its size while it was read")
+            raise UnreadableError(path, "its size changed while it was being read")
         return np.asarray(image).reshape(*size, channels).transpose(2, 0, 1)
 
     images = np.empty((len(survey.headers), channels, *size), np.uint8)
-    kept: list[Path] = []
+    decoded: list[Path] = []
     skipped: list[Skipped] = []
     for path, result in mapped(pixels, list(survey.headers), "Decoding images"):
         if isinstance(result, UnreadableError):
             skipped.append(Skipped(path, result.reason))
         else:
-            images[len(kept)] = result
-            kept.append(path)
-    return images[: len(kept)], kept, skipped
+            images[len(decoded)] = result
+            decoded.append(path)
+    return images[: len(decoded)], decoded, skipped
 
 
 def _log(survey: Survey) -> None:

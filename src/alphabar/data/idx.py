@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST and its family: two zero bytes, type, rank, the sizes as big-endian int32, the values."""
+"""IDX, the file format of MNIST: two zero bytes, the type, the rank, the sizes as big-endian int32, then the values."""
 
 import gzip
 import hashlib
@@ -25,9 +25,10 @@ _SPLITS = {"train": ("train",), "test": ("t10k", "test")}
 
 
 def read_idx(path: Path, rank: int, sha256: str | None = None) -> Pixels:
-    """The uint8 array of an IDX file, gzipped or not, of that rank; raises UnreadableError with the reason.
+    """Reads the uint8 array of `rank` dimensions from an IDX file, gzipped or not; raises UnreadableError.
 
-    `sha256` is that of the unpacked bytes: packers differ in the headers that they write (Debian strips them).
+    sha256: the expected hash of the unpacked bytes, if any. The gzip headers of equal files may differ (Debian strips
+        the name and the time).
     """
     with open_regular(path) as raw:
         packed = raw.read(2) == _GZIP
@@ -35,26 +36,28 @@ def read_idx(path: Path, rank: int, sha256: str | None = None) -> Pixels:
         try:
             return _parsed(gzip.GzipFile(fileobj=raw) if packed else raw, path, rank, sha256)
         except (EOFError, zlib.error, OSError) as error:
-            raise UnreadableError(path, f"its data are damaged or end early ({error})") from error
+            raise UnreadableError(path, f"its data is damaged or ends early ({error})") from error
 
 
 def _parsed(file: BinaryIO | gzip.GzipFile, path: Path, rank: int, sha256: str | None) -> Pixels:
     header = file.read(4 + 4 * rank)
     if header[:4] != _UINT8 + bytes([rank]) or len(header) < 4 + 4 * rank:
         expected = (_UINT8 + bytes([rank])).hex(" ")
-        raise UnreadableError(path, f"it is no IDX file of bytes: it begins with {header[:4].hex(' ')}, not {expected}")
+        raise UnreadableError(
+            path, f"it is not an IDX file of uint8: it begins with {header[:4].hex(' ')}, not {expected}"
+        )
     shape = tuple(np.frombuffer(header, ">u4", offset=4).tolist())
-    check_bytes(shown(path), math.prod(shape))  # a damaged header may promise anything
+    check_bytes(shown(path), math.prod(shape))  # a damaged header may declare any size
     values = bytearray(file.read(math.prod(shape) + 1))
     if len(values) != math.prod(shape):
-        found = "more" if len(values) > math.prod(shape) else f"only {len(values):,}"
-        raise UnreadableError(path, f"its header promises {math.prod(shape):,} values, and it has {found}")
+        count = "more" if len(values) > math.prod(shape) else f"only {len(values):,}"
+        raise UnreadableError(path, f"its header declares {math.prod(shape):,} values, but it has {count}")
     if sha256 is not None:
         digest = hashlib.sha256(header)
         digest.update(values)
         if digest.hexdigest() != sha256:
-            found = f"unpacked it has sha256 {digest.hexdigest()[:12]}..., the published file {sha256[:12]}..."
-            raise UnreadableError(path, f"it is not the published file: {found}")
+            hashes = f"{digest.hexdigest()[:12]}..., not {sha256[:12]}..."
+            raise UnreadableError(path, f"it is not the published file: the sha256 of its unpacked bytes is {hashes}")
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 
@@ -66,10 +69,10 @@ def image_set_from_idx(
     source: str,
     options: DataOptions,
 ) -> ImageSet:
-    """An ImageSet of images (N, H, W) and labels (N,); without `class_names` the classes are called "0", "1", ..."""
+    """An ImageSet of images (N, H, W) and labels (N,). Without `class_names` the classes are named "0", "1", ..."""
     if labels is not None and len(labels) != len(images):
         raise AlphabarError(
-            f"{source} has {len(images):,} images but {len(labels):,} labels: the files do not belong together."
+            f"{source} has {len(images):,} images but {len(labels):,} labels; the two files do not belong together."
         )
     if labels is not None and class_names is None:
         class_names = tuple(str(k) for k in range(int(labels.max()) + 1))
@@ -83,38 +86,38 @@ def image_set_from_idx(
 
 
 def idx_files(folder: Path) -> dict[str, tuple[Path, Path | None]]:
-    """Prefix -> (image file, label file or None) of all "<prefix>images-idx3-ubyte[.gz]" in a folder."""
+    """Prefix -> (image file, label file or None) for each "<prefix>images-idx3-ubyte[.gz]" in a folder."""
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
         raise AlphabarError(f"The folder {shown(folder)} cannot be read: {error.strerror}.") from error
-    found = {}
+    pairs = {}
     for path in paths:
         if match := _IMAGES.fullmatch(path.name):
             stem = f"{match['prefix']}labels{match['mark']}idx1-ubyte"
             labels = [folder / name for name in (stem, f"{stem}.gz") if (folder / name).is_file()]
-            found[match["prefix"]] = (path, labels[0] if labels else None)
-    return found
+            pairs[match["prefix"]] = (path, labels[0] if labels else None)
+    return pairs
 
 
 def idx(options: DataOptions) -> ImageSet:
     """Your own folder of IDX files, the format of MNIST.
 
-    The split is told by "train", or "t10k" or "test", in the names.
+    File names must contain "train" for the training split, "t10k" or "test" for the test split.
     """
     if options.path is None:
-        raise AlphabarError("data.name=idx needs a folder with files like train-images-idx3-ubyte.gz: set data.path.")
-    found = idx_files(options.path)
-    fitting = [prefix for prefix in found if any(mark in prefix for mark in _SPLITS[options.split])]
-    if not fitting and len(found) == 1:
+        raise AlphabarError("data.name=idx needs a folder with files like train-images-idx3-ubyte.gz; set data.path.")
+    pairs = idx_files(options.path)
+    prefixes = [prefix for prefix in pairs if any(mark in prefix for mark in _SPLITS[options.split])]
+    if not prefixes and len(pairs) == 1:
         only_train(shown(options.path), options)
-        fitting = list(found)
-    if len(fitting) != 1:
-        names = ", ".join(shown(Path(path.name)) for path, _ in found.values()) or "no *images-idx3-ubyte file at all"
+        prefixes = list(pairs)
+    if len(prefixes) != 1:
+        names = ", ".join(shown(Path(path.name)) for path, _ in pairs.values()) or "no *images-idx3-ubyte file at all"
         raise AlphabarError(
             f"{shown(options.path)} must hold exactly one image file for split '{options.split}'; it holds {names}."
         )
-    images, labels = found[fitting[0]]
+    images, labels = pairs[prefixes[0]]
     return image_set_from_idx(
         options.path.name,
         read_idx(images, rank=3),

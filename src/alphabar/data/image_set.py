@@ -1,4 +1,4 @@
-"""ImageSet: a whole data set in memory, as uint8. Batch: a few of its images."""
+"""ImageSet, a whole data set in memory as uint8, and Batch, a few of its images."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from alphabar.errors import AlphabarError
 
 @dataclass(frozen=True)
 class Batch:
-    """images uint8 (B, C, H, W); labels int64 (B,) or None."""
+    """A batch: images uint8 (B, C, H, W); labels int64 (B,) or None."""
 
     images: Tensor
     labels: Tensor | None
@@ -19,7 +19,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """images uint8 (N, C, H, W), N >= 1; labels int64 (N,), indices into `class_names`, or None; and where from."""
+    """A data set in memory: images uint8 (N, C, H, W), N >= 1; labels int64 (N,) or None.
+
+    Labels index `class_names`. `source` says where the images come from. Raises AlphabarError for other arrays.
+    """
 
     name: str
     images: Tensor
@@ -29,16 +32,16 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.numel() == 0:
-            found = f"{self.images.dtype} {tuple(self.images.shape)}"
-            raise AlphabarError(f"The images of '{self.name}' must be uint8 (N, C, H, W) and not empty; got {found}.")
+            array = f"{self.images.dtype} {tuple(self.images.shape)}"
+            raise AlphabarError(f"The images of '{self.name}' must be uint8 (N, C, H, W) and not empty; got {array}.")
         if self.labels is None:
             return
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            found = f"{self.labels.dtype} {tuple(self.labels.shape)}"
-            raise AlphabarError(f"The labels of '{self.name}' must be int64 ({len(self.images)},); got {found}.")
+            array = f"{self.labels.dtype} {tuple(self.labels.shape)}"
+            raise AlphabarError(f"The labels of '{self.name}' must be int64 ({len(self.images)},); got {array}.")
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= len(self.class_names):
-            allowed = f"0..{len(self.class_names) - 1}, as there are {len(self.class_names)} class names"
+            allowed = f"0..{len(self.class_names) - 1}, because there are {len(self.class_names)} class names"
             raise AlphabarError(f"The labels of '{self.name}' must lie in {allowed}; got {low}..{high}.")
 
     def __len__(self) -> int:
@@ -52,11 +55,11 @@ class ImageSet:
 
     @property
     def num_classes(self) -> int:
-        """How many classes the labels tell apart; 0 for a set without labels."""
+        """The number of classes; 0 for a set without labels."""
         return 0 if self.labels is None else len(self.class_names)
 
     def fingerprint(self) -> str:
-        """sha256 over shape, pixels and labels, in hex: equal sets have equal fingerprints, whatever their source."""
+        """The sha256 of shape, pixels and labels, in hex. Equal sets have equal fingerprints, whatever their source."""
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
         digest.update(self.images.cpu().contiguous().numpy().data)
         if self.labels is not None:

@@ -1,4 +1,4 @@
-"""What is in a path, before anyone trains on it: every file is decoded once, and what would go wrong is said first."""
+"""Checks a data set before training: decodes every file once and reports what would go wrong."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from alphabar.data.survey import Survey, surveyed
 from alphabar.errors import AlphabarError
 from alphabar.images import Size
 
-_MULTIPLE = 8  # a U-Net that halves the size three times needs this
-_MODEST = 64  # the largest side to suggest: the cost of training grows with its square
+_MULTIPLE = 8  # a U-Net that halves the size three times needs sides that 8 divides
+_MODEST = 64  # images up to this side are used at full size; training cost grows with its square
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `inspect` found. `problem` is why it could not be loaded with the options given, None if it could."""
+    """The result of `inspect`. `problem` says why the data cannot be loaded with the given options; None if it can."""
 
     kind: str  # a key of DATASETS
     source: str
@@ -31,25 +31,25 @@ class Report:
     modes: Mapping[str, int]
     classes: Mapping[str, int]
     notes: Mapping[str, int]
-    memory: int | None  # bytes once loaded; None where the problem is the size itself
+    memory: int | None  # bytes when loaded; None if there is a problem
     problem: str | None
     settings: Mapping[str, str]  # the data.* settings to train with
 
     @property
     def loaded(self) -> int:
-        """How many images are usable."""
+        """The number of usable images."""
         return self.found - len(self.skipped)
 
 
 def inspect(path: Path, options: DataOptions) -> Report:
-    """Reads all of `path` as its kind demands; raises AlphabarError if there is nothing usable in it."""
+    """Reads every image of a data set and reports on it; raises AlphabarError if none is usable."""
     options = replace(options, path=path)
     kind = detect(path)
     return _inspect_folder(options) if kind == "folder" else _inspect_arrays(kind, options)
 
 
 def suggested(sizes: Mapping[Size, int]) -> tuple[Size, str]:
-    """A size and a resize rule for such images: left alone if a U-Net can take them, else padded or cropped."""
+    """The (H, W) and the resize rule to suggest: unchanged if a U-Net accepts the images, else padded or cropped."""
     if len(sizes) == 1 and max(max(size) for size in sizes) <= _MODEST:
         ((height, width),) = sizes
         whole = (-(-height // _MULTIPLE) * _MULTIPLE, -(-width // _MULTIPLE) * _MULTIPLE)
@@ -61,9 +61,9 @@ def suggested(sizes: Mapping[Size, int]) -> tuple[Size, str]:
 
 
 def _settings(sizes: Mapping[Size, int], channels: int, options: DataOptions, problem: str | None) -> dict[str, str]:
-    """What was asked for, if that can be done; else what we suggest."""
-    asked = options.image_size if problem is None else None
-    size, rule = suggested(sizes) if asked is None else (asked, options.resize)
+    """The data.* settings to train with: the requested ones if they work, else the suggested ones."""
+    requested = options.image_size if problem is None else None
+    size, rule = suggested(sizes) if requested is None else (requested, options.resize)
     shape = str(size[0]) if size[0] == size[1] else sized(size)
     settings = {"data.image_size": shape, "data.resize": rule}
     return {**settings, "data.channels": str(channels)} if channels in MODES else settings
@@ -75,7 +75,7 @@ def _inspect_folder(options: DataOptions) -> Report:
 
     def look(path: Path) -> Header:
         header = read_header(path, options.limit_pixels)
-        decode(path, 4, options.background, options.limit_pixels)  # only the pixels tell whether a file is whole
+        decode(path, 4, options.background, options.limit_pixels)  # a header alone does not show a truncated file
         return header
 
     survey = surveyed(root, listing, look)
@@ -89,7 +89,7 @@ def _inspect_folder(options: DataOptions) -> Report:
     notes = Counter(note for header in headers for note in header.notes)
     notes.update({f"other files left out ({suffix})": count for suffix, count in listing.others.items()})
     if folders and not labelled:
-        notes["no classes: those need two or more sub-folders that hold all images, none beside or below them"] = 1
+        notes["no classes: for these, two or more sub-folders must directly hold all images"] = 1
     return Report(
         kind="folder",
         source=shown(root),
@@ -106,7 +106,7 @@ def _inspect_folder(options: DataOptions) -> Report:
 
 
 def _trial(survey: Survey, options: DataOptions) -> tuple[str | None, int | None]:
-    """(what would stop a training run, None), or (None, the bytes that it would keep in memory)."""
+    """(the error that a training run would raise, None), or (None, the bytes of the images in memory)."""
     try:
         (height, width), channels = planned(survey, options)
     except AlphabarError as error:
@@ -120,7 +120,8 @@ def _inspect_arrays(kind: str, options: DataOptions) -> Report:
     problem, memory = None, stored.images.numel()
     if options.image_size is not None or options.channels is not None:
         try:
-            channels, memory = (made := DATASETS[kind](options)).shape[0], made.images.numel()
+            resized = DATASETS[kind](options)
+            channels, memory = resized.shape[0], resized.images.numel()
         except AlphabarError as error:
             problem = str(error)
     classes = {} if stored.labels is None else Counter(stored.class_names[k] for k in stored.labels.tolist())

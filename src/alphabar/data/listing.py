@@ -1,4 +1,4 @@
-"""Which files of a folder are images, and which classes their folders make."""
+"""Lists the image files of a folder, and derives classes from its sub-folders."""
 
 import os
 from collections import Counter
@@ -7,20 +7,20 @@ from pathlib import Path
 
 from alphabar.data.decode import SUFFIXES
 
-_JUNK = ("__MACOSX",)  # hidden files and folders are left out as well
+_JUNK = ("__MACOSX",)  # skipped, like hidden files and folders
 
 
 @dataclass(frozen=True)
 class Listing:
-    """`images` relative to the folder, in the order of their bytes, the same on every machine."""
+    """The files of a folder. `images` are relative to it and sorted by their bytes, the same order on every machine."""
 
     images: tuple[Path, ...]
-    others: Counter[str]  # how many files of other kinds, by suffix
-    closed: tuple[Path, ...]  # folders that may not be entered
+    others: Counter[str]  # the number of other files, by suffix
+    closed: tuple[Path, ...]  # folders that could not be read
 
 
 def list_images(root: Path) -> Listing:
-    """All images below `root`; links to folders are followed, each folder once, so a loop of links ends."""
+    """All images below `root`. Links to folders are followed, but each folder is read once, so a loop of links ends."""
     images: list[Path] = []
     others: Counter[str] = Counter()
     closed: list[Path] = []
@@ -50,7 +50,7 @@ def list_images(root: Path) -> Listing:
 
 
 def class_folders(images: tuple[Path, ...]) -> tuple[str, ...]:
-    """The sorted names of the classes: those of two or more sub-folders that hold *all* images, directly; else none."""
+    """The sorted class names: the sub-folders, if there are at least two and they directly hold *all* images."""
     if any(len(path.parts) != 2 for path in images):
         return ()
     names = sorted({path.parts[0] for path in images}, key=os.fsencode)

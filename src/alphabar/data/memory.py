@@ -1,4 +1,4 @@
-"""Whether a data set fits: alphabar keeps all of it in memory, so it asks before it starts to decode."""
+"""Checks that a data set fits into memory before it is decoded (alphabar keeps whole data sets in memory)."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from alphabar.errors import AlphabarError
 from alphabar.images import Size
 
-SHARE = 0.5  # of the machine, for one data set
+SHARE = 0.5  # the largest share of the machine's memory that one data set may take
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def machine_bytes() -> int:
-    """The memory that this process may use: the machine's, or its container's if that is less."""
+    """The bytes of memory that this process may use: the machine's, or its container's limit if that is lower."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system: nothing is known, so nothing is refused
+    except (AttributeError, ValueError, OSError):  # not a POSIX system: the size is unknown, so nothing is refused
         total = 1 << 62
     try:
         limit = _CGROUP.read_text().strip()
@@ -24,16 +24,16 @@ def machine_bytes() -> int:
 
 
 def check_bytes(what: str, need: int, advice: str = "use a smaller set") -> None:
-    """Raises AlphabarError if `need` bytes are more than SHARE of the memory."""
+    """Raises AlphabarError if `need` bytes are more than SHARE of the memory. `what` names the data in the error."""
     room = int(machine_bytes() * SHARE)
     if need > room:
         raise AlphabarError(
-            f"{what} does not fit: it takes {in_bytes(need)}, and {in_bytes(room)} may be used here; {advice}."
+            f"{what} does not fit into memory: it takes {in_bytes(need)} of at most {in_bytes(room)}; {advice}."
         )
 
 
 def check_memory(what: str, count: int, size: Size, channels: int) -> None:
-    """The same for uint8 (count, channels, *size); the sentence names a size that would fit."""
+    """Raises AlphabarError if a uint8 array (count, channels, *size) is too large; the error names a size that fits."""
     room = int(machine_bytes() * SHARE) // (count * channels)  # pixels per image
     smaller = [side for side in (512, 256, 128, 64, 32, 16, 8) if side * side <= min(room, size[0] * size[1])]
     advice = f"data.image_size={smaller[0]} with data.resize=crop would fit" if smaller else "use fewer images"
@@ -42,5 +42,5 @@ def check_memory(what: str, count: int, size: Size, channels: int) -> None:
 
 
 def in_bytes(count: int) -> str:
-    """Bytes for people: "47.0 MB", "3.2 GB"."""
+    """A number of bytes as text: "47.0 MB", "3.2 GB"."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

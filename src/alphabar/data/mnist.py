@@ -1,7 +1,7 @@
-"""MNIST and Fashion-MNIST: 60,000 + 10,000 grey images of 28x28 in ten classes, from IDX files with known checksums.
+"""MNIST and Fashion-MNIST: 60,000 training and 10,000 test images, grey, 28x28, in ten classes.
 
-The checksums are of the *unpacked* files, so that Debian's repacked Fashion-MNIST passes and an altered one does not.
-They are those of the upstream files, agreed upon by many independent public repositories.
+They are read from IDX files whose checksums are verified. A checksum is that of the *unpacked* file, so that repacked
+files (Debian's Fashion-MNIST) pass and altered ones do not. Many public repositories agree on these checksums.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ _PREFIXES = {"train": "train", "test": "t10k"}
 
 @dataclass(frozen=True)
 class Published:
-    """What identifies a published set of four IDX files, and where it may be found."""
+    """A published data set of four IDX files: its checksums, its mirrors and the folders to search."""
 
     name: str
     class_names: tuple[str, ...]
-    sha256: Mapping[str, str]  # of each unpacked file
+    sha256: Mapping[str, str]  # file name -> hash of the unpacked file
     mirrors: tuple[str, ...]
-    folders: tuple[Path, ...]  # where others put it: torchvision below a root, a distribution's package
+    folders: tuple[Path, ...]  # torchvision's folder below data_root, and that of a Linux package
     advice: str = ""
 
 
@@ -72,7 +72,7 @@ FASHION_MNIST = Published(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
     folders=(Path("FashionMNIST/raw"), Path("/usr/share/datasets/fashion-mnist")),
-    advice=", or run `apt install dataset-fashion-mnist` on Debian or Ubuntu",
+    advice=" Or, on Debian or Ubuntu, run `apt install dataset-fashion-mnist`.",
 )
 
 
@@ -90,12 +90,12 @@ def _load(published: Published, options: DataOptions) -> ImageSet:
     prefix = _PREFIXES[options.split]
     images, source = _read(published, f"{prefix}-images-idx3-ubyte", 3, options)
     labels, _ = _read(published, f"{prefix}-labels-idx1-ubyte", 1, options)
-    made = image_set_from_idx(published.name, images, labels, published.class_names, published.name, options)
-    return replace(made, source=shown(source))
+    image_set = image_set_from_idx(published.name, images, labels, published.class_names, published.name, options)
+    return replace(image_set, source=shown(source))
 
 
 def _read(published: Published, file: str, rank: int, options: DataOptions) -> tuple[Pixels, Path]:
-    """The array and its path; a file that is found but is not the published one is an error, never passed over."""
+    """The array and its path. An existing file that is not the published one raises an error; it is never skipped."""
     sha256 = published.sha256[file]
     folders = places(published.name, options, published.folders)
     for path in (folder / name for folder in folders for name in (file, f"{file}.gz")):
@@ -103,6 +103,6 @@ def _read(published: Published, file: str, rank: int, options: DataOptions) -> t
             return read_idx(path, rank, sha256), path
     target = cache_folder(published.name) / f"{file}.gz"
     urls = [mirror + target.name for mirror in published.mirrors]
-    put = f"the files of {published.mirrors[0]} into one of these{published.advice}"
-    obtain(urls, target, lambda path: read_idx(path, rank, sha256), options, folders, put)
+    advice = f"Put the files of {published.mirrors[0]} into one of these folders.{published.advice}"
+    obtain(urls, target, lambda path: read_idx(path, rank, sha256), options, folders, advice)
     return read_idx(target, rank, sha256), target

@@ -1,4 +1,4 @@
-"""A NumPy archive: the layout that OpenAI's samplers and evaluators exchange, and that `images.save_npz` writes."""
+"""NumPy archives of images, in the layout of OpenAI's samplers and evaluators, which `images.save_npz` writes too."""
 
 import zipfile
 import zlib
@@ -18,29 +18,29 @@ from alphabar.errors import AlphabarError
 
 _IMAGES = ("arr_0", "images")
 _LABELS = ("arr_1", "labels")
-_MOST_CLASSES = 1 << 20  # a larger label is no class but a mistake
+_MOST_CLASSES = 1 << 20  # a larger label must be a mistake
 
 
 def npz(options: DataOptions) -> ImageSet:
-    """Your own NumPy archive of images and, if you like, labels.
+    """Your own NumPy archive of images, with or without labels.
 
-    `arr_0` (or `images`) uint8 (N, H, W, C); `arr_1` (or `labels`), if there, integers (N,). Pickles are refused.
+    `arr_0` (or `images`): uint8 (N, H, W, C). `arr_1` (or `labels`), optional: integers (N,). Pickles are refused.
     """
     path = options.path
     if path is None:
-        raise AlphabarError("data.name=npz needs a file: set data.path.")
+        raise AlphabarError("data.name=npz needs a file; set data.path.")
     only_train(shown(path), options)
     images, labels = _arrays(path)
     if images.dtype != np.uint8 or images.ndim != 4:
-        raise UnreadableError(path, f"its images are {_described(images)}; right would be uint8 (N, H, W, C)")
+        raise UnreadableError(path, f"its images are {_described(images)}, not uint8 (N, H, W, C)")
     if images.shape[3] > 4 and images.shape[1] <= 4:
-        raise UnreadableError(path, f"its images are {_described(images)}, channels first; right would be (N, H, W, C)")
+        raise UnreadableError(path, f"its images are {_described(images)}, channels first; expected (N, H, W, C)")
     if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]):
-        raise UnreadableError(path, f"its labels are {_described(labels)}; right would be integers ({len(images)},)")
+        raise UnreadableError(path, f"its labels are {_described(labels)}, not integers ({len(images)},)")
     if len(images) == 0:
-        raise UnreadableError(path, "it holds no images")
+        raise UnreadableError(path, "it has no images")
     if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < _MOST_CLASSES:
-        raise UnreadableError(path, f"its labels run from {labels.min()} to {labels.max()}; right would be 0, 1, 2 ...")
+        raise UnreadableError(path, f"its labels run from {labels.min()} to {labels.max()}; expected 0, 1, 2 ...")
     return ImageSet(
         name=path.stem,
         images=fitted(images, options, shown(path)),
@@ -51,7 +51,7 @@ def npz(options: DataOptions) -> ImageSet:
 
 
 def _arrays(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """The images and the labels; sizes are checked in the archive's index, before anything is unpacked."""
+    """The images and the labels. The archive's index is checked for their size before anything is unpacked."""
     with open_regular(path) as file:
         try:
             index = {item.filename.removesuffix(".npy"): item.file_size for item in zipfile.ZipFile(file).infolist()}
@@ -66,7 +66,7 @@ def _arrays(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
             archive = np.load(file, allow_pickle=False)
             return archive[images], None if labels is None else archive[labels]
         except zipfile.BadZipFile as error:
-            raise UnreadableError(path, "it is not a .npz archive, or a damaged one") from error
+            raise UnreadableError(path, "it is not a .npz archive, or it is damaged") from error
         except AlphabarError:
             raise
         except (ValueError, EOFError, OSError, zlib.error, NotImplementedError) as error:

@@ -1,4 +1,4 @@
-"""DATASETS: the sources by name, and which of them a path of the user's wants."""
+"""DATASETS, the data sources by name, and `detect`, which chooses the source for a path."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,25 +29,28 @@ DATASETS: dict[str, Source] = {
     "npz": npz,
 }
 
+OWN_DATA = ("folder", "idx", "npz")
+"""The sources of DATASETS that read the user's own files: they need a path."""
+
 
 def load(name: str, options: DataOptions = DataOptions()) -> ImageSet:  # noqa: B008 - frozen
-    """The data set called `name`; raises AlphabarError if there is none or if it cannot be had as `options` ask."""
+    """Loads the data set called `name`; raises AlphabarError if the name is unknown or `options` cannot be applied."""
     return look_up(DATASETS, name, "data set")(options)
 
 
 def detect(path: Path) -> str:
-    """The key of DATASETS for a path: folder if no other fits; raises AlphabarError for what none can read."""
+    """The key of DATASETS that reads `path`, "folder" if no other does; raises AlphabarError if none can read it."""
     if not exists(path):
-        raise AlphabarError(f"There is nothing at {shown(path)}.")
+        raise AlphabarError(f"There is no file or folder {shown(path)}.")
     if path.is_file() and path.suffix.lower() == ".npz":
         return "npz"
-    if holds_twemoji(path) is not None:  # before CIFAR-10, which any other .tgz is taken for
+    if holds_twemoji(path) is not None:  # checked before CIFAR-10, which accepts every .tgz
         return "twemoji"
     if holds_cifar10(path) is not None:
         return "cifar10"
     if path.is_dir():
         return "idx" if idx_files(path) else "folder"
     raise AlphabarError(
-        f"{shown(path)} is not a data set: right would be a folder of images, of IDX files or of CIFAR-10 batches, "
+        f"{shown(path)} is not a data set. Expected a folder of images, of IDX files or of CIFAR-10 batches, "
         "cifar-10-python.tar.gz, emoji-datasource-twitter-16.0.0.tgz, or a .npz file."
     )

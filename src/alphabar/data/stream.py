@@ -1,4 +1,4 @@
-"""The endless shuffled stream of a data set, addressed by position: nothing to save, nothing to replay on resume."""
+"""An endless shuffled stream of a data set, addressed by position, so that resuming needs no saved state."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,10 +14,10 @@ _WORD = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class ShuffledStream:
-    """Position p of the stream is image π_e(p mod N) of epoch e = p // N, where π_e depends on (seed, e) alone.
+    """The endless stream whose position p holds image π_e(p mod N) of epoch e = p // N.
 
-    Whether an image is mirrored depends on (seed, p) alone. So any stretch can be drawn at any time, by any rank, in
-    pieces of any length, and a set smaller than a batch simply crosses several epochs.
+    The permutation π_e depends on (seed, e) alone. Whether an image is mirrored depends on (seed, p) alone. So every
+    process can read any positions at any time, in batches of any size. A batch may span several epochs.
     """
 
     image_set: ImageSet
@@ -28,11 +28,11 @@ class ShuffledStream:
         """The images at positions start..start+count-1, in order (start >= 0, count >= 1)."""
         images, labels = self.image_set.images, self.image_set.labels
         rows = torch.from_numpy(self._rows(start, count)).to(images.device)
-        drawn = images.index_select(0, rows)
+        selected = images.index_select(0, rows)
         if self.horizontal_flip:
             mirrored = torch.from_numpy(coin_flips(self.seed, start, count)).to(images.device)
-            drawn = torch.where(mirrored[:, None, None, None], drawn.flip(3), drawn)
-        return Batch(drawn, None if labels is None else labels.index_select(0, rows.to(labels.device)))
+            selected = torch.where(mirrored[:, None, None, None], selected.flip(3), selected)
+        return Batch(selected, None if labels is None else labels.index_select(0, rows.to(labels.device)))
 
     def _rows(self, start: int, count: int) -> npt.NDArray[np.int64]:
         size, end = len(self.image_set), start + count
@@ -43,16 +43,16 @@ class ShuffledStream:
         return np.concatenate(stretches)
 
 
-@lru_cache(maxsize=2)  # the epoch under way and, at a border, its successor
+@lru_cache(maxsize=2)  # a batch may span the current epoch and the next one
 def permutation(seed: int, epoch: int, size: int) -> npt.NDArray[np.int64]:
-    """π_epoch of 0..size-1, int64. Callers must not write into it: it is shared."""
+    """The permutation π_epoch of 0..size-1, int64. The array is shared and read-only."""
     order = np.random.default_rng((seed & _WORD, epoch)).permutation(size).astype(np.int64)
     order.flags.writeable = False
     return order
 
 
 def coin_flips(seed: int, start: int, count: int) -> npt.NDArray[np.bool_]:
-    """A fair coin for each position start..start+count-1: the top bit of splitmix64 under a key made of `seed`."""
+    """A fair coin flip for each position start..start+count-1: the top bit of splitmix64, with a key from `seed`."""
     key = np.random.SeedSequence(seed & _WORD, spawn_key=(1,)).generate_state(1, np.uint64)
     golden = np.uint64(0x9E3779B97F4A7C15)
     z = key + (np.arange(start, start + count, dtype=np.uint64) + np.uint64(1)) * golden

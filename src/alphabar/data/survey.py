@@ -1,4 +1,4 @@
-"""The first look at a folder: which of its images can be used, and, of the others, why not."""
+"""Checks which images of a folder can be used, and records why the others cannot."""
 
 import os
 import warnings
@@ -14,17 +14,17 @@ from alphabar.data.listing import Listing
 from alphabar.errors import AlphabarError
 from alphabar.progress import progress
 
-BAD_SHARE = 0.05  # with more unusable images than this, something is wrong with the folder and not with a file
+BAD_SHARE = 0.05  # above this share of unusable images, the fault is the folder's, not that of single files
 
-_THREADS = 4  # Pillow decodes without the interpreter's lock
-_BLOCK = 1024  # files handed to the threads at a time
+_THREADS = 4  # Pillow releases the interpreter's lock while it decodes
+_BLOCK = 1024  # files submitted to the threads at a time
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that cannot be used (relative to the folder), and why."""
+    """A file that cannot be used (its path is relative to the folder) and the reason."""
 
     path: Path
     reason: str
@@ -32,7 +32,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Survey:
-    """The headers of the usable images, in the order of the listing, and the files that are not."""
+    """The headers of the usable images, in the order of the listing, and the unusable files."""
 
     root: Path
     headers: dict[Path, Header]
@@ -40,14 +40,14 @@ class Survey:
 
 
 def surveyed(root: Path, listing: Listing, look: Callable[[Path], Header]) -> Survey:
-    """`look` at each image; what it refuses is skipped. Raises AlphabarError if nothing is left."""
+    """Reads each image with `look`; images that raise UnreadableError are skipped. AlphabarError if none is left."""
     headers = {}
-    skipped = [Skipped(path, "the folder may not be entered") for path in listing.closed]
-    for path, seen in mapped(lambda path: look(root / path), listing.images, "Reading headers"):
-        if isinstance(seen, Header):
-            headers[path] = seen
+    skipped = [Skipped(path, "permission denied") for path in listing.closed]
+    for path, result in mapped(lambda path: look(root / path), listing.images, "Reading headers"):
+        if isinstance(result, Header):
+            headers[path] = result
         else:
-            skipped.append(Skipped(path, seen.reason))
+            skipped.append(Skipped(path, result.reason))
     if not headers:
         first = f"{shown(skipped[0].path)}: {skipped[0].reason}"
         raise AlphabarError(f"None of the {len(listing.images):,} images in {shown(root)} can be used ({first}).")
@@ -56,22 +56,22 @@ def surveyed(root: Path, listing: Listing, look: Callable[[Path], Header]) -> Su
 
 def check_share(survey: Survey) -> None:
     """Raises AlphabarError if more than BAD_SHARE of the images are unusable."""
-    bad, found = len(survey.skipped), len(survey.skipped) + len(survey.headers)
-    if bad > BAD_SHARE * found:
+    bad, total = len(survey.skipped), len(survey.skipped) + len(survey.headers)
+    if bad > BAD_SHARE * total:
         raise AlphabarError(
-            f"{bad:,} of {found:,} images in {shown(survey.root)} cannot be used, more than {BAD_SHARE:.0%}: "
+            f"{bad:,} of {total:,} images in {shown(survey.root)} cannot be used, more than {BAD_SHARE:.0%}: "
             f"{some(survey.skipped)}. Remove or repair them; `alphabar data inspect` lists them."
         )
 
 
 def some(skipped: Sequence[Skipped], most: int = 10) -> str:
-    """The first few, each with its reason, for a sentence."""
+    """The first `most` skipped files, each with its reason, as text for a sentence."""
     named = "; ".join(f"{shown(item.path)} ({item.reason})" for item in skipped[:most])
     return f"{named}; ..." if len(skipped) > most else named
 
 
 def mapped(work: Callable[[Path], T], paths: Sequence[Path], label: str) -> Iterator[tuple[Path, T | UnreadableError]]:
-    """(path, work(path) or the reason against it), in order, computed by a few threads."""
+    """Yields (path, work(path) or the UnreadableError that it raised), in order, computed by a few threads."""
 
     def attempt(path: Path) -> T | UnreadableError:
         try:
@@ -81,7 +81,7 @@ def mapped(work: Callable[[Path], T], paths: Sequence[Path], label: str) -> Iter
 
     threads = min(_THREADS, os.cpu_count() or 1)
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool, progress(label, len(paths)) as advance:
-        warnings.simplefilter("ignore")  # Pillow's remarks name no file; what matters is in our reasons and notes
+        warnings.simplefilter("ignore")  # Pillow's warnings name no file; our reasons and notes say what matters
         for start in range(0, len(paths), _BLOCK):
             block = paths[start : start + _BLOCK]
             for path, result in zip(block, pool.map(attempt, block), strict=True):

@@ -1,6 +1,6 @@
-"""Twemoji: emoji as Twitter drew them. Graphics by Twitter, Inc and other contributors, CC BY 4.0.
+"""Twemoji: Twitter's emoji pictures, by Twitter, Inc and other contributors, CC BY 4.0.
 
-They come in npm's `emoji-datasource-twitter` (Cal Henderson, MIT), checked by its sha256.
+They are read from the npm package `emoji-datasource-twitter` (Cal Henderson, MIT), whose sha256 is verified.
 """
 
 import hashlib
@@ -24,17 +24,17 @@ ARCHIVE = f"{PACKAGE}-16.0.0.tgz"
 URL = f"https://registry.npmjs.org/{PACKAGE}/-/{ARCHIVE}"
 
 _ARCHIVE_SHA256 = "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877"
-_WHITE: Colour = (255, 255, 255)  # what emoji are drawn for
-_SWATCHES = "Component"  # five plain skin tones: no pictures, and too few for a class
+_WHITE: Colour = (255, 255, 255)  # the background that emoji are designed for
+_SWATCHES = "Component"  # five plain skin tones, which are not pictures and too few for a class
 
 
 def twemoji(options: DataOptions) -> ImageSet:
     """1,868 emoji on white, 64x64, RGB, in nine categories (Twitter, Inc and other contributors, CC BY 4.0).
 
-    In Unicode's order, every tenth is of the test split. Left out are skin tones, and the later of two equal pictures,
-    one perhaps mirrored, which else could be in both splits: eight families, say, are drawn alike, and the flags of
-    Norway and Svalbard.
-    They are on white whatever `background` is; that is what shows around them where they are padded.
+    Every tenth emoji, in Unicode's order, is in the test split. Skin tone variants are left out. So is the later of two
+    pictures that are equal or mirror images of each other, because the pair could be in both splits: eight families
+    have one picture, for example, and so have the flags of Norway and Svalbard. Transparent pixels are always white;
+    `background` is the colour of padding.
     """
     source = options.path if options.path is not None else _published(options)
     emoji, pictures = read_package(source)
@@ -54,23 +54,23 @@ def twemoji(options: DataOptions) -> ImageSet:
 
 
 def _either_way(picture: NDArray[np.uint8]) -> bytes:
-    """The same of a picture (H, W, C) and of its mirror image."""
+    """A key that is equal for a picture (H, W, C) and for its mirror image."""
     return min(picture.tobytes(), picture[:, ::-1].tobytes())
 
 
 def holds_twemoji(path: Path) -> Path | None:
-    """The archive that `path` is, to judge by its name, or the unpacked package that it is or that lies in it."""
+    """The package archive (recognized by its name) or the unpacked package at `path`; None if there is none."""
     return path if path.name.startswith(PACKAGE) and path.suffix == ".tgz" else package_folder(path)
 
 
 def _published(options: DataOptions) -> Path:
     folders = places("twemoji", options)
-    found = next((folder / ARCHIVE for folder in folders if exists(folder / ARCHIVE)), None)
-    if found is not None:
-        _verify(found)
-        return found
+    archive = next((folder / ARCHIVE for folder in folders if exists(folder / ARCHIVE)), None)
+    if archive is not None:
+        _verify(archive)
+        return archive
     target = cache_folder("twemoji") / ARCHIVE
-    obtain([URL], target, _verify, options, folders, f"{URL} into one of these")
+    obtain([URL], target, _verify, options, folders, f"Put {URL} into one of these folders.")
     return target
 
 
@@ -79,6 +79,8 @@ def _verify(path: Path) -> None:
     with open_regular(path) as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
-    found = digest.hexdigest()
-    if found != _ARCHIVE_SHA256:
-        raise UnreadableError(path, f"it has sha256 {found[:12]}..., the published file {_ARCHIVE_SHA256[:12]}...")
+    sha256 = digest.hexdigest()
+    if sha256 != _ARCHIVE_SHA256:
+        raise UnreadableError(
+            path, f"its sha256 is {sha256[:12]}..., but the published file's {_ARCHIVE_SHA256[:12]}..."
+        )

@@ -1,7 +1,7 @@
-"""Reading the pickles of CIFAR-10 without trusting them: lists, numbers, bytes and arrays of numbers, nothing else.
+"""Reads the pickles of CIFAR-10 without trusting them: lists, numbers, bytes and integer arrays, nothing else.
 
-The names that such a file mentions are looked up in the table below and nowhere else, and what the table holds only
-records: while the file is read, no code but this module's runs, not even NumPy's.
+Names in a pickle are looked up only in the table `_NAMES`, whose entries merely record their arguments. So no code but
+this module's runs while the file is read, not even NumPy's.
 """
 
 import io
@@ -19,7 +19,7 @@ _NUMBERS = re.compile(r"[iu][1248]")
 
 
 class _Record:
-    """Stands for an ndarray or a dtype while the pickle fills in its state."""
+    """A placeholder for an ndarray or a dtype while the pickle sets its state."""
 
     def __init__(self, *arguments: object) -> None:
         self.arguments = arguments
@@ -35,16 +35,16 @@ class _Record:
         return np.dtype(name)
 
     def array(self) -> npt.NDArray[Any]:
-        _, shape, kind, column_major, values = self.state  # the tuple that ndarray.__reduce__ makes
+        _, shape, kind, column_major, values = self.state  # the tuple that ndarray.__reduce__ returns
         return np.frombuffer(values, kind.number_type()).reshape(shape, order="F" if column_major else "C").copy()
 
 
 class _NdarrayType:
-    """What `numpy.ndarray` means in these files: a name to pass to `_reconstruct`."""
+    """The stand-in for `numpy.ndarray`, which these files only pass to `_reconstruct`."""
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes in old protocols: `_codecs.encode(text, "latin1")`."""
+    """The bytes of a text. Python 3 writes bytes in old protocols as `_codecs.encode(text, "latin1")`."""
     return text.encode("latin1")
 
 
@@ -60,12 +60,12 @@ _NAMES: dict[tuple[str, str], Callable[..., Any]] = {
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _NAMES:
-            raise AlphabarError(f"it asks for '{module}.{name}', which no data file needs")
+            raise AlphabarError(f"it refers to '{module}.{name}', which a data file does not need")
         return _NAMES[module, name]
 
 
 def unpickle(data: bytes) -> dict[str, Any]:
-    """The dictionary that `data` holds: keys as str, arrays of integers as ndarrays; raises AlphabarError, a reason."""
+    """The pickled dictionary, with str keys and integer ndarrays; raises AlphabarError with the reason if unsafe."""
     try:
         loaded = _Unpickler(io.BytesIO(data), encoding="bytes").load()
         return {_text(key): value.array() if isinstance(value, _Record) else value for key, value in loaded.items()}

@@ -1,99 +1,21 @@
-"""The mathematics of diffusion models: pure functions over float64 tables, indexed t = 1..T as in the papers."""
+"""The mathematics of diffusion models: pure functions over float64 tables, indexed t = 1..T as in the papers.
 
-from alphabar.diffusion.decoder import DECODERS, Decoder, discretized_log_prob, reference_log_prob
-from alphabar.diffusion.denoiser import Denoiser, Network, NetworkOutput, Prediction, p_transition
-from alphabar.diffusion.editing import (
-    MIXES,
-    Mix,
-    encode,
-    inpaint,
-    inpainting_levels,
-    interpolate,
-    interpolate_latents,
-    share,
-    vary,
-)
+The vocabulary that most code needs is here; what is more special is imported from its own module.
+"""
+
+from alphabar.diffusion.decoder import DECODERS
+from alphabar.diffusion.denoiser import Denoiser, Network, Prediction, p_transition
 from alphabar.diffusion.guidance import guided
-from alphabar.diffusion.likelihood import (
-    Term,
-    VariationalBound,
-    bound_of,
-    prior_term,
-    variational_bound,
-    vlb_term,
-    vlb_terms,
-)
+from alphabar.diffusion.likelihood import VariationalBound, variational_bound, vlb_terms
 from alphabar.diffusion.objective import OBJECTIVES, WEIGHTINGS, Objective, training_loss
-from alphabar.diffusion.parameterization import (
-    EPS,
-    MU,
-    PARAMETERIZATIONS,
-    X0,
-    Parameterization,
-    V,
-    eps_to_x0,
-    x0_to_eps,
-)
-from alphabar.diffusion.probability_flow import (
-    every_pixel,
-    flow,
-    flow_and_divergence,
-    flow_ends,
-    flow_log_density,
-    flow_time,
-)
-from alphabar.diffusion.process import Gaussian, Time, q_marginal, q_posterior, q_sample, q_step
-from alphabar.diffusion.samplers import (
-    DDIM,
-    GRIDS,
-    PNDM,
-    SAMPLERS,
-    Ancestral,
-    DPMpp2M,
-    DPMpp2MSDE,
-    DPMpp2S,
-    DPMpp3MSDE,
-    Euler,
-    Grid,
-    Heun,
-    Noise,
-    Sampler,
-    SeededNoise,
-    Step,
-    UniPC,
-    network_calls,
-    reverse_process,
-)
-from alphabar.diffusion.schedule import (
-    SCHEDULES,
-    NoiseSchedule,
-    constant,
-    cosine,
-    from_alpha_bar,
-    from_betas,
-    jsd,
-    linear,
-    linear_raw,
-    quadratic,
-    sigmoid,
-    warmup,
-    warmup10,
-    warmup50,
-)
+from alphabar.diffusion.parameterization import EPS, MU, PARAMETERIZATIONS, X0, Parameterization, V
+from alphabar.diffusion.process import Gaussian, q_marginal, q_posterior, q_sample, q_step
+from alphabar.diffusion.samplers import DDIM, SAMPLERS, Ancestral, Sampler, SeededNoise, Step, reverse_process
+from alphabar.diffusion.schedule import SCHEDULES, NoiseSchedule, cosine, from_betas, linear
 from alphabar.diffusion.spacing import SPACINGS, rows_of, spaced
-from alphabar.diffusion.thresholding import X0_TRANSFORMS, DynamicThreshold, clip
-from alphabar.diffusion.timesteps import TIMESTEP_SAMPLERS, Antithetic, LossSecondMoment, TimestepSampler, Uniform
-from alphabar.diffusion.variance import (
-    FIXED_LARGE,
-    FIXED_SMALL,
-    LEARNED,
-    LEARNED_RANGE,
-    VARIANCES,
-    ReverseVariance,
-    analytic,
-    with_last_noise,
-)
-from alphabar.diffusion.x0_error import X0Error, mean_x0_error, squared_x0_error, x0_errors, x0_mse_table
+from alphabar.diffusion.thresholding import X0_TRANSFORMS, clip
+from alphabar.diffusion.timesteps import TIMESTEP_SAMPLERS, TimestepSampler
+from alphabar.diffusion.variance import FIXED_LARGE, FIXED_SMALL, LEARNED, LEARNED_RANGE, VARIANCES, ReverseVariance
 
 __all__ = [
     "DDIM",
@@ -101,14 +23,11 @@ __all__ = [
     "EPS",
     "FIXED_LARGE",
     "FIXED_SMALL",
-    "GRIDS",
     "LEARNED",
     "LEARNED_RANGE",
-    "MIXES",
     "MU",
     "OBJECTIVES",
     "PARAMETERIZATIONS",
-    "PNDM",
     "SAMPLERS",
     "SCHEDULES",
     "SPACINGS",
@@ -118,23 +37,9 @@ __all__ = [
     "X0",
     "X0_TRANSFORMS",
     "Ancestral",
-    "Antithetic",
-    "DPMpp2M",
-    "DPMpp2MSDE",
-    "DPMpp2S",
-    "DPMpp3MSDE",
-    "Decoder",
     "Denoiser",
-    "DynamicThreshold",
-    "Euler",
     "Gaussian",
-    "Grid",
-    "Heun",
-    "LossSecondMoment",
-    "Mix",
     "Network",
-    "NetworkOutput",
-    "Noise",
     "NoiseSchedule",
     "Objective",
     "Parameterization",
@@ -143,64 +48,23 @@ __all__ = [
     "Sampler",
     "SeededNoise",
     "Step",
-    "Term",
-    "Time",
     "TimestepSampler",
-    "UniPC",
-    "Uniform",
     "V",
     "VariationalBound",
-    "X0Error",
-    "analytic",
-    "bound_of",
     "clip",
-    "constant",
     "cosine",
-    "discretized_log_prob",
-    "encode",
-    "eps_to_x0",
-    "every_pixel",
-    "flow",
-    "flow_and_divergence",
-    "flow_ends",
-    "flow_log_density",
-    "flow_time",
-    "from_alpha_bar",
     "from_betas",
     "guided",
-    "inpaint",
-    "inpainting_levels",
-    "interpolate",
-    "interpolate_latents",
-    "jsd",
     "linear",
-    "linear_raw",
-    "mean_x0_error",
-    "network_calls",
     "p_transition",
-    "prior_term",
     "q_marginal",
     "q_posterior",
     "q_sample",
     "q_step",
-    "quadratic",
-    "reference_log_prob",
     "reverse_process",
     "rows_of",
-    "share",
-    "sigmoid",
     "spaced",
-    "squared_x0_error",
     "training_loss",
     "variational_bound",
-    "vary",
-    "vlb_term",
     "vlb_terms",
-    "warmup",
-    "warmup10",
-    "warmup50",
-    "with_last_noise",
-    "x0_errors",
-    "x0_mse_table",
-    "x0_to_eps",
-]
+]  # fmt: skip

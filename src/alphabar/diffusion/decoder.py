@@ -1,4 +1,4 @@
-"""The decoder: what the last reverse Gaussian says of an image on the uint8 grid, L_0 of the bound (DDPM §3.3)."""
+"""The decoder: the probability of an 8-bit image under the last reverse step, hence L_0 of the bound (DDPM §3.3)."""
 
 import math
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from torch import Tensor
 from alphabar.diffusion.process import Gaussian
 
 Decoder = Callable[[Gaussian, Tensor], Tensor]
-"""(p(x_0 | x_1), x_0 in [−1, 1]) -> log P of each element, in nats; computed in float64, in the precision of x_0."""
+"""(p(x_0 | x_1), x_0 in [−1, 1]) -> log P of each element in nats, computed in float64, returned in x_0's precision."""
 
 
 def _edges(p: Gaussian, x0: Tensor) -> tuple[Tensor, Tensor]:
-    """The ends of the pixel's bin [x − 1/255, x + 1/255], open at ±1, in standard deviations from the mean; float64."""
+    """The ends of each pixel's bin [x − 1/255, x + 1/255], infinite at ±1, in standard deviations from p's mean."""
     x, offset, inv_std = x0.double(), x0.double() - p.mean.double(), (-0.5 * p.log_var.double()).exp()
     low = torch.where(x < -0.999, -math.inf, (offset - 1 / 255) * inv_std)
     high = torch.where(x > 0.999, math.inf, (offset + 1 / 255) * inv_std)
@@ -21,28 +21,29 @@ def _edges(p: Gaussian, x0: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def discretized_log_prob(p: Gaussian, x0: Tensor) -> Tensor:
-    """log ∫ p over the pixel's bin (DDPM Eq. 13): exact, in log space.
+    """log ∫ p over each pixel's bin (DDPM Eq. 13), exact, computed in log space.
 
-    No clamp, so the tails keep their gradient, however far out.
+    Nothing is clamped, so the gradient does not vanish in the tails.
     """
     low, high = _edges(p, x0)
-    flip = low + high > 0  # Φ(b) − Φ(a) = Φ(−a) − Φ(−b): work in the tail where Φ does not round to 1
+    flip = low + high > 0  # Φ(b) − Φ(a) = Φ(−a) − Φ(−b): use the tail where Φ does not round to 1
     low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
     log_high = _log_cdf(high)
     return (log_high + torch.log(-torch.expm1(_log_cdf(low) - log_high))).to(x0.dtype)
 
 
 def _log_cdf(z: Tensor) -> Tensor:
-    """log Φ(z). torch's own log_ndtr has the same values, but a derivative without digits from z ≈ −1e7 on."""
+    """log Φ(z). torch.special.log_ndtr has equal values, but its derivative loses all digits below z ≈ −1e7."""
     tail, body = z.clamp(max=-1), z.clamp(min=-1)
     log_tail = (torch.special.erfcx(-tail / math.sqrt(2)) / 2).log() - tail**2 / 2
     return torch.where(z < -1, log_tail, torch.log1p(-torch.special.erfc(body / math.sqrt(2)) / 2))
 
 
 def reference_log_prob(p: Gaussian, x0: Tensor) -> Tensor:
-    """The same with a tanh in place of Φ and no probability below 1e-12, as in the code behind the published numbers.
+    """log ∫ p over each pixel's bin, with a tanh approximation of Φ and probabilities of at least 1e-12.
 
-    Φ is off by up to 1.8e-4; below 1e-12, which is 39.9 bits, there is no gradient.
+    The code behind the published numbers computes it this way. The error of Φ is up to 1.8e-4. Probabilities below
+    1e-12, which is 39.9 bits, have no gradient.
     """
     low, high = _edges(p, x0)
     return (_tanh_cdf(high) - _tanh_cdf(low)).clamp(min=1e-12).log().to(x0.dtype)

@@ -1,4 +1,4 @@
-"""The denoiser: a network, and the three choices that give its output a meaning."""
+"""The denoiser: a network with the schedule, parameterization and reverse variance that interpret its output."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ Network = Callable[..., Tensor]
 
 @dataclass(frozen=True, eq=False)
 class NetworkOutput:
-    """One call of the network, split: what the parameterization reads, and what a learned variance reads (or None)."""
+    """The output of a network call: the half for the parameterization, and that for a learned variance (or None)."""
 
     mean: Tensor
     variance: Tensor | None
@@ -27,7 +27,7 @@ class NetworkOutput:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a denoiser knows at x_t: x̂_0, the ε̂ that goes with it, and log σ_t² of the reverse step."""
+    """The prediction of a denoiser at x_t: x̂_0, the ε̂ that corresponds to it, and log σ_t² of the reverse step."""
 
     x0: Tensor
     eps: Tensor
@@ -36,11 +36,12 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Denoiser:
-    """A network read through a schedule, a parameterization and a reverse variance.
+    """A network whose output is interpreted by a schedule, a parameterization and a reverse variance.
 
-    Swap any part with `dataclasses.replace`: EMA weights, another schedule, another clipping.
-    time_scale: multiplies the step that the network is told (1000/T for improved-diffusion's rescaled time).
-    x0_transform: applied to x̂_0 when sampling; training and likelihoods look at the output itself.
+    Any part can be exchanged with `dataclasses.replace`: EMA weights, another schedule, another clipping.
+
+    time_scale: factor of the step that is passed to the network (1000/T for improved-diffusion's rescaled time).
+    x0_transform: applied to x̂_0 when sampling; training uses the output itself.
     """
 
     network: Network
@@ -53,16 +54,16 @@ class Denoiser:
     def __post_init__(self) -> None:
         if self.parameterization.name == "eps" and self.schedule.ends_in_pure_noise:
             raise ValueError(
-                "This schedule ends at ᾱ_T = 0, where the parameterization 'eps' cannot be turned into an image; "
+                "This schedule ends at ᾱ_T = 0, where the parameterization 'eps' does not determine x_0; "
                 "choose 'x0' or 'v'."
             )
 
     def __call__(self, x_t: Tensor, t: Time) -> Prediction:
-        """The prediction at x_t (B, C, H, W), step t in 1..T of this denoiser's own (possibly respaced) chain."""
+        """The prediction at x_t (B, C, H, W) and step t in 1..T of this denoiser's (possibly respaced) chain."""
         return self.interpret(self.output(x_t, t), x_t, t)
 
     def output(self, x_t: Tensor, t: Time) -> NetworkOutput:
-        """The one place where the network is called; what it says is read in the precision of x_t."""
+        """The network's output at x_t, in the precision of x_t. The network is called here and nowhere else."""
         if isinstance(t, int) and not 1 <= t <= self.schedule.T:
             raise ValueError(f"t must lie in 1..{self.schedule.T}, the length of the chain; got {t}.")
         time = (self.schedule.timesteps[t] - 1) * self.time_scale  # networks count steps from 0
@@ -70,22 +71,22 @@ class Denoiser:
         channels = x_t.shape[1] * (2 if self.variance.learned else 1)
         if out.shape[1] != channels:
             raise ValueError(
-                f"The network must output {channels} channels, for images of {x_t.shape[1]} and the reverse variance "
-                f"'{self.variance.name}'; it outputs {out.shape[1]}."
+                f"The network must output {channels} channels for images of {x_t.shape[1]} channels and the reverse "
+                f"variance '{self.variance.name}'; it outputs {out.shape[1]}."
             )
         return NetworkOutput(*out.chunk(2, dim=1)) if self.variance.learned else NetworkOutput(out, None)
 
     def target(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
-        """What the network is to output for x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; (B, C, H, W)."""
+        """The regression target of the network for x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; (B, C, H, W)."""
         return self.parameterization.target(*self._trained(x0, eps, t))
 
     def x0_slope(self, t: Time) -> Tensor:
-        """∂x̂_0/∂output at step t, the same for every pixel; float64, () or (B,)."""
+        """∂x̂_0/∂output at step t, which is equal for all pixels; float64, () or (B,)."""
         one = torch.ones_like(self.schedule.alpha_bar[t])
         return self.parameterization.to_x0(*self._trained(one, torch.zeros_like(one), t))
 
     def interpret(self, output: NetworkOutput, x_t: Tensor, t: Time) -> Prediction:
-        """Output -> (x̂_0, ε̂, log σ²); ε̂ is always the one that belongs to the transformed x̂_0."""
+        """Output -> (x̂_0, ε̂, log σ²). ε̂ always corresponds to the transformed x̂_0."""
         x0 = self.parameterization.to_x0(*self._trained(output.mean, x_t, t))
         if self.x0_transform is not None:
             x0 = self.x0_transform(x0)
@@ -93,7 +94,7 @@ class Denoiser:
         return Prediction(x0, eps, self.variance.log_var(self.schedule, x_t, t, output.variance))
 
     def given(self, y: Tensor) -> "Denoiser":
-        """The denoiser of p(x | y), y (B,) int64: labels are bound once, never passed along."""
+        """The denoiser of p(x | y) for the labels y (B,) int64, which are bound to the network."""
         return replace(self, network=partial(self.network, y=y))
 
     def respaced(self, rows: Sequence[int]) -> "Denoiser":
@@ -101,15 +102,15 @@ class Denoiser:
         return replace(self, schedule=self.schedule.respace(rows))
 
     def to(self, device: torch.device | str) -> "Denoiser":
-        """The denoiser with its tables on `device`, for steps t that live there; the network stays where it is."""
+        """The denoiser with its tables on `device`, for steps t on that device. The network is not moved."""
         return replace(self, schedule=self.schedule.to(device))
 
     def _trained(self, a: Tensor, b: Tensor, t: Time) -> tuple[NoiseSchedule, Tensor, Tensor, Time]:
-        """The chain that the network was trained on, a and b, and where in it t is: μ̃ depends on the t − 1 there."""
+        """The arguments (chain, a, b, row of t), in the chain that the network was trained on: μ̃_t depends on it."""
         chain, row = self.schedule.trained(t)
         return chain, a, b, row
 
 
 def p_transition(schedule: NoiseSchedule, prediction: Prediction, x_t: Tensor, t: Time) -> Gaussian:
-    """p_θ(x_{t−1} | x_t) = N(μ̃_t(x_t, x̂_0), σ_t² I), DDPM §3.2."""
+    """The reverse step p_θ(x_{t−1} | x_t) = N(μ̃_t(x_t, x̂_0), σ_t² I), DDPM §3.2."""
     return Gaussian(q_posterior(schedule, prediction.x0, x_t, t).mean, prediction.log_var)

@@ -16,13 +16,13 @@ from alphabar.diffusion.schedule import NoiseSchedule
 def vlb_term(denoiser: Denoiser, x0: Tensor, x_t: Tensor, t: Time, decoder: Decoder = discretized_log_prob) -> Tensor:
     """L_{t−1} = KL(q(x_{t−1} | x_t, x_0) ‖ p_θ(x_{t−1} | x_t)), and L_0 = −log p_θ(x_0 | x_1) at t = 1; (B,) bits/dim.
 
-    In float64 from what the network says: where the two Gaussians nearly agree, float32 has no digits of their KL left.
+    Everything after the network is computed in float64: in float32 the KL of two nearly equal Gaussians has no digits.
     """
     return term_of(denoiser.schedule, predicted(denoiser, denoiser.output(x_t, t), x_t, t), x0, x_t, t, decoder)
 
 
 def predicted(denoiser: Denoiser, output: NetworkOutput, x_t: Tensor, t: Time) -> Prediction:
-    """What the network's output means, in float64."""
+    """The denoiser's interpretation of the network's output, in float64."""
     variance = None if output.variance is None else _double(output.variance)
     return denoiser.interpret(NetworkOutput(_double(output.mean), variance), _double(x_t), t)
 
@@ -30,19 +30,19 @@ def predicted(denoiser: Denoiser, output: NetworkOutput, x_t: Tensor, t: Time) -
 def term_of(
     schedule: NoiseSchedule, prediction: Prediction, x0: Tensor, x_t: Tensor, t: Time, decoder: Decoder
 ) -> Tensor:
-    """`vlb_term` of a prediction that stands in float64: (B,) float64."""
+    """`vlb_term` of a given prediction in float64; (B,) float64, bits/dim."""
     x0, x_t = _double(x0), _double(x_t)
     p = p_transition(schedule, prediction, x_t, t)
     if isinstance(t, int):
         return _bits(-decoder(p, x0) if t == 1 else q_posterior(schedule, x0, x_t, t).kl(p))
     first, kl = (t == 1).to(x0.device), _bits(q_posterior(schedule, x0, x_t, t).kl(p))
-    if first.device.type == "cpu" and not bool(first.any()):  # to ask costs nothing here, the decoder most of the time
+    if first.device.type == "cpu" and not bool(first.any()):  # this check is free on a CPU, and the decoder is slow
         return kl
     return torch.where(first, _bits(-decoder(p, x0)), kl)
 
 
 def prior_term(schedule: NoiseSchedule, x0: Tensor) -> Tensor:
-    """L_T = KL(q(x_T | x_0) ‖ N(0, I)), what the chain leaves of the image at its end; (B,) float64, bits/dim."""
+    """L_T = KL(q(x_T | x_0) ‖ N(0, I)), the information on x_0 that x_T still has; (B,) float64, bits/dim."""
     zero = torch.zeros((), dtype=torch.float64)
     return _bits(q_marginal(schedule, _double(x0), schedule.T).kl(Gaussian(zero, zero)))
 
@@ -53,15 +53,15 @@ def _bits(nats: Tensor) -> Tensor:
 
 
 def _double(x: Tensor) -> Tensor:
-    """`x` in float64; on the CPU where the device knows none (MPS)."""
+    """`x` in float64, moved to the CPU if its device does not support float64 (MPS)."""
     return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """One step of the bound for each image, (B,) float64.
+    """One term of the bound, per image: (B,) float64 each.
 
-    vlb: L_{t−1}, bits/dim. x0_mse, eps_mse: mean squared error of x̂_0, and of the ε̂ that goes with it.
+    vlb: L_{t−1} in bits/dim. x0_mse, eps_mse: the mean squared errors of x̂_0 and of the corresponding ε̂.
     """
 
     t: int
@@ -78,11 +78,12 @@ def vlb_terms(
     noise: Callable[[int], Tensor],
     decoder: Decoder = discretized_log_prob,
 ) -> Iterator[Term]:
-    """The terms from t = start (T by default) down to 1, one by one, each with one draw of x_t.
+    """Yields the terms from t = start (T by default) down to 1, each estimated with one sample of x_t.
 
-    noise: t -> ε like x0, a function of t alone: then the terms from any `start` on are those of the whole run.
-    x̂_0 is treated as the denoiser's x0_transform says; published numbers clip it. On a respaced denoiser this is the
-    bound of the short chain.
+    The denoiser's x0_transform is applied to x̂_0; published numbers clip it. For a respaced denoiser, this is the bound
+    of the short chain.
+
+    noise: t -> ε like x0. It must depend on t alone, so that a computation resumed at `start` gives equal terms.
     """
     last = denoiser.schedule.T
     if start is not None and not 1 <= start <= last:
@@ -103,10 +104,10 @@ def vlb_terms(
 
 @dataclass(frozen=True, eq=False)
 class VariationalBound:
-    """−log₂ p_θ(x_0) ≤ total, per dimension: of B images, by term.
+    """The bound −log₂ p_θ(x_0) ≤ total per dimension, of B images, with its terms.
 
-    prior: (B,) L_T. terms: (B, T) by t ascending: column t − 1 is L_{t−1}, so column 0 is the decoder's.
-    x0_mse, eps_mse: (B, T), of x̂_0 and ε̂ at t = column + 1.
+    prior: (B,) L_T. terms: (B, T), where column t − 1 is L_{t−1}, so column 0 is that of the decoder.
+    x0_mse, eps_mse: (B, T), the mean squared errors of x̂_0 and ε̂ at t = column + 1.
     """
 
     prior: Tensor
@@ -116,26 +117,26 @@ class VariationalBound:
 
     @property
     def total(self) -> Tensor:
-        """rate + distortion, (B,) bits/dim."""
+        """The bound, rate + distortion; (B,) bits/dim."""
         return self.prior + self.terms.sum(1)
 
     @property
     def rate(self) -> Tensor:
-        """What x_T, ..., x_1 cost: the prior and L_1, ..., L_{T−1}; (B,) bits/dim (DDPM §4.3)."""
+        """The cost of x_T, ..., x_1: L_T + L_1 + ... + L_{T−1}; (B,) bits/dim (DDPM §4.3)."""
         return self.prior + self.terms[:, 1:].sum(1)
 
     @property
     def distortion(self) -> Tensor:
-        """What x_0 costs once x_1 is known: L_0, (B,) bits/dim."""
+        """The cost of x_0 given x_1: L_0; (B,) bits/dim (DDPM §4.3)."""
         return self.terms[:, 0]
 
 
 def bound_of(prior: Tensor, terms: Iterable[Term]) -> VariationalBound:
-    """The bound of `prior_term` and all T of the terms, in whatever order; ValueError if one is missing."""
+    """The bound with the given `prior_term` and all T terms, in any order; raises ValueError if one is missing."""
     ascending = sorted(terms, key=lambda term: term.t)
-    found = [term.t for term in ascending]
-    if not found or found != list(range(1, len(found) + 1)):
-        raise ValueError(f"A bound needs each of the terms t = 1..T once; there are t = {found}.")
+    steps = [term.t for term in ascending]
+    if not steps or steps != list(range(1, len(steps) + 1)):
+        raise ValueError(f"A bound needs each of the terms t = 1..T once; got t = {steps}.")
     columns = ((term.vlb, term.x0_mse, term.eps_mse) for term in ascending)
     return VariationalBound(prior, *(torch.stack(column, dim=1) for column in zip(*columns, strict=True)))
 
@@ -143,5 +144,5 @@ def bound_of(prior: Tensor, terms: Iterable[Term]) -> VariationalBound:
 def variational_bound(
     denoiser: Denoiser, x0: Tensor, *, noise: Callable[[int], Tensor], decoder: Decoder = discretized_log_prob
 ) -> VariationalBound:
-    """All of it at once, T passes of the network: see `vlb_terms`, which shows the way."""
+    """The whole bound, by T calls of the network. `vlb_terms` yields its terms one by one."""
     return bound_of(prior_term(denoiser.schedule, x0), vlb_terms(denoiser, x0, noise=noise, decoder=decoder))

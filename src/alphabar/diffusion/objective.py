@@ -1,4 +1,4 @@
-"""What training minimises (DDPM §3.4; IDDPM §3.1)."""
+"""The training objectives (DDPM §3.4; IDDPM §3.1)."""
 
 import math
 from collections.abc import Callable
@@ -18,16 +18,18 @@ OBJECTIVES = ("simple", "vlb", "hybrid")
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss by name, per image.
+    """A training objective: the loss of each image. `kind` is one of OBJECTIVES.
 
-    simple: the mean over the pixels of (target − output)²; for eps this is L_simple, DDPM Eq. 14.
-    vlb: the bound itself, by one of its T terms drawn at random: vlb_weight · T · L_{t−1}, bits/dim.
-    hybrid: simple + vlb_weight · T · L_{t−1}, IDDPM Eq. 16; in the second the mean is held fixed, so that the bound
-        teaches the variance alone.
-    vlb_weight: λ, of the whole bound; 0.001 in hybrid and 1 in vlb if None. In improved-diffusion's words: in hybrid
-        0.001 is RESCALED_MSE and 1/T is MSE; in vlb 1 is RESCALED_KL and 1/T is KL.
-    weighting: of the squared error over t; see WEIGHTINGS for what the three numbers mean.
-    decoder: of L_0; see DECODERS.
+    simple: the mean over the pixels of (target − output)². For eps this is L_simple, DDPM Eq. 14.
+    vlb: the bound, estimated by one of its T terms at a random t: vlb_weight · T · L_{t−1}, bits/dim.
+    hybrid: simple + vlb_weight · T · L_{t−1}, IDDPM Eq. 16. The second part has a stop-gradient on the mean, so it
+        trains only the variance.
+
+    vlb_weight: the weight λ of the whole bound; by default 0.001 for hybrid and 1 for vlb. In improved-diffusion's
+        terms, for hybrid 0.001 is RESCALED_MSE and 1/T is MSE; for vlb 1 is RESCALED_KL and 1/T is KL.
+    weighting: the weighting of the squared error over t, a key of WEIGHTINGS.
+    min_snr_gamma, p2_gamma, p2_k: parameters of the weightings, see WEIGHTINGS.
+    decoder: the decoder of L_0, a key of DECODERS.
     """
 
     kind: str = "simple"
@@ -44,9 +46,9 @@ class Objective:
             if name not in names:
                 raise ValueError(f"There is no {what} '{name}'; choose one of: {', '.join(names)}.")
         if self.kind == "simple" and self.vlb_weight is not None:
-            raise ValueError("The objective 'simple' has no bound to weigh; leave vlb_weight out, or use 'hybrid'.")
+            raise ValueError("The objective 'simple' does not use the bound; leave vlb_weight out, or use 'hybrid'.")
         if self.kind == "vlb" and self.weighting != "none":
-            raise ValueError(f"The objective 'vlb' has no squared error for '{self.weighting}' to weigh; use 'none'.")
+            raise ValueError(f"The objective 'vlb' has no squared error to weight by '{self.weighting}'; use 'none'.")
         positive = {"vlb_weight": self.bound_weight, "min_snr_gamma": self.min_snr_gamma, "p2_k": self.p2_k}
         for name, value in positive.items():
             if not 0 < value < math.inf:
@@ -56,19 +58,19 @@ class Objective:
 
     @property
     def bound_weight(self) -> float:
-        """λ as it is used."""
+        """The weight λ of the bound: `vlb_weight`, or its default."""
         return self.vlb_weight if self.vlb_weight is not None else 0.001 if self.kind == "hybrid" else 1.0
 
     def check_fits(self, variance: ReverseVariance) -> None:
-        """ValueError if this objective cannot train a network with this reverse variance."""
+        """Raises ValueError if this objective cannot train a network with this reverse variance."""
         if self.kind == "simple" and variance.learned:
             raise ValueError(
-                f"The objective 'simple' does not look at the variance, so '{variance.name}' would never be learned; "
+                f"The objective 'simple' does not use the variance, so '{variance.name}' would never be learned; "
                 "use the objective 'hybrid', or a fixed variance."
             )
         if self.kind == "hybrid" and not variance.learned:
             raise ValueError(
-                f"The objective 'hybrid' teaches the variance alone by the bound, and '{variance.name}' has nothing to "
+                f"The objective 'hybrid' trains only the variance by the bound, and '{variance.name}' has nothing to "
                 "learn; use the objective 'simple', or the variance 'learned_range'."
             )
 
@@ -78,15 +80,15 @@ WEIGHTINGS: dict[str, Callable[[Objective, Tensor], Tensor] | None] = {
     "min_snr": lambda objective, snr: snr.clamp(max=objective.min_snr_gamma),
     "p2": lambda objective, snr: snr / (objective.p2_k + snr) ** objective.p2_gamma,
 }
-"""(objective, SNR_t = ᾱ_t / (1 − ᾱ_t)) -> the weight of (x_0 − x̂_0)², whatever the network's output means.
+"""(objective, SNR_t = ᾱ_t / (1 − ᾱ_t)) -> the weight of (x_0 − x̂_0)², for every parameterization.
 
 min_snr: min(SNR, γ), Hang et al. 2023 (γ = 5). p2: SNR / (k + SNR)^γ, that is 1 / (k + SNR)^γ for ε, Choi et al. 2022
-(k = γ = 1). None: the squared error of the output as it is.
+(k = γ = 1). none: the unweighted squared error of the network's output.
 """
 
 
 def output_weight(denoiser: Denoiser, objective: Objective, t: Time) -> Tensor:
-    """The weight of (target − output)² at step t, float64: an output off by δ means an x̂_0 off by slope · δ."""
+    """The weight of (target − output)² at step t, float64: that of (x_0 − x̂_0)² times (∂x̂_0/∂output)²."""
     alpha_bar = denoiser.schedule.alpha_bar[t]
     weight = WEIGHTINGS[objective.weighting]
     if weight is None:
@@ -95,14 +97,16 @@ def output_weight(denoiser: Denoiser, objective: Objective, t: Time) -> Tensor:
 
 
 def training_loss(denoiser: Denoiser, objective: Objective, x0: Tensor, t: Time, eps: Tensor) -> dict[str, Tensor]:
-    """The loss of each image, (B,), under "loss", and its parts before they are weighed, in float32 or better.
+    """The loss of each image as "loss" (B,), and its unweighted parts, in float32 or float64.
 
-    "mse": the squared error of the output. "vlb" (not for simple): T · L_{t−1}, one draw of the bound without its prior
-    term, bits/dim; of the output itself, never clipped.
-    x0, eps: (B, C, H, W), refused in half precision, where no σ_t is left at small t; t: (B,) int64 in 1..T.
+    "mse": the squared error of the output. "vlb" (not for simple): T · L_{t−1} in bits/dim, an estimate of the bound
+    without its prior term, computed from the output without clipping.
+
+    x0, eps: (B, C, H, W) in float32 or float64, because half precision would round σ_t to 0 at small t.
+    t: (B,) int64 in 1..T.
     """
     if x0.dtype.itemsize < 4 or eps.dtype.itemsize < 4:
-        raise ValueError(f"Images and noise must be float32 or float64; they are {x0.dtype} and {eps.dtype}.")
+        raise ValueError(f"Images and noise must be float32 or float64; got {x0.dtype} and {eps.dtype}.")
     objective.check_fits(denoiser.variance)
     x_t = q_sample(denoiser.schedule, x0, t, eps)
     output = denoiser.output(x_t, t)

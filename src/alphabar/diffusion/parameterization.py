@@ -1,4 +1,4 @@
-"""What the network outputs: the regression target it is trained on, and the way back from its output to x̂_0."""
+"""Parameterizations: what the network outputs. Each has a regression target and a conversion of the output to x̂_0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from alphabar.diffusion.schedule import NoiseSchedule
 
 @dataclass(frozen=True)
 class Parameterization:
-    """A linear reading of (x_0, ε) at step t.
+    """A meaning of the network's output at step t: a linear function of x_0 and ε.
 
-    target(schedule, x0, eps, t): what the network is to output for x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε.
-    to_x0(schedule, output, x_t, t): the x̂_0 that this output means; target's inverse.
+    target(schedule, x0, eps, t): the regression target for x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε.
+    to_x0(schedule, output, x_t, t): the x̂_0 that the output means; the inverse of `target`.
     """
 
     name: str
@@ -62,10 +62,10 @@ X0 = Parameterization("x0", lambda schedule, x0, eps, t: x0, lambda schedule, x0
 MU = Parameterization("mu", _mu_target, _mu_to_x0)
 """μ̃_t(x_t, x_0), the mean of the posterior (DDPM Eq. 8).
 
-It is read as an x̂_0, so that clipping reaches the reverse mean too; Ho's code steps with the raw output.
+The output is converted to x̂_0, so that clipping also affects the reverse mean. Ho's code uses the raw output instead.
 """
 
 V = Parameterization("v", _v_target, _v_to_x0)
 """v = √ᾱ_t ε − √(1 − ᾱ_t) x_0 (Salimans & Ho 2022, App. D)."""
 
-PARAMETERIZATIONS: dict[str, Parameterization] = {p.name: p for p in (EPS, X0, MU, V)}
+PARAMETERIZATIONS: dict[str, Parameterization] = {"eps": EPS, "x0": X0, "mu": MU, "v": V}

@@ -1,7 +1,7 @@
-"""The probability-flow ODE, whose flow carries the same marginals as the chain, and the likelihood that it gives.
+"""The probability-flow ODE, which has the marginals of the chain, and the likelihood by it.
 
 In x̄ = x/√ᾱ and σ = √((1 − ᾱ)/ᾱ) it is dx̄/dσ = ε̂(x, t(σ)) (Song et al. 2021, §4.3; DDIM Eq. 14). Along it
-d log p̄(x̄)/dσ = −∇·ε̂, the divergence taken in x̄. No solver is here: hand these functions to one.
+d log p̄(x̄)/dσ = −∇·ε̂, with the divergence taken in x̄. The ODE solver is passed in by the caller.
 """
 
 import math
@@ -15,14 +15,14 @@ from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.schedule import NoiseSchedule
 
 FlowState = tuple[Tensor, Tensor]
-"""x̄ (B, ...), and ∫ ∇·ε̂ dσ so far (B,)."""
+"""(x̄ (B, ...), the integral ∫ ∇·ε̂ dσ up to now (B,))."""
 
 Integrate = Callable[[Callable[[Tensor, FlowState], FlowState], FlowState, Tensor], FlowState]
-"""(d/dσ of a state: (σ, state) -> its derivative; the state at σ_1; [σ_1, σ_T]) -> the state at σ_T."""
+"""An ODE solver: (function (σ, state) -> d state/dσ, the state at σ_1, [σ_1, σ_T]) -> the state at σ_T."""
 
 
 def flow_ends(schedule: NoiseSchedule) -> tuple[float, float]:
-    """(σ_1, σ_T) of the network's chain; ValueError where the flow has no end."""
+    """(σ_1, σ_T) of the network's chain; raises ValueError if σ_T is infinite."""
     chain = schedule.full or schedule
     if chain.ends_in_pure_noise:
         raise ValueError("This schedule ends at ᾱ_T = 0, where σ = √((1 − ᾱ)/ᾱ) is infinite: its flow has no end.")
@@ -31,7 +31,7 @@ def flow_ends(schedule: NoiseSchedule) -> tuple[float, float]:
 
 
 def flow_time(schedule: NoiseSchedule, sigma: float) -> float:
-    """t(σ), fractional: what the network's chain says, linear in log σ between its rows; 1 and T beyond its ends."""
+    """The fractional time t(σ) of the network's chain, linear in log σ between its rows; 1 and T beyond its ends."""
     chain = schedule.full or schedule
     log_sigma, steps = -chain.half_log_snr[1:], chain.timesteps[1:]
     if chain.T == 1:
@@ -44,16 +44,16 @@ def flow_time(schedule: NoiseSchedule, sigma: float) -> float:
 def flow(denoiser: Denoiser, x_bar: Tensor, sigma: float | Tensor) -> Tensor:
     """dx̄/dσ = ε̂ at x̄ (B, C, H, W) and noise level σ, by one call of the network at a fractional time.
 
-    The network is called in the precision of x̄. x̂_0 is treated as the denoiser's x0_transform says.
+    The network is called in the precision of x̄. The denoiser's x0_transform is applied to x̂_0.
     """
     if denoiser.parameterization.name == "mu":
         raise ValueError(
-            "The probability flow needs the network between its timesteps, where the parameterization 'mu' means "
-            "nothing; it is there for 'eps', 'x0' and 'v'."
+            "The probability flow calls the network between timesteps, where the parameterization 'mu' is undefined; "
+            "use a model with 'eps', 'x0' or 'v'."
         )
     sigma = float(sigma)
     alpha_bar = 1 / (1 + sigma**2)
-    # A chain of one step, to this level and at this time: ε̂ is then read off as in any other chain.
+    # A chain of a single step at this noise level and time, so that the denoiser computes ε̂ as in any other chain.
     here = NoiseSchedule(
         torch.tensor([1.0, alpha_bar], dtype=torch.float64),
         torch.tensor([0.0, flow_time(denoiser.schedule, sigma)], dtype=x_bar.dtype),
@@ -64,9 +64,10 @@ def flow(denoiser: Denoiser, x_bar: Tensor, sigma: float | Tensor) -> Tensor:
 def flow_and_divergence(
     denoiser: Denoiser, x_bar: Tensor, sigma: float | Tensor, probes: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """dx̄/dσ, and its divergence (B,) as the mean of z · (∂ε̂/∂x̄) z over the probes z (P, B, C, H, W).
+    """dx̄/dσ, and its divergence (B,) as the mean of z · (∂ε̂/∂x̄) z over the probes z (P, B, C, H, W) (Hutchinson).
 
-    Unbiased where E[z zᵀ] = I: signs or N(0, I), drawn once for the whole path (Hutchinson). Exact for `every_pixel`.
+    The estimate is unbiased if E[z zᵀ] = I, for example for random signs or N(0, I), sampled once for the whole path.
+    It is exact for the probes `every_pixel`.
     """
     with torch.enable_grad():
         x_bar = x_bar.detach().requires_grad_()
@@ -79,16 +80,16 @@ def flow_and_divergence(
 
 
 def every_pixel(x: Tensor) -> Tensor:
-    """The D probes √D e_k for images x (B, ...) of D pixels, with which the divergence is exact: D backward passes."""
+    """The D probes √D e_k for images x (B, ...) of D pixels: the divergence is then exact, by D backward passes."""
     size = x[0].numel()
     basis = math.sqrt(size) * torch.eye(size, dtype=x.dtype, device=x.device)
     return basis.reshape(size, 1, *x.shape[1:]).expand(size, *x.shape)
 
 
 def flow_log_density(denoiser: Denoiser, x_1: Tensor, probes: Tensor, integrate: Integrate) -> Tensor:
-    """log p(x_1) of each image, (B,), in nats: a density over x_1, the data at the chain's first noise level.
+    """log p(x_1) of each image (B,) in nats, where x_1 is the data at the chain's first noise level.
 
-    p(x_T) = N(0, I) is brought back along the flow. With D pixels, and log p̄(x̄) = log p(x) + D/2 · log ᾱ:
+    The flow transports p(x_T) = N(0, I) back to x_1. With D pixels, and log p̄(x̄) = log p(x) + D/2 · log ᾱ:
     log p(x_1) = log N(x_T; 0, I) + D/2 · (log ᾱ_T − log ᾱ_1) + ∫ ∇·ε̂ dσ from σ_1 to σ_T.
     """
     first, last = flow_ends(denoiser.schedule)

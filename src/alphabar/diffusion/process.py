@@ -1,4 +1,4 @@
-"""The forward process q, whose every conditional is a Gaussian (DDPM §2)."""
+"""The forward process q and its conditional distributions, which are Gaussians (DDPM §2)."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from torch import Tensor
 from alphabar.diffusion.schedule import NoiseSchedule
 
 Time = int | Tensor
-"""One step for the whole batch, or (B,) int64; 1..T."""
+"""The step t in 1..T: an int for the whole batch, or int64 (B,)."""
 
 
 def per_image(coefficient: Tensor, like: Tensor) -> Tensor:
-    """A float64 coefficient, () or (B,), in the precision of the images (B, ...) that it multiplies.
+    """A float64 coefficient () or (B,), in the precision and on the device of images (B, ...), ready to multiply them.
 
-    This is the only place where a table meets an image.
+    Every coefficient of the schedule passes through this function before it is applied to images.
     """
     if coefficient.ndim == 0:
         return coefficient.to(like.dtype)
@@ -22,7 +22,7 @@ def per_image(coefficient: Tensor, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """N(mean, exp(log_var) I), elementwise independent; `log_var` broadcasts against `mean`."""
+    """The Gaussian N(mean, exp(log_var) I) with independent elements; `log_var` broadcasts against `mean`."""
 
     mean: Tensor
     log_var: Tensor

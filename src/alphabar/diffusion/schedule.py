@@ -1,4 +1,4 @@
-"""The noise schedule: the table ᾱ_t, t = 0..T, of which every other coefficient of a DDPM is a function."""
+"""The noise schedule: the table ᾱ_t, t = 0..T, from which all other coefficients of a DDPM follow."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ class NoiseSchedule:
     """ᾱ_t = ∏_{s≤t} (1 − β_s) for t = 0..T (DDPM §2), indexed as in the papers: row 0 is the data, ᾱ_0 = 1.
 
     alpha_bar: (T+1,) float64, non-increasing from 1.
-    timesteps: (T+1,) int64, where each row stands in the chain that the network was trained on; 0..T unless respaced.
-    full: that chain, if this is a respacing of it.
+    timesteps: (T+1,) int64, the row of each step in the chain that the network was trained on; 0..T unless respaced.
+    full: the chain that the network was trained on, if this one is a respacing of it.
     """
 
     alpha_bar: Tensor
@@ -57,30 +57,30 @@ class NoiseSchedule:
 
     @cached_property
     def ends_in_pure_noise(self) -> bool:
-        """Whether ᾱ_T = 0: x_T then holds nothing of x_0, and ε̂ cannot be turned into x̂_0."""
+        """Whether ᾱ_T = 0. Then x_T has no information on x_0, and ε̂ does not determine x̂_0."""
         return float(self.alpha_bar[-1]) == 0.0
 
     def respace(self, rows: Sequence[int]) -> "NoiseSchedule":
-        """The shorter chain that visits only `rows`, 1 ≤ rows[0] < rows[1] < ... ≤ T (IDDPM §4): indexing, no more."""
+        """The shorter chain that visits only `rows`, 1 ≤ rows[0] < rows[1] < ... ≤ T (IDDPM §4)."""
         index = torch.tensor([0, *checked_rows(rows, self.T)], device=self.alpha_bar.device)
         return NoiseSchedule(self.alpha_bar[index], self.timesteps[index], self.full or self)
 
     def trained(self, t: int | Tensor) -> tuple["NoiseSchedule", int | Tensor]:
-        """The chain that the network was trained on, and the row in it of this chain's t, () or (B,)."""
+        """The chain that the network was trained on, and the row, () or (B,), of this chain's step t in it."""
         if self.full is None:
             return self, t
         return self.full, torch.searchsorted(self.full.timesteps, self.timesteps[t])
 
     def to(self, device: torch.device | str) -> "NoiseSchedule":
-        """The same tables on `device`, which must know float64 (keep them on the CPU for MPS)."""
+        """The schedule with its tables on `device`, which must support float64 (for MPS, keep them on the CPU)."""
         full = None if self.full is None else self.full.to(device)
         return NoiseSchedule(self.alpha_bar.to(device), self.timesteps.to(device), full)
 
 
 def checked_rows(rows: Sequence[int], T: int) -> list[int]:
-    """`rows` themselves; ValueError unless 1 ≤ rows[0] < rows[1] < ... ≤ T."""
+    """`rows` as a list; raises ValueError unless 1 ≤ rows[0] < rows[1] < ... ≤ T."""
     if not rows or rows[0] < 1 or rows[-1] > T or any(a >= b for a, b in pairwise(rows)):
-        raise ValueError(f"Timesteps must increase strictly within 1..{T}; they are {_shorten(rows)}.")
+        raise ValueError(f"Timesteps must increase strictly within 1..{T}; got {_shorten(rows)}.")
     return list(rows)
 
 
@@ -92,24 +92,26 @@ def from_betas(betas: Tensor | Sequence[float]) -> NoiseSchedule:
     """The schedule with the given β_1..β_T, 0 < β ≤ 1."""
     beta = torch.as_tensor(betas, dtype=torch.float64)
     if beta.ndim != 1 or not len(beta):
-        raise ValueError(f"A schedule needs a list of at least one β; its shape is {tuple(beta.shape)}.")
+        raise ValueError(f"A schedule needs a list of at least one β; got the shape {tuple(beta.shape)}.")
     if not bool(((beta > 0) & (beta <= 1)).all()):
-        raise ValueError(f"Every β must lie in (0, 1]; they go from {float(beta.min()):g} to {float(beta.max()):g}.")
+        raise ValueError(f"Every β must lie in (0, 1]; got values from {float(beta.min()):g} to {float(beta.max()):g}.")
     if bool((beta[:-1] == 1).any()):
-        raise ValueError("Only the last β may be 1: nothing is left of the image after such a step.")
+        raise ValueError("Only the last β may be 1, because such a step removes the whole image.")
     alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta).cumprod(0)])
     if not bool((alpha_bar.diff() < 0).all()):
-        raise ValueError(f"float64 cannot tell ᾱ_t from ᾱ_(t−1) in all {len(beta)} steps; use other β or fewer steps.")
+        raise ValueError(
+            f"ᾱ_t and ᾱ_(t−1) are equal in float64 at one of the {len(beta)} steps; use larger β or fewer steps."
+        )
     return NoiseSchedule(alpha_bar, torch.arange(len(alpha_bar)))
 
 
 def from_alpha_bar(alpha_bar: Tensor | Sequence[float], max_beta: float = 1.0) -> NoiseSchedule:
-    """The schedule with the given ᾱ_0..ᾱ_T up to scale; every β_t = 1 − ᾱ_t/ᾱ_{t−1} is cut at `max_beta`."""
+    """The schedule with the given ᾱ_0..ᾱ_T up to a factor, where every β_t = 1 − ᾱ_t/ᾱ_{t−1} is at most `max_beta`."""
     table = torch.as_tensor(alpha_bar, dtype=torch.float64)
     if table.ndim != 1 or len(table) < 2:
-        raise ValueError(f"ᾱ must list T + 1 ≥ 2 values from t = 0 on; its shape is {tuple(table.shape)}.")
+        raise ValueError(f"ᾱ must list T + 1 ≥ 2 values for t = 0..T; got the shape {tuple(table.shape)}.")
     if not bool((table >= 0).all()):
-        raise ValueError(f"No ᾱ_t may be negative; the least is {float(table.min()):g}.")
+        raise ValueError(f"Every ᾱ_t must be at least 0; the smallest is {float(table.min()):g}.")
     return from_betas((1 - table[1:] / table[:-1]).clamp(max=max_beta))
 
 
@@ -118,28 +120,28 @@ def _linspace(start: float, end: float, steps: int) -> Tensor:
 
 
 def linear(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
-    """β linear from 1e-4 to 0.02 (DDPM §4), times 1000/T so that ᾱ_T does not depend on T (IDDPM)."""
+    """β linear from 1e-4 to 0.02 (DDPM §4), times 1000/T, so that ᾱ_T hardly depends on T (IDDPM)."""
     scale = 1000 / T
     if scale * beta_end >= 1:
         raise ValueError(
-            f"The linear schedule scales β by 1000/T, which takes β_T = {scale * beta_end:g} out of (0, 1) at T = {T}; "
+            f"The linear schedule scales β by 1000/T, so β_T = {scale * beta_end:g} is not below 1 for T = {T}; "
             f"use T > {math.floor(1000 * beta_end)} or the schedule 'cosine'."
         )
     return from_betas(_linspace(scale * beta_start, scale * beta_end, T))
 
 
 def linear_raw(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
-    """β linear from 1e-4 to 0.02 whatever T is, as in Ho's code and in diffusers."""
+    """β linear from 1e-4 to 0.02 for every T, as in Ho's code and in diffusers."""
     return from_betas(_linspace(beta_start, beta_end, T))
 
 
 def quadratic(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
-    """√β linear (Ho's "quad", diffusers' "scaled_linear")."""
+    """√β linear from √1e-4 to √0.02 (Ho's "quad", diffusers' "scaled_linear")."""
     return from_betas(_linspace(beta_start**0.5, beta_end**0.5, T) ** 2)
 
 
 def constant(T: int, beta: float = 0.02) -> NoiseSchedule:
-    """The same β at every step (Ho's "const")."""
+    """β = 0.02 at every step (Ho's "const")."""
     return from_betas(torch.full((T,), beta, dtype=torch.float64))
 
 
@@ -157,17 +159,17 @@ def warmup(T: int, fraction: float, beta_start: float = 1e-4, beta_end: float = 
 
 
 def warmup10(T: int) -> NoiseSchedule:
-    """`warmup` over the first tenth."""
+    """β linear over the first tenth of the chain, then constant (Ho's "warmup10")."""
     return warmup(T, 0.1)
 
 
 def warmup50(T: int) -> NoiseSchedule:
-    """`warmup` over the first half."""
+    """β linear over the first half of the chain, then constant (Ho's "warmup50")."""
     return warmup(T, 0.5)
 
 
 def sigmoid(T: int, start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> NoiseSchedule:
-    """ᾱ a logistic curve, cut at `start` and `end` and stretched to go from 1 to 0 (Jabri et al. 2022, Alg. 1)."""
+    """ᾱ is a logistic curve between `start` and `end`, scaled to go from 1 to 0 (Jabri et al. 2022, Alg. 1)."""
     u = (start + (end - start) * _linspace(0, 1, T + 1)) / tau
     floor = torch.sigmoid(-u[-1])
     return from_alpha_bar((torch.sigmoid(-u) - floor) / (torch.sigmoid(-u[0]) - floor), max_beta=0.999)

@@ -1,4 +1,4 @@
-"""Which K of the T timesteps a shorter reverse process visits: ascending rows in 1..T, ready for `respace`."""
+"""Spacings: which K of the T timesteps a shorter reverse process visits, as ascending rows in 1..T for `respace`."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -12,9 +12,9 @@ def _distinct(steps: Iterable[float]) -> list[int]:
 
 
 def _section(first: int, size: int, count: int) -> list[int]:
-    """`count` rows, evenly spaced over the `size` rows from `first` on, both ends visited; `first` alone if one.
+    """`count` rows, evenly spaced over the `size` rows from `first` on, including both ends; only `first` if 1.
 
-    The rounded running sum of improved-diffusion's respacing, so that the steps are the same ones to the last.
+    They are rounded running sums as in improved-diffusion's respacing, so that exactly its steps are chosen.
     """
     if count <= 1:
         return [first] * count
@@ -23,56 +23,56 @@ def _section(first: int, size: int, count: int) -> list[int]:
 
 
 def uniform(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """Evenly spaced from 1 to T, both visited; T alone if steps = 1."""
+    """Evenly spaced from 1 to T, including both; only T if steps = 1."""
     return [schedule.T] if steps == 1 else _section(1, schedule.T, steps)
 
 
 def trailing(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """T, T − T/K, ...: always starts from pure noise (Lin et al. 2023)."""
+    """T, T − T/K, ...: always starts at the noisiest step T (Lin et al. 2023)."""
     return _distinct(schedule.T * k / steps for k in range(1, steps + 1))
 
 
 def leading(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """1, 1 + ⌊T/K⌋, ...: DDIM's own grid; it leaves out the noisiest steps, but published numbers use it."""
+    """1, 1 + ⌊T/K⌋, ...: the grid of the DDIM paper. It omits the noisiest steps, but published numbers use it."""
     return [1 + k * (schedule.T // steps) for k in range(steps)]
 
 
 def quadratic(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """t = 1 + (T − 1)(k/(K − 1))²: denser near the data (DDIM, App. D.2); fewer than K where neighbours coincide."""
+    """t = 1 + (T − 1)(k/(K − 1))²: denser near the data (DDIM, App. D.2). Fewer than K if rounded steps coincide."""
     if steps == 1:
         return [schedule.T]
     return _distinct(1 + (schedule.T - 1) * (k / (steps - 1)) ** 2 for k in range(steps))
 
 
 NOISIEST = 80.0
-"""σ = √((1 − ᾱ)/ᾱ) beyond which the two grids below do not go: an image is worth 1 % of a standard deviation there."""
+"""The largest σ = √((1 − ᾱ)/ᾱ) of the two grids below, where the image is about 1 % of the noise."""
 
 
 def half_log_snr(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """Evenly spaced in λ = ½ log(ᾱ/(1 − ᾱ)) (DPM-Solver), the nearest row of each, from σ ≤ 80 down to t = 1."""
+    """Rows nearest to levels evenly spaced in λ = ½ log(ᾱ/(1 − ᾱ)) (DPM-Solver), from σ ≤ 80 down to t = 1."""
     noisiest, cleanest = _log_sigmas(schedule)
     return _nearest(schedule, _evenly(cleanest, noisiest, steps))
 
 
 def karras(schedule: NoiseSchedule, steps: int, rho: float = 7.0) -> list[int]:
-    """σ^{1/ρ} evenly spaced, ρ = 7 (EDM Eq. 5), the nearest row of each, from σ ≤ 80 down to t = 1."""
+    """Rows nearest to levels evenly spaced in σ^{1/ρ}, ρ = 7 (EDM Eq. 5), from σ ≤ 80 down to t = 1."""
     noisiest, cleanest = (math.exp(log_sigma / rho) for log_sigma in _log_sigmas(schedule))
     return _nearest(schedule, [rho * math.log(root) for root in _evenly(cleanest, noisiest, steps)])
 
 
 def _evenly(start: float, end: float, count: int) -> list[float]:
-    """`count` numbers from `start` to `end`, both there; `end` alone if one."""
+    """`count` evenly spaced numbers from `start` to `end`, including both; only `end` if count is 1."""
     return [end] if count == 1 else [start + (end - start) * k / (count - 1) for k in range(count)]
 
 
 def _log_sigmas(schedule: NoiseSchedule) -> tuple[float, float]:
-    """log σ of the noisiest level that is visited, and of t = 1, in this order."""
+    """(log σ of the noisiest level that is visited, log σ of t = 1)."""
     log_sigma = -schedule.half_log_snr[1:]
     return min(float(log_sigma[-1]), math.log(NOISIEST)), float(log_sigma[0])
 
 
 def _nearest(schedule: NoiseSchedule, log_sigmas: list[float]) -> list[int]:
-    """The rows nearest to these levels, ascending; where two would meet, the noisier one moves on to the next row."""
+    """The rows nearest to these levels, ascending. If two would coincide, the noisier one moves to the next row."""
     table, K = -schedule.half_log_snr[1:], len(log_sigmas)
     rows = [1 + int((table - log_sigma).abs().argmin()) for log_sigma in log_sigmas]
     for k in range(1, K):
@@ -91,18 +91,21 @@ SPACINGS: dict[str, Callable[[NoiseSchedule, int], list[int]]] = {
 
 
 def spaced(schedule: NoiseSchedule, spacing: str, steps: int) -> list[int]:
-    """The rows that SPACINGS[spacing] picks; ValueError unless 1 ≤ steps ≤ T."""
+    """The rows that SPACINGS[spacing] chooses; raises ValueError unless 1 ≤ steps ≤ T."""
     if not 1 <= steps <= schedule.T:
         raise ValueError(f"Sampling steps must lie in 1..{schedule.T}, the length of this model's chain; got {steps}.")
     return SPACINGS[spacing](schedule, steps)
 
 
 def rows_of(spec: str | Sequence[int], T: int) -> list[int]:
-    """The rows of a chain of T that improved-diffusion's timestep_respacing names, counted from 1; ValueError if none.
+    """The rows, counted from 1, that a timestep_respacing of improved-diffusion means for a chain of T steps.
 
-    "250": so many, evenly from 1 to T. "10,15,20": the chain in equal sections, so many steps in each, of a single
-    step the section's first. "ddim50": every k-th from 1 on, with the k that gives so many.
-    "t:1,5,9", or a list of numbers: those very steps (not in improved-diffusion, where a list is one of sections).
+    "250": 250 steps, evenly spaced from 1 to T.
+    "10,15,20": the chain in three equal sections with 10, 15 and 20 steps; a single step is the first of its section.
+    "ddim50": every k-th step from 1 on, with the k that gives exactly 50 steps.
+    "t:1,5,9", or a list of numbers: exactly these steps (in improved-diffusion, a list means sections instead).
+
+    Raises ValueError if the specification is invalid.
     """
     if not isinstance(spec, str):
         return checked_rows(list(spec), T)
@@ -113,7 +116,7 @@ def rows_of(spec: str | Sequence[int], T: int) -> list[int]:
         numbers = []
     if not numbers or (kind == "ddim" and len(numbers) > 1):
         raise ValueError(
-            f"'{spec}' names no timesteps; write a number of steps (250), one for each section (10,15,20), "
+            f"'{spec}' does not specify timesteps; write a number of steps (250), one for each section (10,15,20), "
             "a stride by its number of steps (ddim50), or the steps themselves (t:1,5,9)."
         )
     if kind == "ddim":
@@ -122,19 +125,21 @@ def rows_of(spec: str | Sequence[int], T: int) -> list[int]:
 
 
 def _strided(steps: int, T: int) -> list[int]:
-    grids = {len(range(1, T + 1, stride)): stride for stride in range(T - 1, 0, -1)}  # the least stride of each length
+    grids = {
+        len(range(1, T + 1, stride)): stride for stride in range(T - 1, 0, -1)
+    }  # the smallest stride of each length
     if steps not in grids:
         near = sorted(sorted(grids, key=lambda length: abs(length - steps))[:4])
-        advice = f"near it, {', '.join(f'ddim{length}' for length in near)} do" if near else "use 't:1'"
-        raise ValueError(f"No whole stride visits exactly {steps} of {T} timesteps (ddim{steps}); {advice}.")
+        advice = f"near it, use {', '.join(f'ddim{length}' for length in near)}" if near else "use 't:1'"
+        raise ValueError(f"No integer stride visits exactly {steps} of {T} timesteps (ddim{steps}); {advice}.")
     return list(range(1, T + 1, grids[steps]))
 
 
 def _sectioned(counts: list[int], T: int) -> list[int]:
     if counts == [1] and T > 1:
-        raise ValueError(f"A single step would be t = 1, the least noisy one; for one step from noise write 't:{T}'.")
+        raise ValueError(f"A single step would be t = 1, the least noisy one; for one step from noise use 't:{T}'.")
     if min(counts) < 0 or not any(counts):
-        raise ValueError(f"A respacing must keep at least one timestep; got {','.join(map(str, counts))}.")
+        raise ValueError(f"A respacing must have at least one timestep; got {','.join(map(str, counts))}.")
     size, larger = divmod(T, len(counts))
     rows, first = [], 1
     for number, count in enumerate(counts):

@@ -1,4 +1,4 @@
-"""What is done to x̂_0 before it is used: pixels live in [−1, 1], predictions may not."""
+"""Transforms that bring the prediction x̂_0 into the pixel range [−1, 1] before it is used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ def clip(x0: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DynamicThreshold:
-    """x̂_0 clamped to [−s, s] and divided by s, s ≥ 1 the `quantile` of |x̂_0| in each image (Imagen §2.3)."""
+    """x̂_0 clamped to [−s, s] and divided by s, where s ≥ 1 is the `quantile` of |x̂_0| in each image (Imagen §2.3)."""
 
     quantile: float = 0.995
 
     def __call__(self, x0: Tensor) -> Tensor:
-        """Apply it to images (B, ...)."""
+        """Transforms images (B, ...)."""
         s = torch.quantile(x0.flatten(1).abs(), self.quantile, dim=1).clamp(min=1)
         s = s.reshape(-1, *[1] * (x0.ndim - 1))
         return x0.clamp(-s, s) / s

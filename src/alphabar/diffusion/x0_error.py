@@ -1,4 +1,4 @@
-"""How far x̂_0 lies from x_0 at a level of noise, which is what an `analytic` reverse variance is made of."""
+"""The mean squared error of x̂_0 at each noise level, from which the `analytic` reverse variance is computed."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from alphabar.diffusion.process import Time, q_sample
 
 @dataclass(frozen=True)
 class X0Error:
-    """E‖x_0 − x̂_0(x_t)‖²/D at one t: the mean over images, and its standard error; data lie in [−1, 1]."""
+    """E‖x_0 − x̂_0(x_t)‖²/D at one t, for data in [−1, 1]: the mean over images, and its standard error."""
 
     value: float
     standard_error: float
@@ -22,7 +22,7 @@ class X0Error:
 def squared_x0_error(denoiser: Denoiser, x0: Tensor, t: Time, eps: Tensor) -> Tensor:
     """‖x_0 − x̂_0(x_t)‖²/D of each image, at x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; (B,) float64, on the CPU.
 
-    x̂_0 is that of sampling: as the denoiser's x0_transform leaves it, of the classes that were given.
+    x̂_0 is the prediction used in sampling, after the denoiser's x0_transform.
     """
     with torch.no_grad():
         error = denoiser(q_sample(denoiser.schedule, x0, t, eps), t).x0 - x0
@@ -30,7 +30,7 @@ def squared_x0_error(denoiser: Denoiser, x0: Tensor, t: Time, eps: Tensor) -> Te
 
 
 def mean_x0_error(errors: Tensor) -> X0Error:
-    """The mean of `squared_x0_error` over N ≥ 2 independent draws (N,) of (x_0, ε), and s/√N."""
+    """The mean of `squared_x0_error` over N ≥ 2 independent samples (N,) of (x_0, ε), and its standard error s/√N."""
     errors = errors.double()
     return X0Error(float(errors.mean()), float(errors.std()) / math.sqrt(len(errors)))
 
@@ -38,7 +38,7 @@ def mean_x0_error(errors: Tensor) -> X0Error:
 def x0_errors(
     denoiser: Denoiser, x0: Tensor, rows: Sequence[int], noise: Callable[[int], Tensor]
 ) -> dict[int, X0Error]:
-    """The error of x̂_0 at t = `rows` of the denoiser's chain, by their timesteps in the network's own chain.
+    """The errors of x̂_0 at the steps t = `rows` of the denoiser's chain, by timestep of the network's own chain.
 
     noise: t -> ε like x0 (B, C, H, W).
     """
@@ -47,7 +47,7 @@ def x0_errors(
 
 
 def x0_mse_table(errors: dict[int, X0Error], denoiser: Denoiser) -> Tensor:
-    """What `analytic` reads: the values by timestep of the network's own chain, float64 (T+1,); NaN for the others."""
+    """The table for `analytic`: the errors by timestep of the network's own chain, float64 (T+1,), NaN if missing."""
     own = denoiser.schedule.full or denoiser.schedule
     table = torch.full((int(own.timesteps[-1]) + 1,), math.nan, dtype=torch.float64)
     for timestep, error in errors.items():

@@ -1,35 +1,45 @@
-"""The pictures that people bring to a model: a file of theirs, or an image of the data that it was trained on."""
+"""The pictures and masks that people bring to a model: files, Pillow images, or images of the run's data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from alphabar import build, data, images
+from alphabar import data, images
 from alphabar.data import DataOptions
-from alphabar.data.decode import decode, read_header
+from alphabar.data.decode import MODES, decode, read_header
 from alphabar.errors import AlphabarError
 from alphabar.images import RESIZE_RULES, Colour
 from alphabar.registry import look_up
-from alphabar.runs.model import Model
+from alphabar.runs.model import Label, Model
+from alphabar.sampling.pipeline import Pipeline
+
+Source = str | Path | int | Image.Image
+"""A picture as people name it: a file, image k of the run's data (k, or "test:k"), or a Pillow image."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """uint8 (C, H, W) of the model's shape; what it is called, and its class if it is known."""
+    """uint8 (C, H, W) of the model's shape, its name, and its class if that is known."""
 
     name: str
     pixels: Tensor
     label: int | None
 
 
-def picture(model: Model, text: str, resize: str, data_root: Path | None) -> Picture:
-    """An image file, brought to the model's shape; or a number k, or test:k: image k of what the model was trained on.
+def picture(model: Model, source: Source, resize: str = "none", data_root: Path | None = None) -> Picture:
+    """An image file or a Pillow image, brought to the model's shape; or a number k, or 'test:k': image k of its data.
 
-    resize: none, or a key of RESIZE_RULES, for files of another size.
+    resize: "none", or a key of RESIZE_RULES, for pictures of another size.
     """
+    if isinstance(source, Image.Image):
+        image = source.convert(MODES[model.facts.shape[0]])
+        return Picture("picture", _fitted(image, "The picture", model.facts.shape, resize), None)
+    text = str(source)
     split, _, number = text.rpartition(":")
     if number.isdecimal() and split in ("", *data.SPLITS) and not Path(text).exists():
         return _of_data(model, split or model.config.data.split, int(number), data_root)
@@ -42,45 +52,88 @@ def picture(model: Model, text: str, resize: str, data_root: Path | None) -> Pic
 
 
 def _of_data(model: Model, split: str, k: int, data_root: Path | None) -> Picture:
-    section = model.config.data.model_copy(update={"split": split, "root": data_root or model.config.data.root})
-    found = data.load(section.name, build.data_options(section))
-    if k >= len(found):
-        raise AlphabarError(f"There is no image {k}: the run's {split} images are 0 to {len(found) - 1}.")
-    if found.shape != model.facts.shape:
-        raise AlphabarError(f"The run's data are {found.shape} now, and it was trained on {model.facts.shape}.")
-    label = None if found.labels is None else int(found.labels[k])
-    return Picture(f"{split}:{k}", found.images[k], label)
+    images = model.images(split, data_root)
+    if k >= len(images):
+        raise AlphabarError(f"There is no image {k}: the run's {split} images are 0 to {len(images) - 1}.")
+    label = None if images.labels is None else int(images.labels[k])
+    return Picture(f"{split}:{k}", images.images[k], label)
 
 
 def read_picture(path: Path, shape: tuple[int, int, int], resize: str, background: Colour = images.BLACK) -> Tensor:
-    """The file as uint8 (C, H, W); AlphabarError if it is no image, or of another size and `resize` is none.
+    """The file as uint8 (C, H, W); AlphabarError if it is no image, or of another size and `resize` is "none".
 
-    background: what shows through transparent pixels and round padded images.
+    background: the colour behind transparent pixels and around padded images.
     """
-    channels, *size = shape
-    if channels not in (1, 3, 4):
+    channels = shape[0]
+    if channels not in MODES:
         raise AlphabarError(f"An image file has 1, 3 or 4 channels, and this model's images have {channels}.")
     limit = DataOptions().limit_pixels
-    found = read_header(path, limit).size
-    image = decode(path, channels, background, limit)
-    if found != tuple(size):
+    read_header(path, limit)
+    return _fitted(decode(path, channels, background, limit), str(path), shape, resize, background)
+
+
+def _fitted(
+    image: Image.Image, name: str, shape: tuple[int, int, int], resize: str, background: Colour = images.BLACK
+) -> Tensor:
+    """The pixels (C, H, W) of an image that has the right mode."""
+    channels, height, width = shape
+    if (image.height, image.width) != (height, width):
         if resize == "none":
             raise AlphabarError(
-                f"{path} is {found[0]}x{found[1]}, and this model's images are {size[0]}x{size[1]}: say with --resize "
-                "whether to crop, pad or stretch it."
+                f"{name} is {image.height}x{image.width}, and this model's images are {height}x{width}: say with "
+                "--resize whether to crop, pad or stretch it."
             )
-        image = look_up(RESIZE_RULES, resize, "resize rule")(image, (size[0], size[1]), background)
-    pixels = np.array(image).reshape(*size, channels)
-    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+        image = look_up(RESIZE_RULES, resize, "resize rule")(image, (height, width), background)
+    return torch.from_numpy(np.array(image).reshape(height, width, channels).transpose(2, 0, 1).copy())
 
+
+def signed(pipeline: Pipeline, *pictures: Picture) -> Tensor:
+    """The pictures as floats (N, C, H, W) in [−1, 1] on the model's device."""
+    return images.to_signed(torch.stack([picture.pixels for picture in pictures])).to(pipeline.model.device)
+
+
+def label_of(model: Model, name: str | int | None, pictures: Sequence[Picture]) -> Label:
+    """The class of an edit: the one that is named, else the pictures' own, else "none" where the network allows it."""
+    if name is not None:
+        return model.label(name)
+    names = model.class_names
+    own = {picture.label for picture in pictures}
+    if names and len(own) == 1 and None not in own:
+        return int(own.pop() or 0)
+    if not model.knows_no_class:
+        raise AlphabarError(
+            f"This network needs a class, and the pictures do not have one; choose it with --class, 0 ({names[0]}) to "
+            f"{len(names) - 1} ({names[-1]})."
+        )
+    return "none"
+
+
+# ---- masks ------------------------------------------------------------------------------------------------------
 
 MASKS = ("left", "right", "top", "bottom", "centre")
 
 
-def read_mask(text: str, shape: tuple[int, int, int], resize: str) -> Tensor:
-    """float (1, H, W), 1 where to paint anew: one of MASKS, or an image file, white above the middle grey."""
-    _, height, width = shape
-    mask = torch.zeros(1, height, width)
+@dataclass(frozen=True)
+class Mask:
+    """The part of an image that is to be sampled anew: float (1, H, W), 1 there and 0 elsewhere."""
+
+    name: str
+    unknown: Tensor
+
+    @property
+    def short_name(self) -> str:
+        """The name without folder and suffix, for a file name."""
+        return Path(self.name).stem
+
+    def shown(self, picture: Picture, samples: Tensor) -> Tensor:
+        """The picture, the part of it that is known on grey, and the samples: uint8 (2 + N, C, H, W)."""
+        known = torch.where(self.unknown.bool(), torch.full_like(picture.pixels, 128), picture.pixels)
+        return torch.cat([picture.pixels[None], known[None], samples])
+
+
+def read_mask(name: str | Path, shape: tuple[int, int, int], resize: str = "none") -> Mask:
+    """One of MASKS, or an image file that is white (above middle grey) where to sample anew."""
+    text, (_, height, width) = str(name), shape
     boxes = {
         "left": (slice(None), slice(0, width // 2)),
         "right": (slice(None), slice(width // 2, None)),
@@ -89,20 +142,15 @@ def read_mask(text: str, shape: tuple[int, int, int], resize: str) -> Tensor:
         "centre": (slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)),
     }
     if text in boxes:
+        mask = torch.zeros(1, height, width)
         mask[(slice(None), *boxes[text])] = 1
-        return mask
+        return Mask(text, mask)
     if not Path(text).is_file():
         raise AlphabarError(f"There is no mask {text}; name an image file, or one of {', '.join(MASKS)}.")
     mask = (read_picture(Path(text), (1, height, width), resize) > 127).float()
     if mask.min() == mask.max():
-        what = "white: nothing is known" if mask.max() else "black: nothing is to be painted"
+        problem = "white: no pixel is known" if mask.max() else "black: no pixel is to be sampled"
         raise AlphabarError(
-            f"The mask {text} is all {what}; it must be white where to paint anew, and black elsewhere."
+            f"The mask {text} is all {problem}; it must be white where to sample anew, and black elsewhere."
         )
-    return mask
-
-
-def masked(pixels: Tensor, unknown: Tensor, drawn: Tensor) -> Tensor:
-    """The picture, the part of it that is known on grey, and the drawn ones: uint8 (2 + N, C, H, W)."""
-    known = torch.where(unknown.bool(), torch.full_like(pixels, 128), pixels)
-    return torch.cat([pixels[None], known[None], drawn])
+    return Mask(text, mask)

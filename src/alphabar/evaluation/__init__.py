@@ -1,4 +1,4 @@
-"""How good images are, and how sure that is: a run, a folder or an .npz against real images, one row."""
+"""Measures images: a run, a folder or an .npz against real images gives one row of scores with their intervals."""
 
 from alphabar.evaluation.bits_per_dim import BitsRequest, bits_per_dim
 from alphabar.evaluation.evaluate import Request, evaluate

@@ -10,34 +10,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alphabar import build, data, distributed, plots
+from alphabar import distributed, plots
 from alphabar.data import ImageSet
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
-from alphabar.errors import AlphabarError
+from alphabar.errors import AlphabarError, settings_of
 from alphabar.evaluation.features import random_order
 from alphabar.evaluation.flow_likelihood import flow_bits
 from alphabar.evaluation.vlb import BoundJob, bound
 from alphabar.files import atomic_file
 from alphabar.metrics import Z
 from alphabar.registry import unknown
-from alphabar.runs import run as runs
+from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import Model, load_model
+from alphabar.runs.run import home
 
 KINDS = ("bound", "ode")
 
 
 @dataclass(frozen=True)
 class BitsRequest:
-    """Whose bits of what; the options of `alphabar evaluate RUN --bpd`."""
+    """The run, the images and the likelihood; the options of `alphabar evaluate RUN --bpd`."""
 
     run: Path
     kind: str = "bound"
     """bound: the variational bound, by the sum of its terms. ode: the likelihood of the probability flow."""
     split: str = "test"
     count: int | None = None
-    """How many images, random but always the same; None: all."""
+    """How many images, chosen at random but always the same ones; None means all."""
     steps: str | None = None
-    """Of a shorter chain: a number, or a respacing of `rows_of`; None: all T."""
+    """A shorter chain: a number of steps, or a respacing of `rows_of`; None means all T steps."""
     decoder: str = "exact"
     weights: str = "ema"
     step: str | None = None
@@ -57,7 +58,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     rows = random_order(len(images))[: request.count]
     labels = images.labels[rows] if model.config.network.class_conditional and images.labels is not None else None
     denoiser = _respaced(model.denoiser, request.steps)
-    folder = request.out or runs.home(request.run) / "bits_per_dim"
+    folder = request.out or home(request.run) / "bits_per_dim"
     key = {
         "kind": request.kind,
         "weights_sha256": model.sha256,
@@ -79,11 +80,9 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     if request.kind == "ode":
         quantities, more = flow_bits(denoiser, job, device)
     else:
-        found = bound(denoiser, job, device)
-        quantities = {
-            "total": found.total, "prior": found.prior, "rate": found.rate, "distortion": found.distortion,
-        }  # fmt: skip
-        more = _kept(found, denoiser, job, rows) if distributed.is_main() else {}
+        vlb = bound(denoiser, job, device)
+        quantities = {"total": vlb.total, "prior": vlb.prior, "rate": vlb.rate, "distortion": vlb.distortion}
+        more = _saved(vlb, denoiser, job, rows) if distributed.is_main() else {}
     row = {
         "bits_per_dim": {name: estimate(values) for name, values in quantities.items()},
         "kind": request.kind,
@@ -100,23 +99,18 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         "x0_transform": model.config.diffusion.x0_transform,
         "decoder": request.decoder,
         **more,
-        "command": runs.command(),
-        "versions": runs.versions(),
+        "command": provenance.command(),
+        "versions": provenance.versions(),
         "device": device.type,
         "seconds": round(time.perf_counter() - started, 1),
     }
     if distributed.is_main():
-        runs.add_evaluation(request.out or runs.home(request.run), row)
+        evaluations.add(request.out or home(request.run), row)
     return row
 
 
 def _images(model: Model, request: BitsRequest) -> ImageSet:
-    section = model.config.data.model_copy(
-        update={"split": request.split, "root": request.data_root or model.config.data.root}
-    )
-    images = data.load(section.name, build.data_options(section))
-    if images.shape != model.facts.shape:
-        raise AlphabarError(f"The images are {images.shape}, and the run was trained on {model.facts.shape}.")
+    images = model.images(request.split, request.data_root)
     if request.count is not None and request.count > len(images):
         raise AlphabarError(
             f"The {request.split} split holds {len(images):,} images; --count {request.count} asks for more."
@@ -127,10 +121,8 @@ def _images(model: Model, request: BitsRequest) -> ImageSet:
 def _respaced(denoiser: Denoiser, spec: str | None) -> Denoiser:
     if spec is None:
         return denoiser
-    try:
+    with settings_of("steps"):
         return denoiser.respaced(rows_of(spec, denoiser.schedule.T))
-    except ValueError as error:
-        raise AlphabarError(str(error)) from None
 
 
 def estimate(values: Tensor) -> dict[str, Any]:
@@ -140,8 +132,8 @@ def estimate(values: Tensor) -> dict[str, Any]:
     return {"value": value, "standard_error": error, "interval": interval}
 
 
-def _kept(found: VariationalBound, denoiser: Denoiser, job: BoundJob, rows: Tensor) -> dict[str, str]:
-    """The terms as an .npz, and as a picture."""
+def _saved(vlb: VariationalBound, denoiser: Denoiser, job: BoundJob, rows: Tensor) -> dict[str, str]:
+    """The paths of the terms, written as an .npz and as a picture."""
     terms, picture = job.place / "terms.npz", job.place / "terms.png"
     steps = denoiser.schedule.timesteps[1:].cpu()
     with atomic_file(terms) as file:
@@ -149,10 +141,10 @@ def _kept(found: VariationalBound, denoiser: Denoiser, job: BoundJob, rows: Tens
             file,
             t=steps.numpy(),
             image=rows.numpy(),
-            prior=found.prior.numpy(),
-            terms=found.terms.numpy(),
-            x0_mse=found.x0_mse.numpy(),
-            eps_mse=found.eps_mse.numpy(),
+            prior=vlb.prior.numpy(),
+            terms=vlb.terms.numpy(),
+            x0_mse=vlb.x0_mse.numpy(),
+            eps_mse=vlb.eps_mse.numpy(),
         )
-    plots.bound_terms(picture, steps, found.terms.mean(0), found.x0_mse.mean(0))
+    plots.bound_terms(picture, steps, vlb.terms.mean(0), vlb.x0_mse.mean(0))
     return {"terms": str(terms), "picture": str(picture)}

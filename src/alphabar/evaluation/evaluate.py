@@ -1,8 +1,8 @@
-"""The whole of an evaluation: what is asked in, one row out."""
+"""An evaluation from beginning to end: a request in, one row out."""
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,53 +11,50 @@ import torch
 
 from alphabar import distributed
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import extractors as choosing
-from alphabar.evaluation import features as extraction
-from alphabar.evaluation import references, statistics_file, subjects
-from alphabar.evaluation import scores as measuring
+from alphabar.evaluation import extractors, features, references, scores, statistics_file, subjects
 from alphabar.evaluation.neighbours import save_neighbours
 from alphabar.evaluation.references import Reference
-from alphabar.evaluation.subjects import Subject
+from alphabar.evaluation.subjects import Sampling, Subject
 from alphabar.images import Size
 from alphabar.metrics import Extractor, Features, moments
-from alphabar.runs import run as runs
-from alphabar.sampling import draw as drawing
+from alphabar.runs import evaluations, provenance
+from alphabar.runs.run import home
+from alphabar.sampling.to_folder import Plan
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure against what; the options of `alphabar evaluate`."""
+    """What is measured against what; the options of `alphabar evaluate`."""
 
     subject: Path
-    """A run or a checkpoint, whose images are drawn; a folder of images; an .npz."""
+    """A run or a checkpoint, which is sampled; a folder of images; an .npz."""
     reference: str | None = None
-    """A key of DATASETS, or a path; None: what the run was trained on."""
+    """A data set by name, or a path; None means the data that the run was trained on."""
     metrics: Sequence[str] | None = None
-    """Of `measuring.CHOICES`; None: all that can be measured."""
-    features: str = choosing.AUTO
+    """Names of `scores.CHOICES`; None means all that can be measured."""
+    features: str = extractors.AUTO
     extractor_weights: Path | None = None
     count: int | None = None
-    """How many images; None: 10,000 of a run, all of anything else."""
+    """How many images; None means 10,000 of a run, and all of anything else."""
     split: str | None = None
-    """Of a --reference data set, or of the run's own; None: train, or as it was trained."""
+    """The split of the reference; None means train, or the split that the run was trained on."""
     image_size: Size | None = None
     resize: str = "none"
     data_root: Path | None = None
-    drawing: Mapping[str, Any] = field(default_factory=dict)
-    """How a run draws, where not as its recipe says: seeds, label, weights, step, and the settings of [sampling]."""
+    sampling: Sampling = field(default_factory=Sampling)
     out: Path | None = None
-    """Where the row is kept and neighbours.png goes; None: the run's folder, or nowhere."""
+    """The folder for the row and neighbours.png; None means the run's folder, or nowhere."""
     statistics: Path | None = None
-    """Where mu and sigma of the evaluated images go."""
+    """An .npz for mu and sigma of the evaluated images."""
 
 
 def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
-    """One row, ready for JSON; of the processes of a `distributed.session`, which share the work, the main one has it.
+    """One row, ready for JSON. The processes of a `distributed.session` share the work; only the main one gets the row.
 
-    What is wrong is found before the first image is drawn.
+    Mistakes are found before the first image is sampled.
     """
     _check(request)
-    plan = subjects.plan(request.subject, request.drawing, request.count or measuring.ENOUGH, device, request.data_root)
+    plan = subjects.plan(request.subject, request.sampling, request.count or scores.ENOUGH, device, request.data_root)
     if plan is not None:
         n, shape = len(plan.job.seeds), plan.job.shape
         subject = None
@@ -65,14 +62,14 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
         subject = subjects.of_path(request.subject, request.image_size, request.resize, request.count)
         n, shape = len(subject.images), subject.images.shape
     reference = _reference(request, plan, shape)
-    extractor = choosing.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
-    extractor(torch.zeros((1, *shape), dtype=torch.uint8))  # it refuses now what it will refuse later
-    names = measuring.chosen(request.metrics, extractor, reference, n)
+    extractor = extractors.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
+    extractor(torch.zeros((1, *shape), dtype=torch.uint8))  # images that it cannot read are refused now, not later
+    names = scores.possible(request.metrics, extractor, reference, n)
     if reference.statistics is not None:
         statistics_file.check_fits(reference.statistics, extractor, str(reference.about["path"]))
     if plan is not None:
-        _can_write(request.out or runs.home(request.subject))
-        subject = subjects.of_drawing(plan, device)
+        _can_write(request.out or home(request.subject))
+        subject = subjects.of_plan(plan)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
     if distributed.is_main():
@@ -87,10 +84,10 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
 
 
 def _check(request: Request) -> None:
-    """What can be wrong without looking at an image."""
-    if request.count is not None and "seeds" in request.drawing:
+    """AlphabarError for mistakes that show without looking at an image."""
+    if request.count is not None and request.sampling.seeds is not None:
         raise AlphabarError("Both --count and --seeds were given; --count N means --seeds 0-(N-1).")
-    measuring.check_names(request.metrics)
+    scores.check_names(request.metrics)
     if request.out is not None:
         _can_write(request.out)
     if request.statistics is not None:
@@ -109,15 +106,15 @@ def _can_write(folder: Path) -> None:
         raise AlphabarError(f"Nothing can be written into {folder}: {error.strerror or error}.") from None
 
 
-def _keep(request: Request, plan: drawing.Drawing | None, row: dict[str, Any]) -> None:
-    folder = request.out or (runs.home(request.subject) if plan else None)
+def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
+    folder = request.out or (home(request.subject) if plan else None)
     if folder is not None:
-        runs.add_evaluation(folder, row)
+        evaluations.add(folder, row)
 
 
-def _reference(request: Request, plan: drawing.Drawing | None, shape: tuple[int, int, int]) -> Reference:
+def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int]) -> Reference:
     if request.reference is not None:
-        found = references.of_name(
+        reference = references.of_name(
             request.reference, request.split or "train", shape, request.image_size, request.resize, request.data_root
         )
     elif plan is not None:
@@ -126,27 +123,25 @@ def _reference(request: Request, plan: drawing.Drawing | None, shape: tuple[int,
                 "A run is compared with its own data, at the size that it was trained on; "
                 "--image-size and --resize are for a --reference of another size."
             )
-        changes = {"root": request.data_root, "split": request.split}
-        section = plan.model.config.data
-        section = section.model_copy(update={name: value for name, value in changes.items() if value is not None})
-        found = references.of_training(section, plan.model.facts.fingerprint, plan.settings["class"])
+        label = plan.settings["class"]
+        reference = references.of_run(plan.pipeline.model, label, request.split, request.data_root)
     else:
         raise AlphabarError(
-            f"{request.subject} does not say what its images should be like; give --reference a data set, a folder, or "
-            "an .npz."
+            f"{request.subject} does not say which images it should be compared with; name a data set, a folder or an "
+            ".npz with --reference."
         )
-    references.check_shapes(found, shape)
-    return found
+    references.check_shapes(reference, shape)
+    return reference
 
 
 def _measured(
     subject: Subject, reference: Reference, extractor: Extractor, names: Sequence[str]
-) -> tuple[dict[str, Any], Features, measuring.Real]:
+) -> tuple[dict[str, Any], Features, scores.Real]:
     started = time.perf_counter()
-    real = measuring.real(reference, extractor)
-    fake = extraction.features(subject.images, extractor, subject.about)
+    real = scores.real(reference, extractor)
+    fake = features.features(subject.images, extractor, subject.about)
     row = {
-        "metrics": measuring.measured(names, fake, real, extractor) if distributed.is_main() else {},
+        "metrics": scores.measured(names, fake, real, extractor) if distributed.is_main() else {},
         "extractor": {
             "name": extractor.name,
             "weights_sha256": extractor.weights_sha256,
@@ -159,8 +154,8 @@ def _measured(
         "reference": dict(reference.about),
         "images": dict(subject.about),
         "warnings": _warnings(subject, reference),
-        "command": runs.command(),
-        "versions": runs.versions(),
+        "command": provenance.command(),
+        "versions": provenance.versions(),
         "device": extractor.device.type,
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -168,19 +163,19 @@ def _measured(
 
 
 def _warnings(subject: Subject, reference: Reference) -> list[str]:
-    found, about, n = [], reference.about, len(subject.images)
+    warnings, about, n = [], reference.about, len(subject.images)
     for what, count in (("", n), ("reference ", reference.n)):
-        if count is not None and count < measuring.ENOUGH:
-            found.append(
-                f"only {count:,} {what}images: below {measuring.ENOUGH:,}, distances are too large for that alone; "
+        if count is not None and count < scores.ENOUGH:
+            warnings.append(
+                f"only {count:,} {what}images: below {scores.ENOUGH:,}, distances are too large for that alone; "
                 "compare at equal n only"
             )
     if reference.statistics is not None and reference.statistics.extractor is None:
-        found.append(f"{about['path']} does not say which extractor made it; its size alone fits")
+        warnings.append(f"{about['path']} does not say which extractor made it; only its size is known to fit")
     if about.get("is_what_was_trained_on") is False and about["split"] == "train":
-        found.append("the run was trained on other images than its data folder or file holds now")
+        warnings.append("the run was trained on other images than those that its data folder or file holds now")
     if subject.about.get("class") is not None and "class" not in about:
-        found.append(f"images of class {subject.about['class']} alone are compared with all of the reference")
+        warnings.append(f"images of class {subject.about['class']} alone are compared with all of the reference")
     if reference.images is not None and torch.equal(subject.images.images, reference.images.images):
-        found.append("the evaluated images are the reference itself")
-    return found
+        warnings.append("the evaluated images are the reference itself")
+    return warnings

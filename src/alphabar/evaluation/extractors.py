@@ -1,4 +1,4 @@
-"""Which extractor looks at the images, and where its weights lie."""
+"""The extractor of an evaluation, and the file of its weights."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ AUTO = "auto"
 
 
 def extractor(name: str, weights: Path | None, data_name: str | None, device: torch.device) -> Extractor:
-    """The extractor `name`; 'auto' is fashion-cnn for Fashion-MNIST and else inception, whose FID everybody reads."""
+    """The extractor `name`; 'auto' is fashion-cnn for Fashion-MNIST, and otherwise inception, the one of FID."""
     if name == AUTO:
         name = "fashion-cnn" if data_name == "fashion_mnist" else "inception"
     make = look_up(EXTRACTORS, name, "extractor")
@@ -30,12 +30,12 @@ def extractor(name: str, weights: Path | None, data_name: str | None, device: to
 
 
 def inception_path() -> Path:
-    """Where `fetch_inception` puts them."""
+    """The path at which `fetch_inception` puts the weights."""
     return cache_folder("inception") / INCEPTION_FILE
 
 
 def fetch_inception() -> Path:
-    """The weights of inception, downloaded unless they are there; AlphabarError unless they are the published ones."""
+    """The path of Inception's weights, downloaded if needed; AlphabarError unless they are the published ones."""
     path = inception_path()
     if not path.exists():
         download(INCEPTION_URLS, path, check_inception)

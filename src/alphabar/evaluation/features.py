@@ -1,10 +1,9 @@
-"""Images -> features, in shards on disk that are kept under a key of all that they depend on.
+"""Images -> features, cached on disk in shards under a key of everything that they depend on.
 
-An evaluation that was interrupted finds its shards again; so does the next evaluation against the same reference.
+An interrupted evaluation finds its shards again, and so does the next evaluation against the same reference.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from torch import Tensor
 from alphabar import distributed
 from alphabar.data import ImageSet
 from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file, cache_folder
+from alphabar.files import atomic_file, cache_folder, digest, write_json
 from alphabar.metrics import Extractor, Features, Rows
 from alphabar.progress import progress
 
@@ -32,10 +31,10 @@ def random_order(count: int) -> Tensor:
 
 
 def key(image_set: ImageSet, extractor: Extractor, made: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the features of these images depend on.
+    """Everything that the features of these images depend on.
 
-    made: what is known of them, of which their resize rule, size and rounding count; the pixels alone would do, but
-    two ways that happen to agree are still two ways.
+    made: how the images were made. Their resize rule, size and rounding are part of the key, although the pixels alone
+    would do: two ways of making images stay two ways even if they happen to agree.
     """
     return {
         "version": VERSION,
@@ -51,9 +50,9 @@ def key(image_set: ImageSet, extractor: Extractor, made: Mapping[str, Any]) -> d
 
 
 def features(image_set: ImageSet, extractor: Extractor, made: Mapping[str, Any]) -> Features:
-    """Of all the images, in random order, from the cache where it has them; all processes share the work."""
+    """The features of all images, in random order, from the cache where it has them; all processes share the work."""
     name, count = key(image_set, extractor, made), len(image_set)
-    folder = cache_folder("features") / hashlib.sha256(json.dumps(name, sort_keys=True).encode()).hexdigest()[:32]
+    folder = cache_folder("features") / digest(name)[:32]
     order = random_order(count)
     paths = [folder / f"{first:08d}.safetensors" for first in range(0, count, SHARD)]
     sizes = [min(SHARD, count - k * SHARD) for k in range(len(paths))]
@@ -73,28 +72,28 @@ def features(image_set: ImageSet, extractor: Extractor, made: Mapping[str, Any])
                 advance(len(rows))
             shard = {"vectors": torch.cat(vectors), "logits": torch.cat(logits)}
             with atomic_file(paths[k]) as file:
-                file.write(save(shard, {"sha256": _digest(shard)}))
+                file.write(save(shard, {"sha256": _sha256(shard)}))
     distributed.barrier()
     return Features(_rows(paths, "vectors", count, extractor.device), _rows(paths, "logits", count, extractor.device))
 
 
 def features_in_memory(images: Tensor, extractor: Extractor) -> Features:
-    """Of images uint8 (N, C, H, W) that are in random order already; nothing is kept on disk."""
+    """The features of images uint8 (N, C, H, W) that are in random order already; nothing is written to disk."""
     home = _home(extractor.device)
     both = [extractor(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
     return Features.of(*(torch.cat(parts).to(home) for parts in zip(*both, strict=True)))
 
 
 def _home(device: torch.device) -> torch.device:
-    """Where metrics compute: MPS has no float64."""
+    """The device on which metrics compute: MPS has no float64."""
     return torch.device("cpu") if device.type == "mps" else device
 
 
-def _digest(shard: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _sha256(shard: Mapping[str, Tensor]) -> str:
+    hashed = hashlib.sha256()
     for name in sorted(shard):
-        digest.update(shard[name].contiguous().numpy().data)
-    return digest.hexdigest()
+        hashed.update(shard[name].contiguous().numpy().data)
+    return hashed.hexdigest()
 
 
 def _make(folder: Path, name: Mapping[str, Any]) -> None:
@@ -102,22 +101,21 @@ def _make(folder: Path, name: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AlphabarError(
-            f"The cache {folder} cannot be made ({error.strerror}); set XDG_CACHE_HOME to a folder that can be written."
+            f"The cache {folder} cannot be created ({error.strerror}); set XDG_CACHE_HOME to a writable folder."
         ) from None
     if distributed.is_main():
-        with atomic_file(folder / "key.json") as file:
-            file.write(json.dumps(name, indent=1).encode())
+        write_json(folder / "key.json", dict(name))
 
 
 def _holds(path: Path, size: int, dim: int) -> bool:
-    """Whether there is a whole shard, as it was written."""
+    """Whether the file is a complete shard, as it was written."""
     try:
         with safe_open(path, "pt") as file:
             shard = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            told = (file.metadata() or {}).get("sha256")
+            sha256 = (file.metadata() or {}).get("sha256")
     except (OSError, SafetensorError):
         return False
-    return "vectors" in shard and tuple(shard["vectors"].shape) == (size, dim) and _digest(shard) == told
+    return "vectors" in shard and tuple(shard["vectors"].shape) == (size, dim) and _sha256(shard) == sha256
 
 
 def _rows(paths: list[Path], name: str, count: int, device: torch.device) -> Rows:

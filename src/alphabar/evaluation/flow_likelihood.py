@@ -3,7 +3,7 @@
 The flow has a density over x_1, the image at the chain's first noise level. An image x_0 on its grid of bytes is taken
 there by the forward process, and back by the decoder:
 −log P(x_0) ≤ E[−log p(x_1) − log p(x_0|x_1) + log q(x_1|x_0)] over q(x_1|x_0).
-So the dequantization is the chain's own first step, and what comes out is a bound, of which only that step is loose.
+So the dequantization is the chain's own first step, and the result is a bound that only this step makes loose.
 """
 
 import math
@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from alphabar import distributed
-from alphabar.diffusion import DECODERS, Denoiser, flow_log_density, p_transition, q_sample
-from alphabar.diffusion.probability_flow import FlowState
+from alphabar.diffusion import DECODERS, Denoiser, p_transition, q_sample
+from alphabar.diffusion.probability_flow import FlowState, flow_log_density
 from alphabar.errors import AlphabarError
 from alphabar.evaluation.vlb import BoundJob, batch_path, batches, begin, noise_of
 from alphabar.files import atomic_file
@@ -32,7 +32,7 @@ TOLERANCE = 1e-5
 
 
 def flow_bits(denoiser: Denoiser, job: BoundJob, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """total (N,), bits/dim, and what the row says of how it was found; shared by processes like `bound`."""
+    """total (N,), bits/dim, and the row's entries about the solver; the processes share the work as in `bound`."""
     solve = _solver()
     begin(job)
     parts = batches(job)
@@ -66,10 +66,10 @@ def _solver() -> Solve:
         raise AlphabarError('--bpd ode needs SciPy: pip install "alphabar[ode]".') from None
 
     def solve(derivative: Callable[[float, Vector], Vector], start: Vector, ends: list[float]) -> Vector:
-        found = solve_ivp(derivative, ends, start, method="RK45", rtol=TOLERANCE, atol=TOLERANCE)
-        if not found.success:
-            raise AlphabarError(f"The probability flow could not be followed to its end: {found.message}")
-        end: Vector = found.y[:, -1]
+        solution = solve_ivp(derivative, ends, start, method="RK45", rtol=TOLERANCE, atol=TOLERANCE)
+        if not solution.success:
+            raise AlphabarError(f"The probability flow could not be followed to its end: {solution.message}")
+        end: Vector = solution.y[:, -1]
         return end
 
     return solve

@@ -1,4 +1,4 @@
-"""Generated images beside the training images that are nearest to them: has the model learnt, or copied?"""
+"""Generated images beside their nearest training images: a check that the model does not copy."""
 
 from pathlib import Path
 

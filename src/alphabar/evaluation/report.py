@@ -1,4 +1,4 @@
-"""The row of an evaluation, as a table for people."""
+"""The row of an evaluation as a table for people."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from rich.text import Text
 
 
 def report(row: Mapping[str, Any]) -> Group:
-    """What was measured, on what, with which floors; then the warnings."""
+    """The scores with their floors, under a title of what was measured; then the warnings."""
     table = Table(title=_title(row), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("", "value", "95 % interval", "real halves", "held-out"):
         table.add_column(heading, no_wrap=True, justify="right" if heading else "left")
@@ -25,7 +25,7 @@ def report(row: Mapping[str, Any]) -> Group:
 
 
 def bits_report(row: Mapping[str, Any]) -> Group:
-    """The bits per dimension of a row."""
+    """The table of a row of bits per dimension."""
     title = (
         f"{row['n']:,} images of {row['data']} {row['split']}  {row['run']}, step {row['step']:,}, {row['weights']}\n"
         f"{row['kind']}, {row['steps']:,} of {row['T']:,} steps, decoder {row['decoder']}"
@@ -42,7 +42,7 @@ def bits_report(row: Mapping[str, Any]) -> Group:
 
 
 def number(value: float) -> str:
-    """Three decimals, or three digits of what is smaller."""
+    """Three decimals, or three digits if it is below 0.1."""
     return f"{value:.3g}" if abs(value) < 0.1 else f"{value:,.3f}"
 
 
@@ -66,19 +66,19 @@ def _short(seeds: str) -> str:
 
 
 def _floor(floor: Mapping[str, Any] | None, n: int) -> str:
-    """The value; with its own number of images where there were not as many as generated ones."""
+    """The value, with its number of images where that differs from the number of generated images."""
     if floor is None:
         return "–"
     return number(floor["value"]) + ("" if floor["n_fake"] == n else f" (n {floor['n_fake']:,})")
 
 
 def _plain(name: str, row: Mapping[str, Any]) -> str:
-    """A name without its extractor, which the title tells."""
+    """A name without its extractor, which the title names."""
     return name.removesuffix(f"-{row['extractor']['name']}")
 
 
 def _noted(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What the intervals are of, and the names, without their extractor, of those that are of it."""
+    """The meanings of the intervals, and for each the quantities whose intervals have it."""
     kinds: dict[str, list[str]] = {}
     for name, entry in row["metrics"].items():
         if "interval_of" in entry:

@@ -1,61 +1,56 @@
-"""Metrics while a model trains: reference features are made once, and nothing but numbers is kept of what was drawn."""
+"""Metrics during training: reference features are computed once, and only numbers are kept of the samples."""
 
 import torch
 from torch import Tensor
 
 from alphabar import build
-from alphabar.config import Config, ImageFacts
+from alphabar.config import Config
 from alphabar.data import ImageSet
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import extractors as choosing
-from alphabar.evaluation import features as extraction
-from alphabar.evaluation import references
-from alphabar.evaluation import scores as measuring
+from alphabar.evaluation import extractors, references, scores
+from alphabar.evaluation.features import features_in_memory
 from alphabar.evaluation.references import Reference
-from alphabar.metrics import METRICS, QUANTITIES, display_name
-from alphabar.sampling import job as generation
+from alphabar.metrics import METRIC_OF, METRICS, QUANTITIES, display_name
 
 
 class Scorer:
-    """Scores images as the [evaluation] section says, against the images of training."""
+    """Scores samples as the [evaluation] section says, against the training images."""
 
     def __init__(self, config: Config, images: ImageSet, device: torch.device) -> None:
         section = config.evaluation
         about = references.about(images, build.data_options(config.data))
         reference = Reference(images, None, None, about)
-        self._extractor = choosing.extractor(section.features, section.extractor_weights, config.data.name, device)
-        self._extractor(images.images[:1])  # it refuses now what it will refuse later
-        self._names = measuring.chosen(section.metrics, self._extractor, reference, section.count)
+        self._extractor = extractors.extractor(section.features, section.extractor_weights, config.data.name, device)
+        self._extractor(images.images[:1])  # images that it cannot read are refused now, not later
+        self._names = scores.possible(section.metrics, self._extractor, reference, section.count)
         self.best = self._best(section.best)
-        self._real = measuring.real(reference, self._extractor)
+        self._real = scores.real(reference, self._extractor)
         self.how = {
             "count": section.count,
             "extractor": self._extractor.name,
             "weights_sha256": self._extractor.weights_sha256,
             "sampling": config.sampling.model_dump(mode="json", exclude={"num", "batch_size"}),
         }
-        """What two scores must share to be comparable."""
+        """Two scores are comparable if they share all of this."""
         self.floor = self._floor(section.count)
-        """What `floor_n` real images score against the other half of them, by display name."""
+        """The scores of `floor_n` real images against the other half of them, by display name."""
+        self.count = section.count
+        """How many images are scored."""
         self.floor_n = min(section.count, len(images) - len(images) // 2)
 
-    def job(self, config: Config, facts: ImageFacts) -> generation.Job:
-        """The images to score: the same seeds each time."""
-        return generation.job(range(config.evaluation.count), facts.shape, len(build.class_names(config, facts)))
-
-    def score(self, drawn: Tensor) -> dict[str, float]:
-        """uint8 (N, C, H, W) -> the value of each quantity, by its display name."""
-        fake = extraction.features_in_memory(drawn, self._extractor)
+    def score(self, samples: Tensor) -> dict[str, float]:
+        """uint8 (N, C, H, W) -> the value of each quantity, by display name."""
+        fake = features_in_memory(samples, self._extractor)
         values = {}
         for name in self._names:
-            found = METRICS[name](measuring.reference_for(METRICS[name], self._real), fake)
-            for quantity, estimate in found.items():
+            estimates = METRICS[name](scores.reference_for(METRICS[name], self._real), fake)
+            for quantity, estimate in estimates.items():
                 values[display_name(quantity, self._extractor.name)] = estimate.value
         return values
 
     def _floor(self, count: int) -> dict[str, float]:
-        found = [measuring.floors_of(name, count, self._real).get("halves") for name in self._names]
-        values = {quantity: value for floor in found if floor for quantity, value in floor.values.items()}
+        floors = [scores.floors_of(name, count, self._real).get("halves") for name in self._names]
+        values = {quantity: value for floor in floors if floor for quantity, value in floor.values.items()}
         return {display_name(quantity, self._extractor.name): value for quantity, value in values.items()}
 
     def is_better(self, value: float, than: float) -> bool:
@@ -64,12 +59,12 @@ class Scorer:
         return value < than if QUANTITIES[self.best[0]].lower_is_better else value > than
 
     def _best(self, quantity: str) -> tuple[str, str] | None:
-        """(quantity, display name) of what chooses the best checkpoint."""
+        """(quantity, display name) by which the best checkpoint is chosen; None if none is."""
         if quantity == "none":
             return None
-        if QUANTITIES[quantity].metric not in self._names:
+        if METRIC_OF[quantity] not in self._names:
             raise AlphabarError(
                 f"evaluation.best is '{quantity}', which evaluation.metrics {list(self._names)} does not measure; add "
-                f"'{QUANTITIES[quantity].metric}' to it."
+                f"'{METRIC_OF[quantity]}' to it."
             )
         return quantity, display_name(quantity, self._extractor.name)

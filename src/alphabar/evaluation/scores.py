@@ -1,28 +1,27 @@
-"""Features -> values with intervals, and beside each the floors: what real images score against real images."""
+"""Features -> scores with intervals, and beside each the floors: what real images score against real images."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import features as extraction
+from alphabar.evaluation import features as features_of
 from alphabar.evaluation.references import Reference
-from alphabar.files import atomic_file, cache_folder
+from alphabar.files import cache_folder, digest, write_json
 from alphabar.metrics import METRICS, Estimate, Extractor, Features, Metric, Moments, display_name, memorisation
 from alphabar.registry import unknown
 
 MEMORISATION = "memorisation"
 CHOICES = (*METRICS, MEMORISATION)
 ENOUGH = 10_000
-"""Images; with fewer, distances are large for that alone."""
+"""Images; distances from fewer are too large for that reason alone."""
 VERSION = 2  # of the metrics: raise it when their values change
 
 
 @dataclass(frozen=True)
 class Real:
-    """The features of the reference and of the held-out images, each as far as there are any, and what made them."""
+    """The features of the reference and of the held-out images, where there are any, and the key of their cache."""
 
     features: Features | None
     moments: Moments | None
@@ -31,36 +30,36 @@ class Real:
 
 
 def real(reference: Reference, extractor: Extractor) -> Real:
-    """Of a reference; all processes share the work."""
+    """The features of a reference; all processes share the work."""
     statistics = reference.statistics.moments if reference.statistics else None
     if reference.images is None:
         return Real(None, statistics, None, {})
-    features = extraction.features(reference.images, extractor, reference.about)
-    key = extraction.key(reference.images, extractor, reference.about)
+    features = features_of.features(reference.images, extractor, reference.about)
+    key = features_of.key(reference.images, extractor, reference.about)
     if reference.held_out is None:
         return Real(features, statistics, None, key)
-    held_out = extraction.features(reference.held_out, extractor, reference.about)
+    held_out = features_of.features(reference.held_out, extractor, reference.about)
     return Real(features, statistics, held_out, key | {"held_out": reference.held_out.fingerprint()})
 
 
 def check_names(names: Sequence[str] | None) -> None:
-    """AlphabarError for one that is none."""
+    """AlphabarError for a name that is not a metric."""
     for name in names or ():
         if name not in CHOICES:
             raise AlphabarError(unknown("metric", name, CHOICES))
 
 
-def chosen(names: Sequence[str] | None, extractor: Extractor, reference: Reference, n: int) -> list[str]:
-    """The metrics asked for, or all that can be measured of n images; AlphabarError for one that cannot."""
+def possible(names: Sequence[str] | None, extractor: Extractor, reference: Reference, n: int) -> list[str]:
+    """The named metrics, or all that can be measured with n images; AlphabarError for one that cannot."""
     check_names(names)
     why = {name: _obstacle(name, reference, n) for name in CHOICES}
     if names is None:
         knows_classes = extractor.knows_data and reference.about.get("name") == "fashion_mnist"
         left_out = set() if knows_classes else {"classes"} if extractor.name == "inception" else {"classes", "is"}
-        found = [name for name in CHOICES if why[name] is None and name not in left_out]
-        if not found:
+        measurable = [name for name in CHOICES if why[name] is None and name not in left_out]
+        if not measurable:
             raise AlphabarError(f"{n} images are too few for any metric; evaluate at least 3, better {ENOUGH:,}.")
-        return found
+        return measurable
     for name in names:
         if why[name] is not None:
             raise AlphabarError(f"The metric '{name}' cannot be measured here: {why[name]}.")
@@ -80,7 +79,7 @@ def _obstacle(name: str, reference: Reference, n: int) -> str | None:
 
 
 def measured(names: Sequence[str], fake: Features, real: Real, extractor: Extractor) -> dict[str, dict[str, Any]]:
-    """By display name: value, interval, what else there is to say, and the floors."""
+    """By display name: the value, its interval, further entries of the metric, and the floors."""
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
         if name == MEMORISATION:
@@ -96,8 +95,8 @@ def measured(names: Sequence[str], fake: Features, real: Real, extractor: Extrac
                 "n_real": _size(against),
                 **_row(estimate),
                 "floor": {
-                    floor: {"n_real": found.n_real, "n_fake": found.n_fake, "value": found.values[quantity]}
-                    for floor, found in floors.items()
+                    name: {"n_real": floor.n_real, "n_fake": floor.n_fake, "value": floor.values[quantity]}
+                    for name, floor in floors.items()
                 },
             }
     return rows
@@ -110,7 +109,7 @@ def _size(real: Features | Moments | None) -> int | None:
 
 
 def reference_for(metric: Metric, real: Real) -> Features | Moments | None:
-    """What a metric looks at: moments that were given, where they do, else the features."""
+    """The reference that a metric uses: given moments if they are enough for it, else the features."""
     return real.moments if metric.needs == "moments" and real.moments is not None else real.features
 
 
@@ -121,7 +120,7 @@ def _row(estimate: Estimate) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Floor:
-    """What n_fake real images score against n_real others, by quantity."""
+    """The scores of n_fake real images against n_real others, by quantity."""
 
     n_real: int
     n_fake: int
@@ -129,9 +128,9 @@ class Floor:
 
 
 def floors_of(name: str, n: int, real: Real) -> dict[str, Floor]:
-    """The metric `name` of n real images: of half of the reference against the other, of held-out ones against all.
+    """The metric `name` of n real images: one half of the reference against the other, held-out images against all.
 
-    Of as many as there are, where there are not n; none where those are too few for the metric.
+    If there are fewer than n images, all of them are used; a floor is left out if they are too few for the metric.
     """
     if real.features is None:
         return {}
@@ -151,14 +150,12 @@ def _cached(
     name: str, metric: Metric, floor: str, a: Features, b: Features, key: Mapping[str, Any]
 ) -> dict[str, float]:
     what = dict(key) | {"metric": name, "floor": floor, "n": [len(a), len(b)], "metrics_version": VERSION}
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
-    path = cache_folder("floors") / f"{digest}.json"
+    path = cache_folder("floors") / f"{digest(what)[:32]}.json"
     try:
         kept: dict[str, float] = json.loads(path.read_text())["values"]
         return kept
     except (OSError, ValueError, KeyError, TypeError):
         values = {quantity: estimate.value for quantity, estimate in metric(a, b).items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as file:
-            file.write(json.dumps(what | {"values": values}, indent=1).encode())
+        write_json(path, what | {"values": values})
         return values

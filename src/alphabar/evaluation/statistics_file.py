@@ -1,6 +1,6 @@
 """Means and covariances in files: `mu` and `sigma` in an .npz, as pytorch-fid, EDM and guided-diffusion keep them.
 
-Our own files say also whose features they are of, so that they cannot be read as another's.
+Our own files also name their extractor, so that they cannot be mistaken for another's.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from alphabar.metrics import Extractor, Moments
 
 @dataclass(frozen=True)
 class Statistics:
-    """The moments of a reference, and the extractor that made them, if the file says."""
+    """The moments of a reference, and the extractor that made them, if the file names it."""
 
     moments: Moments
     extractor: str | None
@@ -42,7 +42,7 @@ def read_statistics(path: Path) -> Statistics:
     try:
         with open_regular(path) as packed, np.load(packed, allow_pickle=False) as file:
             mu, sigma = (torch.from_numpy(np.asarray(file[name], dtype=np.float64)) for name in ("mu", "sigma"))
-            told = {name: str(file[name]) for name in ("extractor", "weights_sha256") if name in file}
+            made_by = {name: str(file[name]) for name in ("extractor", "weights_sha256") if name in file}
             n = int(file["n"]) if "n" in file else 0
             kinds = {file[name].dtype.kind for name in ("mu", "sigma")}
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -60,11 +60,11 @@ def read_statistics(path: Path) -> Statistics:
         raise AlphabarError(
             f"The sigma in {path} is no covariance; right would be symmetric, with no variance below 0."
         )
-    return Statistics(Moments(n, mu, sigma), told.get("extractor"), told.get("weights_sha256"), sha256)
+    return Statistics(Moments(n, mu, sigma), made_by.get("extractor"), made_by.get("weights_sha256"), sha256)
 
 
 def write_statistics(path: Path, moments: Moments, extractor: Extractor) -> None:
-    """The moments, for ourselves and for pytorch-fid and EDM, which read `mu` and `sigma` and leave the rest."""
+    """Write the moments, for us and for pytorch-fid and EDM, which read `mu` and `sigma` and ignore the rest."""
     with atomic_file(path) as file:
         np.savez(
             file,
@@ -77,7 +77,7 @@ def write_statistics(path: Path, moments: Moments, extractor: Extractor) -> None
 
 
 def check_fits(statistics: Statistics, extractor: Extractor, path: str) -> None:
-    """AlphabarError unless they are of this extractor, as far as can be told."""
+    """AlphabarError if the statistics are another extractor's, as far as the file shows."""
     theirs = (statistics.extractor, statistics.weights_sha256)
     if None not in theirs and theirs != (extractor.name, extractor.weights_sha256):
         raise AlphabarError(

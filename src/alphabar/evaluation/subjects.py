@@ -1,114 +1,121 @@
-"""What is evaluated: a run, whose images are drawn first; a folder; or an .npz. And all that is known of it."""
+"""The subject of an evaluation: a run, which is sampled first; a folder; or an .npz. With the row's entry about it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from alphabar import data
+from alphabar import data, seeds
 from alphabar.data import DataOptions, ImageSet
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import references
 from alphabar.evaluation.features import random_order
 from alphabar.images import Size
-from alphabar.runs import bundled as shipped
-from alphabar.runs import checkpoint
+from alphabar.runs import bundled, checkpoint
 from alphabar.runs.model import load_model
 from alphabar.runs.run import Run
-from alphabar.sampling import folder as gallery
-from alphabar.sampling.draw import Drawing, draw_into, planned, section
-from alphabar.sampling.job import parse_seeds
+from alphabar.sampling import folder as folders
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.sampling.to_folder import Plan, sample_to_folder
 
-_FLAGS = {"label": "--class"}
 ROUNDED = "round((x + 1) * 127.5) to uint8"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The images, and what to say of them."""
+    """The images, and the row's entry about them."""
 
     images: ImageSet
     about: Mapping[str, Any]
 
 
-def plan(
-    path: Path, asked: Mapping[str, Any], count: int, device: torch.device, data_root: Path | None = None
-) -> Drawing | None:
-    """What a run, or one of its checkpoints, is to draw; None if `path` is none."""
-    is_run = Run(path).config.exists() and Run(path).checkpoints.is_dir()
-    if not (is_run or shipped.ships(path) or (checkpoint.is_one(path) and (path / checkpoint.MANIFEST).exists())):
-        if asked:
-            flags = ", ".join(_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in asked)
-            raise AlphabarError(f"{path} is no run, so nothing is drawn from it; leave out {flags}.")
+@dataclass(frozen=True)
+class Sampling:
+    """How the images of a run are sampled, where that differs from its recipe."""
+
+    seeds: Sequence[int] | None = None
+    label: str | int | None = None
+    weights: str = "ema"
+    step: int | str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of [sampling]."""
+
+    @property
+    def options(self) -> list[str]:
+        """The names of the options that are set."""
+        own = {"seeds": self.seeds, "class": self.label, "step": self.step}
+        names = [name for name, value in own.items() if value is not None]
+        return [*names, *(["weights"] if self.weights != "ema" else []), *self.changes]
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is a run, a checkpoint, or the name of a bundled model."""
+    is_folder = Run(path).config.exists() and Run(path).checkpoints.is_dir()
+    return is_folder or bundled.is_bundled(path) or (checkpoint.is_one(path) and (path / checkpoint.MANIFEST).exists())
+
+
+def plan(path: Path, how: Sampling, count: int, device: torch.device, data_root: Path | None = None) -> Plan | None:
+    """The images that a run is sampled for; None if `path` is not a run."""
+    if not is_run(path):
+        if how.options:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in how.options)
+            raise AlphabarError(f"{path} is no run, so nothing is sampled from it; leave out {flags}.")
         return None
-    changes = dict(asked)
-    seeds, label = changes.pop("seeds", None), changes.pop("label", None)
-    model = load_model(path, changes.pop("weights", "ema"), device, changes.pop("step", None))
-    chosen = section(model, changes)
-    wanted = range(count) if seeds is None else parse_seeds(seeds)
-    if twice := [seed for seed, times in Counter(wanted).items() if times > 1]:
-        raise AlphabarError(f"Seed {twice[0]} is named twice in --seeds; each image counts once.")
-    return planned(path, model, chosen, wanted, label, None, data_root)
+    model = load_model(path, how.weights, device, how.step)
+    pipeline = Pipeline.of(model, how.changes, model.label(how.label))
+    image_seeds = range(count) if how.seeds is None else how.seeds
+    if repeated := [seed for seed, times in Counter(image_seeds).items() if times > 1]:
+        raise AlphabarError(f"Seed {repeated[0]} is named twice in the seeds; each image counts once.")
+    return Plan.of(pipeline, pipeline.job(image_seeds), data_root=data_root)
 
 
-def of_drawing(drawing: Drawing, device: torch.device) -> Subject:
-    """The images of a run; those that are missing are drawn."""
-    drawn = draw_into(drawing, device)
-    return _subject(drawn, drawing.folder, _about_drawn(drawing.settings, drawing.job.seeds))
+def of_plan(plan: Plan) -> Subject:
+    """The images of a run; the missing ones are sampled."""
+    samples = sample_to_folder(plan)
+    return _subject(samples, plan.folder, _about_samples(plan.settings, plan.job.seeds))
 
 
 def of_path(path: Path, image_size: Size | None, resize: str, count: int | None) -> Subject:
-    """The images of a folder that `alphabar sample` made, of any other folder, or of an .npz; or `count` of them.
+    """The images of a folder that `alphabar sample` wrote, of any other folder, or of an .npz.
 
-    Which is random, and always the same: a folder may be sorted by class.
+    count: evaluate this many of them. They are chosen at random, always the same ones: a folder may be sorted by class.
     """
-    if (sampled := gallery.read(path)) is not None:
-        drawn, settings, seeds = sampled
-        rows = _some(len(drawn), count, path)
-        return _subject(drawn[rows], path, _about_drawn(settings, [seeds[row] for row in rows]))
+    if (sampled := folders.read(path)) is not None:
+        samples, settings, image_seeds = sampled
+        rows = _some(len(samples), count, path)
+        return _subject(samples[rows], path, _about_samples(settings, [image_seeds[row] for row in rows]))
     options = DataOptions(path=path, image_size=image_size, resize="none" if image_size is None else resize)
-    found = data.load(data.detect(path), options)
-    rows = _some(len(found), count, path)
-    about = references.about(found, options)
-    return _subject(found.images[rows], path, {name: about[name] for name in ("resize", "image_size", "rounding")})
+    image_set = data.load(data.detect(path), options)
+    rows = _some(len(image_set), count, path)
+    about = references.about(image_set, options)
+    return _subject(image_set.images[rows], path, {name: about[name] for name in ("resize", "image_size", "rounding")})
 
 
-def _some(there: int, count: int | None, source: Path) -> list[int]:
-    """Which of the images that are there are evaluated."""
-    if count is None or count == there:
-        return list(range(there))
-    if count > there:
-        raise AlphabarError(f"{source} holds {there:,} images; --count {count} asks for more.")
-    return sorted(random_order(there)[:count].tolist())
+def _some(available: int, count: int | None, source: Path) -> list[int]:
+    """The numbers of the images that are evaluated."""
+    if count is None or count == available:
+        return list(range(available))
+    if count > available:
+        raise AlphabarError(f"{source} holds {available:,} images; --count {count} asks for more.")
+    return sorted(random_order(available)[:count].tolist())
 
 
 def _subject(images: torch.Tensor, source: Path, about: Mapping[str, Any]) -> Subject:
-    found = ImageSet(name="generated", images=images, labels=None, class_names=(), source=str(source))
-    return Subject(found, {"path": str(source), "fingerprint": found.fingerprint(), **about})
+    image_set = ImageSet(name="generated", images=images, labels=None, class_names=(), source=str(source))
+    return Subject(image_set, {"path": str(source), "fingerprint": image_set.fingerprint(), **about})
 
 
-def _about_drawn(settings: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
-    told = {name: value for name, value in settings.items() if name not in ("alphabar", "seeds", "classes")}
+def _about_samples(settings: Mapping[str, Any], image_seeds: Sequence[int]) -> dict[str, Any]:
+    kept = {name: value for name, value in settings.items() if name not in ("alphabar", "seeds", "classes")}
     return {
-        **told,
+        **kept,
         "drawn_by": f"alphabar {settings.get('alphabar')}",
         "nfe": settings.get("network_calls", settings["steps"]),
-        "seeds": seed_ranges(seeds),
+        "seeds": seeds.listed(image_seeds),
         "rounding": ROUNDED,
         "resize": "none",
         "image_size": None,
     }
-
-
-def seed_ranges(seeds: Sequence[int]) -> str:
-    """[0, 1, 2, 7] -> '0-2,7': the inverse of `generation.parse_seeds`, whatever the order."""
-    ranges: list[list[int]] = []
-    for seed in seeds:
-        if ranges and seed == ranges[-1][1] + 1:
-            ranges[-1][1] = seed
-        else:
-            ranges.append([seed, seed])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)

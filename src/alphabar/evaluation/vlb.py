@@ -1,10 +1,8 @@
 """The variational bound of images under a model, term by term.
 
-A batch of images is finished before the next, and what is done of it is kept: an interrupted job goes on from there.
+One batch of images after the other; finished terms are saved, so that an interrupted job resumes from them.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +15,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from alphabar import distributed
-from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, prior_term, vlb_terms
-from alphabar.files import atomic_file
+from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, vlb_terms
+from alphabar.diffusion.likelihood import prior_term
+from alphabar.files import atomic_file, digest, write_json
 from alphabar.images import to_signed
 from alphabar.progress import progress
+from alphabar.seeds import generator
 
 SAVE_EVERY = 60.0  # seconds
 COLUMNS = ("terms", "x0_mse", "eps_mse")
@@ -29,9 +29,9 @@ COLUMNS = ("terms", "x0_mse", "eps_mse")
 
 @dataclass(frozen=True)
 class BoundJob:
-    """Images uint8 (N, C, H, W), a seed for the noise of each, their labels (N,) where the model is told classes.
+    """Images uint8 (N, C, H, W), a seed for the noise of each, and their labels (N,) if the network has classes.
 
-    folder: where it is kept, under a name made of `key`, which is all that the result depends on.
+    folder: the results are saved there, under a name made from `key`: everything that they depend on.
     """
 
     images: Tensor
@@ -45,11 +45,11 @@ class BoundJob:
     @property
     def place(self) -> Path:
         """The folder of this job alone."""
-        return self.folder / hashlib.sha256(json.dumps(dict(self.key), sort_keys=True).encode()).hexdigest()[:16]
+        return self.folder / digest(dict(self.key))[:16]
 
 
 def bound(denoiser: Denoiser, job: BoundJob, device: torch.device) -> VariationalBound:
-    """Of all the images; the processes of a `distributed.session` share the batches, and each returns the whole."""
+    """The bound of all images; the processes of a `distributed.session` share the batches, and each returns all."""
     begin(job)
     parts = batches(job)
     share = distributed.mine(parts)
@@ -63,28 +63,27 @@ def bound(denoiser: Denoiser, job: BoundJob, device: torch.device) -> Variationa
 
 
 def begin(job: BoundJob) -> None:
-    """Make its folder, and say there what it is of."""
+    """Make the folder of the job, with its key."""
     if distributed.is_main():
         job.place.mkdir(parents=True, exist_ok=True)
-        with atomic_file(job.place / "key.json") as file:
-            file.write(json.dumps(dict(job.key), indent=1).encode())
+        write_json(job.place / "key.json", dict(job.key))
     distributed.barrier()
 
 
 def batches(job: BoundJob) -> list[slice]:
-    """Its images, some at a time."""
+    """The rows of each batch of images."""
     return [slice(k, min(k + job.batch_size, len(job.images))) for k in range(0, len(job.images), job.batch_size)]
 
 
 def batch_path(job: BoundJob, rows: slice) -> Path:
-    """Where the result of a batch is kept."""
+    """The file of a batch's results."""
     return job.place / f"{rows.start:08d}-{rows.stop:08d}.safetensors"
 
 
 def _finish(
     denoiser: Denoiser, job: BoundJob, rows: slice, device: torch.device, advance: Callable[[float], None]
 ) -> None:
-    """Bring the file of one batch to its end, from the last term that it holds."""
+    """Complete the file of one batch, from the last term that it holds."""
     T, size, path = denoiser.schedule.T, rows.stop - rows.start, batch_path(job, rows)
     x0 = to_signed(job.images[rows].to(device)).contiguous(memory_format=torch.channels_last)
     if job.labels is not None:
@@ -117,15 +116,10 @@ def _begun(path: Path, size: int, T: int) -> dict[str, Tensor]:
 
 
 def noise_of(seeds: tuple[int, ...], like: Tensor) -> Callable[[int], Tensor]:
-    """t -> ε of an image and a step, whatever the batch, and whether or not the job was interrupted."""
+    """t -> ε: it depends on the seed of an image and on t, not on the batch or an interruption."""
 
     def noise(t: int) -> Tensor:
-        draws = [torch.randn(like.shape[1:], generator=_generator(seed, t)) for seed in seeds]
-        return torch.stack(draws).to(like)
+        eps = [torch.randn(like.shape[1:], generator=generator(seed, t)) for seed in seeds]
+        return torch.stack(eps).to(like)
 
     return noise
-
-
-def _generator(seed: int, t: int) -> torch.Generator:
-    digest = hashlib.blake2b(f"{seed}/{t}".encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest) >> 1)

@@ -1,6 +1,6 @@
-"""The papers' figures from our own code and models: one file each, a function -> the picture and its numbers.
+"""The papers' figures from our own code and models: a file each, with a function that returns picture and numbers.
 
-What needs a network or a data set is measured here; plots/ draws it.
+A figure that needs a network or a data set is measured here, and drawn by plots/.
 """
 
 from alphabar.figures.forward import forward

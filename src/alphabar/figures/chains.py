@@ -1,14 +1,12 @@
-"""Schedules by name, with a sentence for what cannot be."""
+"""Noise schedules by name."""
 
 from alphabar.diffusion import SCHEDULES, NoiseSchedule
-from alphabar.errors import AlphabarError
+from alphabar.errors import settings_of
 from alphabar.registry import look_up
 
 
 def chain(name: str, T: int) -> NoiseSchedule:
-    """The schedule `name` of T steps; AlphabarError if there is none."""
+    """The schedule `name` of T steps; AlphabarError if it does not exist, or not for this T."""
     make = look_up(SCHEDULES, name, "noise schedule")
-    try:
+    with settings_of("steps"):
         return make(T)
-    except ValueError as error:
-        raise AlphabarError(str(error)) from None

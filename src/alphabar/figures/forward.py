@@ -11,10 +11,10 @@ from alphabar.figures.chains import chain
 NAMES = ("linear", "cosine")
 
 
-def forward(image: Tensor, T: int = 1000, columns: int = 9) -> plots.Drawn:
+def forward(image: Tensor, T: int = 1000, columns: int = 9) -> plots.Figure:
     """x_t of an image, uint8 (C, H, W), at evenly spaced t = 0..T: linear above cosine, with one ε everywhere."""
     if not 2 <= columns <= T + 1:
-        raise AlphabarError(f"The columns stand for different t = 0..{T}: 2 to {T + 1} of them; got {columns}.")
+        raise AlphabarError(f"The columns show different t in 0..{T}, so there must be 2 to {T + 1}; got {columns}.")
     x0 = images.to_signed(image)[None]
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
     times = [round(T * k / (columns - 1)) for k in range(columns)]
@@ -37,4 +37,4 @@ def forward(image: Tensor, T: int = 1000, columns: int = 9) -> plots.Drawn:
             for name, values in alpha_bars.items()
         )
     )
-    return plots.Drawn(plots.forward(rows, times, alpha_bars), table)
+    return plots.Figure(plots.forward(rows, times, alpha_bars), table)

@@ -1,4 +1,4 @@
-"""IDDPM §3.3, at one checkpoint."""
+"""The gradient noise of the bound at one checkpoint (IDDPM §3.3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,28 +11,29 @@ from torch import Tensor, nn
 
 from alphabar import plots
 from alphabar.data import ImageSet
-from alphabar.diffusion import LossSecondMoment, Objective, training_loss
+from alphabar.diffusion import Objective, training_loss
+from alphabar.diffusion.timesteps import LossSecondMoment
 from alphabar.errors import AlphabarError
-from alphabar.figures.runs import images_of, told
+from alphabar.figures.runs import conditioned
 from alphabar.images import to_signed
 from alphabar.metrics.jackknife import jackknife
 from alphabar.plots.gradient_noise import Uncertain
 from alphabar.progress import progress
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import Model
 
 DRAWS = 32
-"""Gradients in one of the batches that are counted."""
+"""Gradients in a batch."""
 GROUPS = 8
-"""The batches are dealt into so many groups, which tell how sure the numbers are."""
+"""Groups of batches, whose differences give the intervals."""
 LOOK = 100
-"""Images at a time where no gradient is wanted."""
+"""Images at a time where no gradient is computed."""
 SIZES = 2 ** np.arange(13)
 VLB = Objective("vlb")
 
 
 @dataclass(frozen=True)
 class Draws:
-    """n draws of (x_0, t, ε) with t ~ q, and the gradient g of the term T · L_{t−1} of each.
+    """n samples of (x_0, t, ε) with t ~ q, and the gradient g of the term T · L_{t−1} of each.
 
     t, group: (n,) int64. squared: (n,) float64, |g|². sums: (GROUPS, P) float32, Σ g / (T q(t)) over a group.
     """
@@ -43,28 +44,25 @@ class Draws:
     sums: Tensor
 
 
-def gradient_noise(
-    run: Path, batches: int, weights: str, step: str | None, data_root: Path | None, device: torch.device
-) -> plots.Drawn:
-    """The variance of a batch's gradient of L_vlb, t drawn uniformly or by importance, beside its squared mean."""
+def gradient_noise(model: Model, batches: int, data_root: Path | None = None) -> plots.Figure:
+    """The variance of a batch's gradient of L_vlb, t sampled uniformly or by importance, beside its squared mean."""
     if batches < GROUPS:
         raise AlphabarError(f"--batches must be at least {GROUPS}, to say how sure the numbers are; got {batches}.")
-    model = load_model(run, weights, device, step)
-    images, T = images_of(model, "train", data_root), model.denoiser.schedule.T
+    images, T = model.images("train", data_root), model.denoiser.schedule.T
     generator = torch.Generator().manual_seed(0)
     p = {
         "uniform": torch.full((T,), 1 / T, dtype=torch.float64),
-        "importance": importance(model, images, generator, device).cpu(),
+        "importance": importance(model, images, generator).cpu(),
     }
     q = torch.stack(list(p.values())).mean(0)
-    drawn = draws(model, images, q, batches * DRAWS, generator, device)
-    traces, squared_mean = noise(drawn, p, q)
+    gradients = draws(model, images, q, batches * DRAWS, generator)
+    traces, squared_mean = noise(gradients, p, q)
     labels = {name: f"{name} sampling of $t$" for name in p}
     figure = plots.gradient_noise({labels[name]: trace for name, trace in traces.items()}, squared_mean, SIZES)
     table = plots.Table.of(
         *(
             {
-                "run": str(run), "step": model.step, "weights": model.weights, "draws": len(drawn.t),
+                "run": str(model.path), "step": model.step, "weights": model.weights, "draws": len(gradients.t),
                 "sampler": name, "batch_size": SIZES,
                 "variance": trace.value / SIZES, "standard_error": trace.error / SIZES,
                 "squared_mean": squared_mean.value, "squared_mean_error": squared_mean.error,
@@ -73,24 +71,23 @@ def gradient_noise(
             for name, trace in traces.items()
         )
     )  # fmt: skip
-    return plots.Drawn(figure, table)
+    return plots.Figure(figure, table)
 
 
-def importance(model: Model, images: ImageSet, generator: torch.Generator, device: torch.device) -> Tensor:
-    """p(t) of `LossSecondMoment`, (T,), once it has its losses of each t."""
+def importance(model: Model, images: ImageSet, generator: torch.Generator) -> Tensor:
+    """p(t) of `LossSecondMoment`, (T,), after its history of each t is full."""
     T = model.denoiser.schedule.T
     sampler = LossSecondMoment(T)
     with progress("losses by t", T * sampler.history_per_term) as advance, torch.no_grad():
         for t in torch.split(torch.arange(1, T + 1).repeat(sampler.history_per_term), LOOK):
-            sampler.update(t, _terms(model, images, t, generator, device).cpu())
+            sampler.update(t, _terms(model, images, t, generator).cpu())
             advance(len(t))
     return sampler.p()
 
 
-def draws(
-    model: Model, images: ImageSet, q: Tensor, count: int, generator: torch.Generator, device: torch.device
-) -> Draws:
-    """`count` gradients, one by one; they are added up, not kept."""
+def draws(model: Model, images: ImageSet, q: Tensor, count: int, generator: torch.Generator) -> Draws:
+    """`count` gradients, one by one; only their sums are kept."""
+    device = model.device
     parameters = [p.requires_grad_() for p in cast(nn.Module, model.denoiser.network).parameters()]
     t = torch.multinomial(q, count, replacement=True, generator=generator) + 1
     group = torch.arange(count) // DRAWS % GROUPS
@@ -99,7 +96,7 @@ def draws(
     sums = torch.zeros(GROUPS, sum(p.numel() for p in parameters), device=device)
     with progress("gradients", count) as advance:
         for i in range(count):
-            (term,) = _terms(model, images, t[i : i + 1], generator, device)
+            (term,) = _terms(model, images, t[i : i + 1], generator)
             gradient = torch.cat([g.flatten() for g in torch.autograd.grad(term, parameters)])
             squared[i] = gradient.double().square().sum() if device.type != "mps" else gradient.square().sum()
             sums[group[i]] += weight[i] * gradient
@@ -107,33 +104,32 @@ def draws(
     return Draws(t, group, squared, sums)
 
 
-def _terms(model: Model, images: ImageSet, t: Tensor, generator: torch.Generator, device: torch.device) -> Tensor:
+def _terms(model: Model, images: ImageSet, t: Tensor, generator: torch.Generator) -> Tensor:
     """T · L_{t−1} of a random image for each t, (B,) bits/dim."""
     rows = torch.randint(len(images), t.shape, generator=generator)
-    x0 = to_signed(images.images[rows].to(device))
-    eps = torch.randn(x0.shape, generator=generator).to(device)
-    return training_loss(told(model, images, rows, device), VLB, x0, t, eps)["vlb"]
+    x0 = to_signed(images.images[rows].to(model.device))
+    eps = torch.randn(x0.shape, generator=generator).to(model.device)
+    return training_loss(conditioned(model, images, rows), VLB, x0, t, eps)["vlb"]
 
 
-def noise(drawn: Draws, p: Mapping[str, Tensor], q: Tensor) -> tuple[dict[str, Uncertain], Uncertain]:
-    """tr Σ of the gradient of a single draw t ~ p by name, weighted by 1/(T p(t)), and |G|², G its mean."""
-    gram = (drawn.sums.cpu().double() @ drawn.sums.cpu().double().T).numpy()
+def noise(gradients: Draws, p: Mapping[str, Tensor], q: Tensor) -> tuple[dict[str, Uncertain], Uncertain]:
+    """tr Σ of the gradient of a single sample t ~ p by name, weighted by 1/(T p(t)), and |G|², G its mean."""
+    gram = (gradients.sums.cpu().double() @ gradients.sums.cpu().double().T).numpy()
 
     def numbers(groups: list[int]) -> dict[str, float]:
-        rows = torch.isin(drawn.group, torch.tensor(groups))
-        n, t, squared = int(rows.sum()), drawn.t[rows] - 1, drawn.squared[rows]
-        own = float((squared / (len(q) * q[t]) ** 2).sum())  # of each draw with itself: no part of |G|²
+        rows = torch.isin(gradients.group, torch.tensor(groups))
+        n, t, squared = int(rows.sum()), gradients.t[rows] - 1, gradients.squared[rows]
+        own = float((squared / (len(q) * q[t]) ** 2).sum())  # each gradient with itself, which is no part of |G|²
         squared_mean = (float(gram[np.ix_(groups, groups)].sum()) - own) / (n * (n - 1))
         traces = {
-            name: float((squared / (len(q) ** 2 * chosen[t] * q[t])).mean()) - squared_mean
-            for name, chosen in p.items()
+            name: float((squared / (len(q) ** 2 * p_t[t] * q[t])).mean()) - squared_mean for name, p_t in p.items()
         }
         return {"": squared_mean, **traces}
 
     every = list(range(GROUPS))
     whole, without = numbers(every), [numbers([g for g in every if g != left_out]) for left_out in every]
-    found = {}
+    numbers_of = {}
     for name, value in whole.items():
         spread = jackknife(value, [one[name] for one in without])
-        found[name] = Uncertain(value, spread.standard_error, *spread.interval(value))
-    return {name: found[name] for name in p}, found[""]
+        numbers_of[name] = Uncertain(value, spread.standard_error, *spread.interval(value))
+    return {name: numbers_of[name] for name in p}, numbers_of[""]

@@ -11,16 +11,16 @@ from alphabar.figures.terms import Terms, newest_terms
 from alphabar.plots.bound import Transmission
 
 
-def rate_distortion(runs: Sequence[Path]) -> plots.Drawn:
+def rate_distortion(runs: Sequence[Path]) -> plots.Figure:
     """An image sent as x_T, x_{T−1}, ..., x_1: what it has cost so far, and how well x̂_0 already shows it (§4.3)."""
-    found = dict(zip(names(runs), map(newest_terms, runs), strict=True))
-    sent = {name: transmission(terms) for name, terms in found.items()}
+    terms_of = dict(zip(names(runs), map(newest_terms, runs), strict=True))
+    sent = {name: transmission(terms) for name, terms in terms_of.items()}
     table = plots.Table.of(
         *(
             {
                 "run": name,
-                "n": found[name].n,
-                "t": found[name].t[::-1].astype(int),
+                "n": terms_of[name].n,
+                "t": terms_of[name].t[::-1].astype(int),
                 "reverse_steps": curve.reverse_steps.astype(int),
                 "rate": curve.rate,
                 "rmse": curve.rmse,
@@ -28,8 +28,8 @@ def rate_distortion(runs: Sequence[Path]) -> plots.Drawn:
             for name, curve in sent.items()
         )
     )
-    return plots.Drawn(
-        plots.rate_distortion({f"{name} (n = {found[name].n})": curve for name, curve in sent.items()}), table
+    return plots.Figure(
+        plots.rate_distortion({f"{name} (n = {terms_of[name].n})": curve for name, curve in sent.items()}), table
     )
 
 

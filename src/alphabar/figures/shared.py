@@ -1,63 +1,53 @@
-"""DDPM Fig. 7."""
+"""Images that share x_t (DDPM Fig. 7)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from alphabar import images, plots
-from alphabar.diffusion import NoiseSchedule, SeededNoise, reverse_process, share
+from alphabar.diffusion import NoiseSchedule, SeededNoise, reverse_process
+from alphabar.diffusion.editing import share
 from alphabar.errors import AlphabarError
-from alphabar.figures.reverse import MOST_ROWS, Reverse, reverse
+from alphabar.figures.reverse import MOST_ROWS, about, how, image_name
 from alphabar.progress import progress
-from alphabar.sampling import job as generation
 from alphabar.sampling.job import Job
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.seeds import LIMIT
 
 
-def shared(
-    run: Path,
-    seed: int,
-    at: Sequence[float],
-    count: int,
-    changes: Mapping[str, Any],
-    label: str | None,
-    weights: str,
-    step: str | None,
-    device: torch.device,
-) -> plots.Drawn:
+def shared(pipeline: Pipeline, seed: int, at: Sequence[float], count: int = 8) -> plots.Figure:
     """The chain of `seed` is stopped at several t; from each x_t `count` chains go on, with the noise of seed + 1, ...
 
     at: timesteps of the model's chain, or shares of T if all are at most 1; the nearest that the sampler visits are
-    taken. The table: the RMSE between two x_0 that share x_t, in levels of 255, the mean over all pairs.
+    used. The table: the RMSE between two x_0 that share x_t, in levels of 255, the mean over all pairs.
     """
     if not 2 <= count <= MOST_ROWS:
         raise AlphabarError(f"Images that share x_t are compared, so --count takes 2 to {MOST_ROWS}; got {count}.")
-    r = reverse(run, [seed], changes, label, weights, step, device)
-    rows = rows_at(r.denoiser.schedule, at, r.model.denoiser.schedule.T)
-    if not is_stochastic(r):
+    schedule, K, job = pipeline.denoiser.schedule, pipeline.steps_per_image, pipeline.job([seed])
+    rows = rows_at(schedule, at, pipeline.model.denoiser.schedule.T)
+    if not is_stochastic(pipeline):
         raise AlphabarError(
-            f"From one x_t the sampler '{r.section.sampler}' adds no noise here and would draw one image again and "
-            "again; choose ddpm, or ddim with an --eta above 0."
+            f"The sampler '{pipeline.section.sampler}' adds no noise here, so all chains from one x_t would end in "
+            "the same image; choose ddpm, or ddim with an eta above 0."
         )
-    seeds = tuple((seed + k) % 2**32 for k in range(1, count + 1))
-    job = Job(seeds, r.job.labels and r.job.labels * count, r.job.shape)
-    with progress("drawing", sum(rows) * count + r.K - rows[-1]) as advance:
-        states = _states(r, rows, advance)
-        ends = torch.stack([_continued(r, states[row], row, job, advance) for row in rows])
-    times = r.denoiser.schedule.timesteps[rows].tolist()
+    seeds = tuple((seed + k) % LIMIT for k in range(1, count + 1))
+    others = Job(seeds, job.labels and job.labels * count, job.shape)
+    with progress("sampling", sum(rows) * count + K - rows[-1]) as advance:
+        states = _states(pipeline, job, rows, advance)
+        ends = torch.stack([_ends(pipeline, states[row], row, others, advance) for row in rows])
+    times = schedule.timesteps[rows].tolist()
     rmse = np.array([mean_pairwise_rmse(x0) for x0 in ends])
     table = plots.Table.of(
-        r.about
-        | {"seed": seed, "class": r.job.labels[0] if r.job.labels else "", "t": times}
-        | {"alpha_bar": r.denoiser.schedule.alpha_bar[rows].numpy(), "chains": count, "pairwise_rmse": rmse}
+        about(pipeline)
+        | {"seed": seed, "class": job.labels[0] if job.labels else "", "t": times}
+        | {"alpha_bar": schedule.alpha_bar[rows].numpy(), "chains": count, "pairwise_rmse": rmse}
     )
-    how = f"{r.how}; the chain of {r.name(0)}".replace("\n", ", ")
+    title = f"{how(pipeline)}; the chain of {image_name(pipeline, job, 0)}".replace("\n", ", ")
     x_t = images.to_uint8(torch.cat([states[row] for row in rows])).cpu()
-    return plots.Drawn(plots.shared(x_t, images.to_uint8(ends), times, rmse, how), table)
+    return plots.Figure(plots.shared(x_t, images.to_uint8(ends), times, rmse, title), table)
 
 
 def rows_at(schedule: NoiseSchedule, at: Sequence[float], T: int) -> list[int]:
@@ -71,19 +61,19 @@ def rows_at(schedule: NoiseSchedule, at: Sequence[float], T: int) -> list[int]:
     return sorted({1 + int((schedule.timesteps[1:] - t).abs().argmin()) for t in wanted}, reverse=True)
 
 
-def is_stochastic(r: Reverse) -> bool:
-    """Whether the sampler asks for noise on its way: tried with a network that says 0."""
-    asked = []
+def is_stochastic(pipeline: Pipeline) -> bool:
+    """Whether the sampler asks for noise on its way; it is tried with a network that outputs 0."""
+    noisy = []
 
     def noise(x: Tensor) -> Tensor:
-        asked.append(x)
+        noisy.append(True)
         return torch.zeros_like(x)
 
-    channels = r.job.shape[0]
-    outputs = channels * (2 if r.denoiser.variance.learned else 1)
-    denoiser = replace(r.denoiser, network=lambda x, time: x.new_zeros(len(x), outputs, 1, 1))
+    channels = pipeline.model.facts.shape[0]
+    outputs = channels * (2 if pipeline.denoiser.variance.learned else 1)
+    denoiser = replace(pipeline.denoiser, network=lambda x, time: x.new_zeros(len(x), outputs, 1, 1))
     x = torch.zeros(1, channels, 1, 1)
-    return any(asked for _ in reverse_process(r.sampler, denoiser, x, noise=noise))
+    return any(noisy for _ in reverse_process(pipeline.sampler, denoiser, x, noise=noise))
 
 
 def mean_pairwise_rmse(x0: Tensor) -> float:
@@ -93,28 +83,26 @@ def mean_pairwise_rmse(x0: Tensor) -> float:
     return float(127.5 * distances.mean())
 
 
-def _states(r: Reverse, rows: Sequence[int], advance: Callable[[float], None]) -> dict[int, Tensor]:
+def _states(pipeline: Pipeline, job: Job, rows: Sequence[int], advance: Callable[[float], None]) -> dict[int, Tensor]:
     """x_t (1, C, H, W) of the one image at these rows of its chain."""
-    found = {r.K: SeededNoise(r.job.seeds)(torch.empty((1, *r.job.shape), device=r.device))}
-    for step in generation.denoise(r.denoiser, r.sampler, r.job, r.device, r.condition):
+    x, _ = pipeline.noise(job)
+    states = {pipeline.steps_per_image: x}
+    for step in pipeline.steps(job):
         advance(1)
         if step.t in rows:
-            found[step.t] = step.x
+            states[step.t] = step.x
         if step.t <= rows[-1]:
             break
-    return found
+    return states
 
 
-def _continued(r: Reverse, x: Tensor, row: int, job: Job, advance: Callable[[float], None]) -> Tensor:
+def _ends(pipeline: Pipeline, x: Tensor, row: int, job: Job, advance: Callable[[float], None]) -> Tensor:
     """The x_0 (N, C, H, W) of chains that go on from x at `row`, each with the noise of its seed."""
     ends = []
-    for batch in job.batches(r.section.batch_size):
-        noise = SeededNoise(batch.seeds)
-        denoiser = r.denoiser
-        if batch.labels is not None:
-            denoiser = r.condition(denoiser, torch.tensor(batch.labels, device=r.device))
-        for step in share(r.sampler, denoiser, x, start=row, count=len(batch.seeds), noise=noise):
-            advance(len(batch.seeds))
+    for batch in job.batches(pipeline.section.batch_size):
+        count, noise = len(batch.seeds), SeededNoise(batch.seeds)
+        for step in share(pipeline.sampler, pipeline.conditioned(batch.labels), x, start=row, count=count, noise=noise):
+            advance(count)
             if step.t == 0:
                 ends.append(step.x.cpu())
     return torch.cat(ends)

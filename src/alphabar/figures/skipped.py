@@ -1,149 +1,101 @@
-"""IDDPM Fig. 4."""
+"""What the noisy end of the chain is worth (IDDPM Fig. 4)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from alphabar import build, images, plots
-from alphabar.config import Sampling
-from alphabar.diffusion import Denoiser
+from alphabar import images, plots
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import references
-from alphabar.evaluation import scores as measuring
-from alphabar.evaluation.extractors import extractor
+from alphabar.evaluation import references, scores
 from alphabar.evaluation.features import features_in_memory
+from alphabar.figures.against import Against, floor
+from alphabar.figures.reverse import how
 from alphabar.figures.runs import names
 from alphabar.metrics import METRICS, Extractor, display_name
 from alphabar.progress import progress
-from alphabar.runs.model import Model, load_model
-from alphabar.sampling import draw as drawing
-from alphabar.sampling import job as generation
+from alphabar.sampling.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A run, how its images are drawn, the rows of that chain to begin at, and what they are compared with."""
+class Curve:
+    """A run, the rows of its chain to begin at, and the real images that its samples are compared with."""
 
-    model: Model
-    section: Sampling
-    denoiser: Denoiser
+    pipeline: Pipeline
     rows: list[int]
     extractor: Extractor
-    real: measuring.Real
-
-    @property
-    def how(self) -> str:
-        """The sampler."""
-        return drawing.described(self.section)
+    real: scores.Real
 
     @property
     def T(self) -> int:
-        """Of the whole chain."""
-        return self.model.denoiser.schedule.T
+        """The length of the network's own chain."""
+        return self.pipeline.model.denoiser.schedule.T
 
 
-def skipped(
-    runs: Sequence[Path],
-    shares: Sequence[float],
-    count: int,
-    changes: dict[str, Any],
-    features: str,
-    extractor_weights: Path | None,
-    weights: str,
-    data_root: Path | None,
-    device: torch.device,
-) -> plots.Drawn:
+def skipped(pipelines: Sequence[Pipeline], shares: Sequence[float], against: Against) -> plots.Figure:
     """FD of images whose reverse process begins with N(0, I) at t' < T, as if that were x_t', against 1 − t'/T.
 
-    changes: to the [sampling] of each run. Image k begins with the same noise, whatever is skipped.
+    Image k begins with the same noise, whatever is skipped.
     """
-    begin_rows(1, shares)  # what is wrong with them is said before anything is loaded
-    subjects = {}
-    for name, run in zip(names(runs), runs, strict=True):
-        model = load_model(run, weights, device)
-        eye = extractor(features, extractor_weights, model.config.data.name, device)
-        subjects[name] = _subject(model, drawing.section(model, changes), shares, eye, data_root)
-    if len(eyes := {subject.extractor.name for subject in subjects.values()}) > 1:
-        raise AlphabarError(f"One picture takes one extractor, not {' and '.join(eyes)}; say which with --features.")
-    curves, floors, parts = {}, {}, []
-    with progress("drawing", count * sum(sum(subject.rows) for subject in subjects.values())) as advance:
-        for name, s in subjects.items():
-            t = s.denoiser.schedule.timesteps[s.rows].numpy()
-            share = (s.T - t) / s.T
-            distances = [_distance(s, row, count, device, advance) for row in s.rows]
+    begin_rows(1, shares)  # a mistake in them is reported before anything is loaded
+    runs = names([pipeline.model.path for pipeline in pipelines])
+    curves = {name: _curve(pipeline, shares, against) for name, pipeline in zip(runs, pipelines, strict=True)}
+    if len(extractors := {curve.extractor.name for curve in curves.values()}) > 1:
+        raise AlphabarError(f"One picture takes one extractor, not {' and '.join(extractors)}; choose with --features.")
+    bands, floors, parts = {}, {}, []
+    with progress("sampling", against.count * sum(sum(curve.rows) for curve in curves.values())) as advance:
+        for name, curve in curves.items():
+            config, model = curve.pipeline.model.config, curve.pipeline.model
+            t = curve.pipeline.denoiser.schedule.timesteps[curve.rows].numpy()
+            share = (curve.T - t) / curve.T
+            distances = [_distance(curve, row, against.count, advance) for row in curve.rows]
             value, error = np.array(distances, np.float64).T
-            floor, of = _floor(s, count)
-            curves[f"{name} ({s.model.config.diffusion.schedule}, $T = {s.T}$)"] = plots.Band(share, value, error)
-            floors[of] = floor
+            level, label = floor(scores.floors_of("fd", against.count, curve.real), config.data.name)
+            bands[f"{name} ({config.diffusion.schedule}, $T = {curve.T}$)"] = plots.Band(share, value, error)
+            floors[label] = level
             parts.append(
                 {
-                    "run": name, "step": s.model.step, "weights": s.model.weights, "extractor": s.extractor.name,
-                    "sampler": s.how, "schedule": s.model.config.diffusion.schedule, "T": s.T,
-                    "skipped": share, "start": t, "nfe": s.rows, "n": count,
-                    "fd": value, "standard_error": error, "floor": floor,
+                    "run": name, "step": model.step, "weights": model.weights, "extractor": curve.extractor.name,
+                    "sampler": curve.pipeline.how, "schedule": config.diffusion.schedule, "T": curve.T,
+                    "skipped": share, "start": t, "nfe": curve.rows, "n": against.count,
+                    "fd": value, "standard_error": error, "floor": level,
                 }
             )  # fmt: skip
-    metric = display_name("fd", eyes.pop())
-    hows = {f"{s.how}, {s.denoiser.schedule.T} steps" for s in subjects.values()}
-    note = f"{' or '.join(sorted(hows))} less those skipped; {count:,} images for each point"
-    return plots.Drawn(plots.skipped(curves, floors, metric, note), plots.Table.of(*parts))
+    hows = {how(curve.pipeline) for curve in curves.values()}
+    note = f"{' or '.join(sorted(hows))} less the skipped ones; {against.count:,} images for each point"
+    figure = plots.skipped(bands, floors, display_name("fd", extractors.pop()), note)
+    return plots.Figure(figure, plots.Table.of(*parts))
 
 
 def begin_rows(K: int, shares: Sequence[float]) -> list[int]:
     """The rows of a chain of K steps at which to begin so that these shares of it are skipped, descending."""
     if wrong := [share for share in shares if not 0 <= share < 1]:
-        raise AlphabarError(f"What is skipped must lie from 0 up to less than 100 %; got {100 * wrong[0]:g} %.")
+        raise AlphabarError(f"The skipped share must be at least 0 and below 100 %; got {100 * wrong[0]:g} %.")
     return sorted({max(1, round((1 - share) * K)) for share in shares}, reverse=True)
 
 
-def _subject(model: Model, section: Sampling, shares: Sequence[float], eye: Extractor, root: Path | None) -> Subject:
-    denoiser = build.respaced(model.denoiser, section)
-    rows = begin_rows(denoiser.schedule.T, shares)
-    data = model.config.data.model_copy(update={"root": root or model.config.data.root})
-    reference = references.of_training(data, model.facts.fingerprint, None)
-    references.check_shapes(reference, model.facts.shape)
-    return Subject(model, section, denoiser, rows, eye, measuring.real(reference, eye))
+def _curve(pipeline: Pipeline, shares: Sequence[float], against: Against) -> Curve:
+    rows = begin_rows(pipeline.steps_per_image, shares)
+    reference = references.of_run(pipeline.model, root=against.data_root)
+    references.check_shapes(reference, pipeline.model.facts.shape)
+    extractor = against.extractor(pipeline.model)
+    return Curve(pipeline, rows, extractor, scores.real(reference, extractor))
 
 
-def _distance(
-    s: Subject, row: int, count: int, device: torch.device, advance: Callable[[float], None]
-) -> tuple[float, float]:
+def _distance(curve: Curve, row: int, count: int, advance: Callable[[float], None]) -> tuple[float, float]:
     """FD of `count` images that begin at `row`, and its standard error."""
-    fake = features_in_memory(drawn(s.model, s.denoiser, s.section, row, count, device, advance), s.extractor)
-    fd = METRICS["fd"](s.real.features, fake)["fd"]
+    fake = features_in_memory(samples(curve.pipeline, row, count, advance), curve.extractor)
+    fd = METRICS["fd"](curve.real.features, fake)["fd"]
     return fd.value, fd.more["standard_error"]
 
 
-def drawn(
-    model: Model,
-    denoiser: Denoiser,
-    section: Sampling,
-    row: int,
-    count: int,
-    device: torch.device,
-    advance: Callable[[float], None],
-) -> Tensor:
+def samples(pipeline: Pipeline, row: int, count: int, advance: Callable[[float], None]) -> Tensor:
     """Images of the seeds 0..count-1, uint8 (N, C, H, W); with the last row they are those of `alphabar sample`."""
-    sampler, condition = build.sampler(section), build.condition(model.config, model.facts, section)
-    job = generation.job(range(count), model.facts.shape, len(build.class_names(model.config, model.facts)))
-    found = []
-    for step in generation.draw(denoiser, sampler, job, section.batch_size, device, condition, row):
+    parts = []
+    for step in pipeline.steps(pipeline.job(range(count)), row):
         advance(len(step.x))
         if step.t == 0:
-            found.append(images.to_uint8(step.x).cpu())
-    return torch.cat(found)
-
-
-def _floor(s: Subject, count: int) -> tuple[float, str]:
-    """What as many real images score, and which; NaN if there are too few."""
-    floors = measuring.floors_of("fd", count, s.real)
-    data = s.model.config.data.name
-    for name, of in (("held_out", "held-out images"), ("halves", "real images, of one half against the other,")):
-        if name in floors:
-            return floors[name].values["fd"], f"{floors[name].n_fake:,} {of} of {data}"
-    return float("nan"), "no floor: too few real images"
+            parts.append(images.to_uint8(step.x).cpu())
+    return torch.cat(parts)

@@ -1,34 +1,35 @@
-"""How many network calls each sampler needs: FD over NFE, at each sampler's own grid."""
+"""How many network calls each sampler needs: FD over NFE, at each sampler's default grid."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from alphabar import build, plots
-from alphabar.config import Sampling
-from alphabar.diffusion import SAMPLERS, network_calls
+from alphabar import plots, seeds
+from alphabar.diffusion import SAMPLERS
+from alphabar.diffusion.samplers import network_calls
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import Request, evaluate
-from alphabar.evaluation import extractors as choosing
-from alphabar.evaluation.subjects import seed_ranges
-from alphabar.metrics import Extractor, display_name
+from alphabar.evaluation.subjects import Sampling
+from alphabar.figures.against import Against
+from alphabar.metrics import display_name
 from alphabar.registry import look_up
-from alphabar.runs.model import Model, load_model
-from alphabar.runs.run import evaluations, home
-from alphabar.sampling import draw as drawing
+from alphabar.runs import evaluations
+from alphabar.runs.model import Model
+from alphabar.runs.run import home
 from alphabar.sampling.folder import WHEREABOUTS
+from alphabar.sampling.parts import SAMPLER_OPTIONS, spacing
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.sampling.settings import OWNED_BY_THE_SAMPLER
 
 FEWEST = 5000
-"""Images: with fewer, differences between samplers drown in the noise of FD."""
+"""Images; with fewer, differences between samplers are smaller than the noise of FD."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One sampler at one number of network calls: what it is called in the legend, and how it draws."""
+    """One sampler at one number of network calls: its label in the legend, and its settings of [sampling]."""
 
     label: str
     changes: Mapping[str, Any]
@@ -36,73 +37,72 @@ class Cell:
 
 
 def steps(
-    run: Path,
-    samplers: Sequence[str],
-    budgets: Sequence[int],
-    count: int,
-    features: str,
-    extractor_weights: Path | None,
-    weights: str,
-    data_root: Path | None,
-    device: torch.device,
-) -> plots.Drawn:
-    """FD of `count` images against the training images, for each sampler and each budget of network calls (NFE).
+    model: Model, samplers: Sequence[str], budgets: Sequence[int], against: Against, weights: str = "ema"
+) -> plots.Figure:
+    """FD of samples against the training images, for each sampler and each budget of network calls (NFE).
 
-    Each point is an evaluation of the run, kept in its evaluations.jsonl: those that are there are not made again, so
-    the work may be stopped, and go on. A sampler is left out at budgets beyond its longest chain.
+    Each point is an evaluation of the run, saved in its evaluations.jsonl, and is not made again: the work may be
+    interrupted and resumed. A sampler is left out at budgets beyond its longest chain.
+    weights: the name by which the model was loaded.
     """
-    if count < 3:
-        raise AlphabarError(f"FD needs at least 3 images, and {FEWEST:,} to tell samplers apart; --count is {count}.")
+    if against.count < 3:
+        raise AlphabarError(
+            f"FD needs at least 3 images, and {FEWEST:,} to tell samplers apart; --count is {against.count}."
+        )
     if wrong := [budget for budget in budgets if budget < 1]:
         raise AlphabarError(f"An image takes at least 1 network call; --nfe asks for {wrong[0]}.")
-    model = load_model(run, weights, device)
     cells = [cell for name in samplers for cell in cells_of(model, name, budgets)]
     if not cells:
         raise AlphabarError(
             f"No sampler has a chain for {list(budgets)} network calls; this model's is of {_T(model)}."
         )
-    extractor = choosing.extractor(features, extractor_weights, model.config.data.name, device)
-    rows = []
-    for cell in cells:
-        found = known(run, model, cell, count, extractor)
-        rows.append(
-            found or evaluate(
-                Request(
-                    subject=run, metrics=["fd"], features=features, extractor_weights=extractor_weights,
-                    count=count, data_root=data_root, drawing={**cell.changes, "weights": weights},
-                ),
-                device,
-            )
-        )  # fmt: skip
-    return _drawn(cells, rows, display_name("fd", extractor.name), run)
+    extractor = against.extractor(model)
+    rows = [
+        known(model, cell, against.count, extractor.weights_sha256, display_name("fd", extractor.name))
+        or evaluate(_request(model, cell, against, weights), model.device)
+        for cell in cells
+    ]
+    return _figure(cells, rows, display_name("fd", extractor.name), model)
 
 
 def _T(model: Model) -> int:
     return model.denoiser.schedule.T
 
 
+def _request(model: Model, cell: Cell, against: Against, weights: str) -> Request:
+    return Request(
+        subject=model.path,
+        metrics=["fd"],
+        features=against.features,
+        extractor_weights=against.extractor_weights,
+        count=against.count,
+        data_root=against.data_root,
+        sampling=Sampling(weights=weights, changes=cell.changes),
+    )
+
+
 def cells_of(model: Model, spec: str, budgets: Sequence[int]) -> list[Cell]:
-    """The points of one sampler, or of one with options: for each budget, as many steps as it pays for."""
-    asked, cells = asked_by(spec), []
+    """The points of one sampler with its options: for each budget, as many steps as it pays for."""
+    changes, cells = changes_of(spec), []
     for budget in budgets:
-        sampler = build.sampler(drawing.section(model, asked | {"steps": 1}))
+        sampler = Pipeline.of(model, changes | {"steps": 1}).sampler
         count = (budget - 1) // sampler.calls + 1
         if count > _T(model):
             continue
-        section = drawing.section(model, asked | {"steps": count})
-        cells.append(Cell(label(section), asked | {"steps": count}, network_calls(sampler, count)))
+        pipeline = Pipeline.of(model, changes | {"steps": count})
+        cells.append(Cell(label(pipeline), changes | {"steps": count}, network_calls(sampler, count)))
     return cells
 
 
-def asked_by(spec: str) -> dict[str, Any]:
-    """ "ddim:eta=1:spacing=karras" -> the [sampling] settings that it means; what it leaves out is the sampler's own.
+def changes_of(spec: str) -> dict[str, Any]:
+    """ "ddim:eta=1:spacing=karras" -> its settings of [sampling]; what it leaves out is the sampler's default.
 
-    Not the recipe's: a curve is called after all that it is made of.
+    It is not the recipe's, so that a curve is named after all of its settings.
     """
     name, *options = spec.split(":")
     look_up(SAMPLERS, name, "sampler")
-    known = ("spacing", "variance", *build.SAMPLER_OPTIONS)
-    asked: dict[str, Any] = {"sampler": name, "guidance_scale": 1.0, **drawing.OF_THE_SAMPLER}
+    known = ("spacing", "variance", *SAMPLER_OPTIONS)
+    changes: dict[str, Any] = {"sampler": name, "guidance_scale": 1.0, **OWNED_BY_THE_SAMPLER}
     for option in options:
         key, equals, value = option.partition("=")
         if key not in known or not equals:
@@ -110,12 +110,12 @@ def asked_by(spec: str) -> dict[str, Any]:
                 f"'{option}' in --samplers is no option of a sampler; write NAME:OPTION=VALUE, with one of "
                 f"{', '.join(known)}."
             )
-        asked[key] = number(value)
-    return asked
+        changes[key] = number(value)
+    return changes
 
 
 def number(text: str) -> int | float | str:
-    """A number, if it is one."""
+    """`text` as a number, if it is one."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -124,52 +124,53 @@ def number(text: str) -> int | float | str:
     return text
 
 
-def label(section: Sampling) -> str:
-    """The sampler, its options and its grid."""
-    words = [drawing.described(section), *([] if section.variance == "model" else [section.variance])]
-    return f"{', '.join(words)} ({build.spacing(section)})"
+def label(pipeline: Pipeline) -> str:
+    """The sampler, its options and its grid, for the legend."""
+    section = pipeline.section
+    words = [pipeline.how, *([] if section.variance == "model" else [section.variance])]
+    return f"{', '.join(words)} ({spacing(section)})"
 
 
-def known(run: Path, model: Model, cell: Cell, count: int, extractor: Extractor) -> dict[str, Any] | None:
-    """The newest row of the run's evaluations that says what this cell wants to know."""
-    section = drawing.section(model, dict(cell.changes))
-    plan = drawing.planned(run, model, section, range(count), None, None)
-    wanted = {key: value for key, value in plan.settings.items() if key not in WHEREABOUTS}
-    wanted["seeds"] = seed_ranges(plan.job.seeds)
-    for row in reversed(evaluations(home(run))):
-        same = {key: row.get("images", {}).get(key) for key in wanted} == wanted
+def known(model: Model, cell: Cell, count: int, extractor_sha256: str, metric: str) -> dict[str, Any] | None:
+    """The newest row of the run's evaluations that has the value of this cell."""
+    expected = {
+        key: value for key, value in Pipeline.of(model, cell.changes).settings().items() if key not in WHEREABOUTS
+    }
+    expected["seeds"] = seeds.listed(range(count))
+    for row in reversed(evaluations.read(home(model.path))):
+        same = {key: row.get("images", {}).get(key) for key in expected} == expected
         own = row.get("reference", {}).get("is_what_was_trained_on") is True and row["reference"]["split"] == "train"
-        seen = row.get("extractor", {}).get("weights_sha256") == extractor.weights_sha256
-        if same and own and seen and display_name("fd", extractor.name) in row["metrics"]:
+        seen = row.get("extractor", {}).get("weights_sha256") == extractor_sha256
+        if same and own and seen and metric in row["metrics"]:
             return dict(row)
     return None
 
 
-def _drawn(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], metric: str, run: Path) -> plots.Drawn:
+def _figure(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], metric: str, model: Model) -> plots.Figure:
     curves, parts = {}, []
     for name in dict.fromkeys(cell.label for cell in cells):
         mine = [(cell, row) for cell, row in zip(cells, rows, strict=True) if cell.label == name]
         nfe = np.array([cell.calls for cell, _ in mine], np.float64)
-        found = [row["metrics"][metric] for _, row in mine]
-        value, error = (np.array([each[key] for each in found], np.float64) for key in ("value", "standard_error"))
+        entries = [row["metrics"][metric] for _, row in mine]
+        value, error = (np.array([entry[key] for entry in entries], np.float64) for key in ("value", "standard_error"))
         curves[name] = plots.Band(nfe, value, error)
         parts.append(
             {
-                "run": home(run).name, "step": [row["images"]["step"] for _, row in mine],
+                "run": home(model.path).name, "step": [row["images"]["step"] for _, row in mine],
                 "sampler": name, "steps": [row["images"]["steps"] for _, row in mine],
                 "nfe": [cell.calls for cell, _ in mine],
                 "n": [row["n_fake"] for _, row in mine], "fd": value, "standard_error": error,
-                "floor": [_floor(each)[0] for each in found],
+                "floor": [_floor(entry)[0] for entry in entries],
             }
         )  # fmt: skip
-    floor, of = _floor(rows[-1]["metrics"][metric])
+    level, floor_label = _floor(rows[-1]["metrics"][metric])
     note = f"{rows[0]['n_fake']:,} images for each point, the same seeds; bars: one standard error"
-    return plots.Drawn(plots.steps(curves, {of: floor}, metric, note), plots.Table.of(*parts))
+    return plots.Figure(plots.steps(curves, {floor_label: level}, metric, note), plots.Table.of(*parts))
 
 
-def _floor(found: Mapping[str, Any]) -> tuple[float, str]:
-    """What as many real images score, and which; NaN if there is none."""
-    for name, of in (("held_out", "held-out images"), ("halves", "one half of the real images")):
-        if name in found["floor"]:
-            return found["floor"][name]["value"], f"{found['floor'][name]['n_fake']:,} {of}"
+def _floor(entry: Mapping[str, Any]) -> tuple[float, str]:
+    """The FD of as many real images, and its label; NaN if there is none."""
+    for name, what in (("held_out", "held-out images"), ("halves", "one half of the real images")):
+        if name in entry["floor"]:
+            return entry["floor"][name]["value"], f"{entry['floor'][name]['n_fake']:,} {what}"
     return float("nan"), "no floor: too few real images"

@@ -1,4 +1,4 @@
-"""The terms of the bound that `alphabar evaluate RUN --bpd` left in a run."""
+"""The terms of the bound that `alphabar evaluate RUN --bpd` saved in a run."""
 
 import shlex
 import zipfile
@@ -9,13 +9,13 @@ import numpy as np
 
 from alphabar.errors import AlphabarError
 from alphabar.plots import Array
-from alphabar.runs import bundled as shipped
+from alphabar.runs import bundled
 from alphabar.runs.run import home
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Of N images: t (T,) ascending, prior (N,), terms (N, T) and x0_mse (N, T), column k of step t[k]."""
+    """The terms of N images: t (T,) ascending, prior (N,), terms (N, T) and x0_mse (N, T), column k of step t[k]."""
 
     path: Path
     t: Array
@@ -25,26 +25,26 @@ class Terms:
 
     @property
     def n(self) -> int:
-        """How many images."""
+        """The number of images."""
         return len(self.prior)
 
 
 def newest_terms(run: Path) -> Terms:
-    """The newest of a run, or those of a terms.npz itself; AlphabarError if there are none."""
+    """The newest terms of a run, or those in a terms.npz; AlphabarError if there are none."""
     if run.suffix == ".npz":
         return _read(run)
-    shipped.found(run)
+    bundled.located(run)
     folder = home(run)
-    found = sorted(folder.glob("bits_per_dim/*/terms.npz"), key=lambda path: path.stat().st_mtime_ns)
-    if not found:
+    paths = sorted(folder.glob("bits_per_dim/*/terms.npz"), key=lambda path: path.stat().st_mtime_ns)
+    if not paths:
         command = f"alphabar evaluate {shlex.quote(str(run))} --bpd"
         raise AlphabarError(f"{folder} holds no terms of the bound; `{command}` measures them.")
-    return _read(found[-1])
+    return _read(paths[-1])
 
 
 def _read(path: Path) -> Terms:
     try:
-        with np.load(path) as kept:
-            return Terms(path, *(np.asarray(kept[name], np.float64) for name in ("t", "prior", "terms", "x0_mse")))
+        with np.load(path) as arrays:
+            return Terms(path, *(np.asarray(arrays[name], np.float64) for name in ("t", "prior", "terms", "x0_mse")))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise AlphabarError(f"{path} is no terms.npz of `alphabar evaluate RUN --bpd` ({error}).") from None
+        raise AlphabarError(f"{path} is not a terms.npz of `alphabar evaluate RUN --bpd` ({error}).") from None

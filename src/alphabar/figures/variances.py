@@ -6,7 +6,7 @@ from alphabar import plots
 from alphabar.figures.chains import chain
 
 
-def variances(lengths: Sequence[int], schedule: str = "linear") -> plots.Drawn:
+def variances(lengths: Sequence[int], schedule: str = "linear") -> plots.Figure:
     """β̃_t/β_t of chains of these lengths: the two fixed reverse variances differ only near the data."""
     chains = {T: chain(schedule, T) for T in lengths}
     ratios = {T: (s.beta_tilde[1:] / s.beta[1:]).numpy() for T, s in chains.items()}
@@ -23,4 +23,4 @@ def variances(lengths: Sequence[int], schedule: str = "linear") -> plots.Drawn:
             for T, s in chains.items()
         )
     )
-    return plots.Drawn(plots.variances(ratios, schedule), table)
+    return plots.Figure(plots.variances(ratios, schedule), table)

@@ -12,22 +12,22 @@ from alphabar.figures.terms import Terms, newest_terms
 from alphabar.plots import Array, Band
 
 
-def vlb(runs: Sequence[Path]) -> plots.Drawn:
+def vlb(runs: Sequence[Path]) -> plots.Figure:
     """L_{t−1}, bits/dim, over t: which steps the bits go to; one curve per run, mean and standard error over images."""
-    found = dict(zip(names(runs), map(newest_terms, runs), strict=True))
-    curves = {name: Band(terms.t, terms.terms.mean(0), _error(terms.terms)) for name, terms in found.items()}
+    terms_of = dict(zip(names(runs), map(newest_terms, runs), strict=True))
+    curves = {name: Band(terms.t, terms.terms.mean(0), _error(terms.terms)) for name, terms in terms_of.items()}
     table = plots.Table.of(
         *(
-            {"run": name, "n": found[name].n, "t": band.x.astype(int), "term": band.y, "standard_error": band.error}
+            {"run": name, "n": terms_of[name].n, "t": band.x.astype(int), "term": band.y, "standard_error": band.error}
             for name, band in curves.items()
         )
     )
-    labelled = {f"{name}, in all {_total(found[name])}": band for name, band in curves.items()}
-    return plots.Drawn(plots.vlb(labelled), table)
+    labelled = {f"{name}, in all {_total(terms_of[name])}": band for name, band in curves.items()}
+    return plots.Figure(plots.vlb(labelled), table)
 
 
 def _error(values: Array) -> Array:
-    """Of the mean over images; NaN of a single one."""
+    """The standard error of the mean over images; NaN for a single image."""
     n = len(values)
     return values.std(0, ddof=1) / math.sqrt(n) if n > 1 else np.full(values.shape[1], np.nan)
 

@@ -1,4 +1,4 @@
-"""How far two sets of images are apart: extractors turn images into features, metrics compare features."""
+"""Metrics of generated images. Extractors turn images into features, and metrics compare two sets of features."""
 
 from alphabar.metrics.distances import nearest
 from alphabar.metrics.estimate import Estimate
@@ -8,7 +8,7 @@ from alphabar.metrics.frechet import frechet_distance
 from alphabar.metrics.inception import INCEPTION_FILE, INCEPTION_URLS, check_inception
 from alphabar.metrics.intervals import Z
 from alphabar.metrics.memorisation import memorisation
-from alphabar.metrics.metric import METRICS, QUANTITIES, Metric
+from alphabar.metrics.metric import METRIC_OF, METRICS, QUANTITIES, Metric
 from alphabar.metrics.naming import display_name
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "INCEPTION_FILE",
     "INCEPTION_URLS",
     "METRICS",
+    "METRIC_OF",
     "QUANTITIES",
     "Estimate",
     "Extractor",

@@ -1,4 +1,4 @@
-"""What every metric asks of its input, and the sentence where it is not so."""
+"""Checks of the features that metrics take as input; each raises AlphabarError if the input is unusable."""
 
 import torch
 from torch import Tensor
@@ -10,14 +10,14 @@ REAL, FAKE = "real", "generated"
 
 
 def comparable(real: Features, fake: Features, least: int) -> tuple[Features, Features]:
-    """Both, if each has `least` images or more and their vectors one dimension; their rows refuse NaN and infinity."""
+    """Both sets, checked: `least` images or more each, vectors of one dimension, and rows that are finite when read."""
     real, fake = enough(real, REAL, least), enough(fake, FAKE, least)
     same_dimension(dimension(real), REAL, dimension(fake), FAKE)
     return real, fake
 
 
 def enough(features: Features, which: str, least: int) -> Features:
-    """The same, if there are `least` images or more; their rows refuse NaN and infinity."""
+    """`features`, checked: `least` images or more, and rows that are finite when read. `which` names them in errors."""
     if len(features) < least:
         raise AlphabarError(f"There are {len(features)} {which} images; this needs at least {least}.")
     if features.logits is not None and len(features.logits) != len(features):
@@ -27,33 +27,33 @@ def enough(features: Features, which: str, least: int) -> Features:
 
 
 def logits_of(features: Features, which: str) -> Rows:
-    """The logits, if there are any."""
+    """The logits of `features`; raises AlphabarError if there are none."""
     if features.logits is None:
         raise AlphabarError(f"The {which} images have no logits; this needs an extractor that is a classifier.")
     return features.logits
 
 
 def dimension(features: Features) -> int:
-    """D of the vectors (N, D), N > 0; reads one row."""
+    """The dimension D of the vectors (N, D), N > 0. Reads one row."""
     return features.vectors.part(0, 1).load().shape[1]
 
 
 def same_dimension(first: int, which: str, second: int, other: str, what: str = "features") -> None:
-    """AlphabarError unless they are equal."""
+    """Raises AlphabarError unless the numbers of features (or of `what`) of two sets of images are equal."""
     if first != second:
         raise AlphabarError(
-            f"The {which} images have {first} {what} and the {other} ones {second}; measure both with one extractor."
+            f"The {which} images have {first} {what} and the {other} ones {second}; use one extractor for both."
         )
 
 
 def finite(rows: Rows, what: str) -> Rows:
-    """The same rows; to read one with NaN or infinity in it is an AlphabarError."""
+    """`rows` with a check: reading a row that contains NaN or infinity raises AlphabarError."""
 
     def read(first: int, last: int) -> Tensor:
         table = rows.read(first, last)
         wrong = ~torch.isfinite(table).all(1)
         if bool(wrong.any()):
-            raise AlphabarError(f"{what} hold NaN or infinity, first in row {first + int(wrong.int().argmax())}.")
+            raise AlphabarError(f"{what} contain NaN or infinity, first in row {first + int(wrong.int().argmax())}.")
         return table
 
     return Rows(read, rows.start, rows.stop)

@@ -1,4 +1,7 @@
-"""Which classes are generated, and how often: a lost one is easy to miss in a distance."""
+"""Class coverage: how well the frequencies of generated classes match those of real ones.
+
+A distance between features hardly shows that a class is missing; this metric does.
+"""
 
 import math
 
@@ -12,19 +15,21 @@ from alphabar.metrics.jackknife import GROUPS, jackknife
 
 
 def class_coverage(real: Features, fake: Features) -> dict[str, Estimate]:
-    """`class_coverage`: Σ_k min(p_k, q_k) = 1 − the total variation of the shares of predicted classes.
+    """`class_coverage`: Σ_k min(p_k, q_k), where p and q are the shares of the predicted classes; at most 1.
 
-    Shares differ by chance even if the distributions do not, so the value is too low on average: by `chance` if they
-    agree, by next to nothing if they are far apart. The jackknife cannot tell which (|p − q| has a kink), so the
-    interval, for the two populations, extends its own by `chance` upward.
+    This is 1 − the total variation distance of p and q. Shares differ by chance even if the distributions are equal, so
+    the value is too low on average: by `chance` if the distributions agree, by almost nothing if they are far apart.
+    The jackknife cannot tell these cases apart (|p − q| has a kink). So the interval for the two populations is the
+    jackknife's, extended upward by `chance`.
     """
     real, fake = enough(real, REAL, 2), enough(fake, FAKE, 2)
     p, q = _counts(real, REAL), _counts(fake, FAKE)
     same_dimension(p.shape[1], REAL, q.shape[1], FAKE, "classes")
     p_all, q_all = p.sum(0), q.sum(0)
     value = _shared(p_all, q_all)
-    found = jackknife(value, [_shared(p_all - part, q_all) for part in p], [_shared(p_all, q_all - part) for part in q])
-    low, high = found.interval(value)
+    without_real = [_shared(p_all - part, q_all) for part in p]
+    without_fake = [_shared(p_all, q_all - part) for part in q]
+    low, high = jackknife(value, without_real, without_fake).interval(value)
     chance = _chance(p_all, q_all)
     more = {
         "histogram": (q_all / q_all.sum()).tolist(),
@@ -36,7 +41,7 @@ def class_coverage(real: Features, fake: Features) -> dict[str, Estimate]:
 
 
 def _counts(features: Features, which: str) -> Tensor:
-    """How many images of each group are of each predicted class, (G, K)."""
+    """The number of images per group and predicted class, (G, K)."""
     groups = [logits_of(group, which).blocks() for group in features.groups(GROUPS)]
     return torch.stack([torch.stack([_histogram(block) for block in blocks]).sum(0) for blocks in groups])
 
@@ -46,12 +51,15 @@ def _histogram(logits: Tensor) -> Tensor:
 
 
 def _shared(p: Tensor, q: Tensor) -> float:
-    """Σ min of the shares that these counts are."""
+    """Σ_k min(p_k, q_k) of two histograms of counts (K,), each scaled to sum to 1."""
     return float(torch.minimum(p / p.sum(), q / q.sum()).sum())
 
 
 def _chance(p: Tensor, q: Tensor) -> float:
-    """The mean total variation of two samples of these sizes from one distribution: E|N(0, s²)| = s √(2/π), halved."""
+    """The expected total variation distance of two samples of these sizes from the pooled distribution.
+
+    Half the sum over the classes of E|N(0, s²)| = s √(2/π), where s² is the variance of the difference of the shares.
+    """
     n, m = p.sum(), q.sum()
     pooled = (p + q) / (n + m)
     return float((pooled * (1 - pooled) * (1 / n + 1 / m)).sqrt().sum() / math.sqrt(2 * math.pi))

@@ -1,4 +1,4 @@
-"""Euclidean distances between the images of two sets, in float64, a block of each at a time."""
+"""Euclidean distances between the features of two sets of images, in float64, one block of each set at a time."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,17 @@ from alphabar.metrics.features import Rows
 from alphabar.progress import progress
 
 BLOCK = 1000
-"""Rows at a time: nothing larger than BLOCK × BLOCK or BLOCK × k × D is ever held."""
+"""Rows per block. No intermediate array is larger than BLOCK × BLOCK or BLOCK × k × D."""
 
 ROUNDING = 1e-12
-"""A product of two centred rows is right to this share of their squared lengths, D = 2048 included."""
+"""A bound on the rounding error of |x − y|² of two centred rows, relative to |x|² + |y|²; it holds up to D = 2048."""
 
 
 def nearest(queries: Rows, among: Rows, k: int, same: bool = False) -> tuple[Tensor, Tensor]:
-    """Distances (N, k), ascending, and positions in `among` (N, k), of the k nearest to each of N queries.
+    """The k nearest neighbours of each of N queries: ascending distances (N, k) and positions in `among` (N, k).
 
-    `same`: the two are one set, and no image is its own neighbour; a copy of it is one, at a distance of exactly 0.
+    same: whether `queries` and `among` are the same set. Then an image is not its own neighbour, but an identical copy
+        of it is one, at a distance of exactly 0.
     """
     if len(among) < k + same:
         raise AlphabarError(f"There are {len(among)} images; to find {k} neighbours takes {k + same}.")
@@ -39,22 +40,23 @@ def nearest(queries: Rows, among: Rows, k: int, same: bool = False) -> tuple[Ten
 
 
 def middle_of(rows: Rows) -> Tensor:
-    """The mean (D,) of the first block: with it subtracted, squared lengths are small and their differences exact."""
+    """The mean (D,) of the first block. Subtracting it makes squared lengths small, so less is lost to cancellation."""
     return rows.part(0, BLOCK).load().double().mean(0)
 
 
 def squared(x: Tensor, y: Tensor, middle: Tensor) -> tuple[Tensor, Tensor]:
-    """|x_i − y_j|² (N, M), which rounding may have made negative, and a bound on that rounding (N, M)."""
+    """|x_i − y_j|² (N, M), which may be negative by rounding, and a bound (N, M) on the rounding error."""
     x, y = x - middle, y - middle
     lengths = (x**2).sum(1)[:, None] + (y**2).sum(1)
     return torch.addmm(lengths, x, y.T, alpha=-2), ROUNDING * lengths
 
 
 def _closest(x: Tensor, y: Tensor, middle: Tensor, k: int, offset: int | None) -> tuple[Tensor, Tensor]:
-    """Distances and positions of the k rows of y, or all if they are fewer, that are nearest to each row of x.
+    """Distances and positions of the k rows of y (all, if y has fewer) that are nearest to each row of x.
 
-    Row i of x is the image of row i + `offset` of y, infinitely far from itself; None where the sets are two. Found by
-    products, then measured by differences.
+    Neighbours are selected by the fast product formula; their distances are then computed from differences.
+
+    offset: row i of x is the same image as row i + offset of y, which is excluded; None if the sets differ.
     """
     squares, _ = squared(x, y, middle)
     itself = torch.zeros_like(squares, dtype=torch.bool)

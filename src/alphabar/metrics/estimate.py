@@ -1,4 +1,4 @@
-"""A number, and how sure it is."""
+"""Estimate: a measured number with its uncertainty."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval, None where none can be given; `more` says what else a reader must know."""
+    """A value and its 95 % interval (None if there is none). `more` holds further numbers and notes for the report."""
 
     value: float
     low: float | None = None

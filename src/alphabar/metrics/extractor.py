@@ -1,4 +1,4 @@
-"""Extractors: what turns images into features. A figure holds for one extractor only, so its name says for which."""
+"""Extractors, the networks that turn images into features. Metric values of different extractors are not comparable."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +17,12 @@ Prepare = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Extractor:
-    """A trained network whose features are compared, with everything else that its figures depend on.
+    """A trained network that computes features, with everything that metric values depend on.
 
-    `network` takes uint8 (N, C, H, W) to features (N, dim) and logits (N, classes), and resizes as `resize` says.
-    `knows_data`: its classes are those of the data that it is made for, so that counting them says something.
-    Only the standard weights can be called "inception", because only that name is printed as FID.
+    network: uint8 (N, C, H, W) -> features (N, dim) and logits (N, classes). It resizes as `resize` says.
+    knows_data: whether it was trained on the classes of the data itself, so that counting predicted classes is useful.
+
+    Only the standard weights may be called "inception", because only this name is printed as FID.
     """
 
     name: str
@@ -41,19 +42,19 @@ class Extractor:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is; images may be anywhere."""
+        """The device of the network. Images may be on any device."""
         return next(self.network.parameters()).device
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 (N, C, H, W) -> float32 features (N, dim) and logits (N, classes), on the extractor's device.
 
-        In evaluation mode and without autocast, whatever the caller's modes are; AlphabarError for other images than it
-        reads.
+        The network runs in evaluation mode and without autocast, whatever the caller's modes are. Raises AlphabarError
+        for images of another type or shape.
         """
         if images.dtype != torch.uint8 or images.ndim != 4:
             raise AlphabarError(
-                f"The extractor '{self.name}' reads uint8 images (N, C, H, W); "
-                f"these are {str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}."
+                f"The extractor '{self.name}' takes uint8 images (N, C, H, W); "
+                f"got {str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}."
             )
         self.network.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
@@ -62,7 +63,7 @@ class Extractor:
 
 
 class Reader(nn.Module):
-    """network(prepare(images)): what an Extractor calls its network."""
+    """The network of an Extractor with its preprocessing: network(prepare(images))."""
 
     def __init__(self, prepare: Prepare, network: nn.Module) -> None:
         super().__init__()
@@ -73,7 +74,7 @@ class Reader(nn.Module):
         """uint8 (N, C, H, W) -> features and logits."""
         x = self.prepare(images)
         if x.device.type == "cpu":
-            x = x.contiguous(memory_format=torch.channels_last)  # the convolutions are a quarter faster
+            x = x.contiguous(memory_format=torch.channels_last)  # makes the convolutions 25 % faster
         features, logits = self.network(x)
         return features, logits
 
@@ -81,11 +82,11 @@ class Reader(nn.Module):
 def _inception(path: Path | None, device: torch.device) -> Extractor:
     if path is None:
         raise AlphabarError(
-            f"The extractor 'inception' needs the path of {inception.INCEPTION_FILE}, which is published at "
+            f"The extractor 'inception' needs the path of {inception.INCEPTION_FILE}; download it from "
             f"{inception.INCEPTION_URLS[0]}."
         )
     network = inception.Inception()
-    network.load_state_dict(weights.known(path, inception.INCEPTION_SHA256))
+    network.load_state_dict(weights.load_verified(path, inception.INCEPTION_SHA256))
     return Extractor(
         name="inception",
         weights_sha256=inception.INCEPTION_SHA256,
@@ -98,7 +99,7 @@ def _inception(path: Path | None, device: torch.device) -> Extractor:
 
 def _efficientnet(path: Path | None, device: torch.device) -> Extractor:
     network = efficientnet.EfficientNetLite0()
-    network.graph.load_state_dict(weights.known(path or efficientnet.packaged_weights(), efficientnet.SHA256))
+    network.graph.load_state_dict(weights.load_verified(path or efficientnet.packaged_weights(), efficientnet.SHA256))
     return Extractor(
         name="efficientnet-lite0",
         weights_sha256=efficientnet.SHA256,
@@ -128,17 +129,17 @@ EXTRACTORS: dict[str, Callable[[Path | None, torch.device], Extractor]] = {
     "efficientnet-lite0": _efficientnet,
     "fashion-cnn": _fashion_cnn,
 }
-"""(the file of weights, or None for those that are installed, device) -> Extractor."""
+"""Name -> function (weights file, or None for the installed weights; device) -> Extractor."""
 
 
 def _colour(name: str, to_input: Prepare) -> Prepare:
-    """`to_input` for images of three channels; of one, it is repeated."""
+    """`to_input` for images of 1 or 3 channels; a single channel is repeated to RGB."""
 
     def prepare(images: Tensor) -> Tensor:
         if images.shape[1] not in (1, 3):
             raise AlphabarError(
-                f"The extractor '{name}' reads images of 1 or 3 channels; these have {images.shape[1]}, "
-                "and would have to be converted to RGB first."
+                f"The extractor '{name}' takes images of 1 or 3 channels; these have {images.shape[1]}, "
+                "so convert them to RGB first."
             )
         return to_input(images).expand(-1, 3, -1, -1)
 
@@ -149,7 +150,7 @@ def _small_and_grey(images: Tensor) -> Tensor:
     (channels, height, width), side = images.shape[1:], fashion_cnn.SIDE
     if channels != 1 or max(height, width) > side:
         raise AlphabarError(
-            f"The extractor 'fashion-cnn' reads grey images of at most {side}x{side}; these have {channels} "
-            f"channel{'s' * (channels != 1)} and {height}x{width} pixels: use 'efficientnet-lite0' for them."
+            f"The extractor 'fashion-cnn' takes grey images of at most {side}x{side}; these have {channels} "
+            f"channel{'s' * (channels != 1)} and {height}x{width} pixels, so use 'efficientnet-lite0' for them."
         )
     return to_signed(fashion_cnn.to_canvas(images))

@@ -1,4 +1,4 @@
-"""What an extractor says of a set of images: rows that are read when they are needed, from memory or from disk."""
+"""The features of a set of images, as rows that are read from memory or disk only when they are needed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows start..stop-1 of a table (N, D) float32 that `read(first, last)` gives, on the device of its choice."""
+    """Rows start..stop-1 of a float32 table (N, D); `read(first, last)` returns rows first..last-1, on any device."""
 
     read: Callable[[int, int], Tensor]
     start: int
@@ -25,24 +25,25 @@ class Rows:
         return self.stop - self.start
 
     def part(self, first: int, last: int) -> "Rows":
-        """The rows first..last-1 of these; nothing is read."""
+        """Rows first..last-1 of these rows. Nothing is read yet."""
         return Rows(self.read, self.start + first, self.start + min(last, len(self)))
 
     def load(self) -> Tensor:
-        """All of them, (N, D)."""
+        """All rows, (N, D)."""
         return self.read(self.start, self.stop)
 
     def blocks(self, size: int = 1000) -> Iterator[Tensor]:
-        """All of them, at most `size` at a time, in order."""
+        """All rows in order, in blocks of at most `size`."""
         for first in range(self.start, self.stop, size):
             yield self.read(first, min(first + size, self.stop))
 
 
 @dataclass(frozen=True)
 class Features:
-    """vectors (N, D) and class logits (N, K), or None, of N images in an order that is random and fixed.
+    """The feature vectors (N, D) of N images and their class logits (N, K), if any.
 
-    So any contiguous part is a random sample of the whole, and two parts that do not overlap are independent.
+    The images are in a fixed random order. So any contiguous part is a random sample of the whole, and parts that do
+    not overlap are independent.
     """
 
     vectors: Rows
@@ -50,18 +51,18 @@ class Features:
 
     @classmethod
     def of(cls, vectors: Tensor, logits: Tensor | None = None) -> "Features":
-        """From tensors."""
+        """The Features of tensors (N, D) and (N, K)."""
         return cls(Rows.of(vectors), None if logits is None else Rows.of(logits))
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def part(self, first: int, last: int) -> "Features":
-        """Of the images first..last-1; nothing is read."""
+        """The features of the images first..last-1. Nothing is read yet."""
         return Features(self.vectors.part(first, last), None if self.logits is None else self.logits.part(first, last))
 
     def groups(self, count: int) -> list["Features"]:
-        """`count` parts whose sizes differ by one at most (fewer, of one image each, if there are not so many)."""
+        """`count` parts whose sizes differ by at most one; one part per image if there are fewer images than that."""
         count = min(count, len(self))
         edges = [len(self) * g // count for g in range(count + 1)]
         return [self.part(first, last) for first, last in pairwise(edges)]
@@ -69,7 +70,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Moments:
-    """The number of images, the mean (D,) and the unbiased covariance (D, D) of their vectors, in float64."""
+    """The number of images, and the mean (D,) and unbiased covariance (D, D) of their vectors, in float64."""
 
     n: int
     mean: Tensor
@@ -77,13 +78,13 @@ class Moments:
 
 
 def moments(features: Features) -> Moments:
-    """In one pass over the rows, with the first block's mean subtracted, so that no digits cancel."""
+    """The moments of `features`, in one pass. The first block's mean is subtracted to avoid cancellation."""
     return merged([sums(features)])
 
 
 @dataclass(frozen=True)
 class Sums:
-    """n, Σ(x − c) and Σ(x − c)(x − c)ᵀ about a centre c (D,): they add up, which moments do not."""
+    """n, Σ(x − c) and Σ(x − c)(x − c)ᵀ about a centre c (D,). Unlike moments, sums of parts can be added."""
 
     n: int
     centre: Tensor
@@ -92,7 +93,7 @@ class Sums:
 
 
 def sums(features: Features, centre: Tensor | None = None) -> Sums:
-    """About `centre`, or about the mean of the first block; float64."""
+    """The Sums of `features` about `centre`, by default the mean of the first block; float64."""
     n, first, second = 0, torch.zeros(()), torch.zeros(())
     for block in features.vectors.blocks():
         x = block.double()
@@ -100,17 +101,17 @@ def sums(features: Features, centre: Tensor | None = None) -> Sums:
         x = x - centre
         n, first, second = n + len(x), first.to(x.device) + x.sum(0), second.to(x.device) + x.T @ x
     if centre is None:
-        raise ValueError("moments need at least one image; got 0")
+        raise ValueError("Moments need at least one image; got 0.")
     return Sums(n, centre, first, second)
 
 
 def merged(parts: list[Sums]) -> Moments:
-    """The moments of all the images together; the parts must share their centre."""
+    """The moments of all images of `parts`, which must have the same centre."""
     n = sum(part.n for part in parts)
     if n < 2:
-        raise ValueError(f"a covariance needs at least two images; got {n}")
+        raise ValueError(f"A covariance needs at least two images; got {n}.")
     if not all(torch.equal(part.centre, parts[0].centre) for part in parts):
-        raise ValueError("sums about different centres do not add up; take them all about the same one")
+        raise ValueError("Sums about different centres cannot be added; use the same centre for all.")
     first = sum((part.first for part in parts), torch.zeros_like(parts[0].first))
     second = sum((part.second for part in parts), torch.zeros_like(parts[0].second))
     mean = first / n

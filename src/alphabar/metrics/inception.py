@@ -1,7 +1,7 @@
-"""The network behind FID: Inception-v3 as in TensorFlow's graph "inception-2015-12-05" (Heusel et al. 2017).
+"""The network of FID: Inception-v3 as in TensorFlow's graph "inception-2015-12-05" (Heusel et al. 2017).
 
-Its layers have the names of the converted weights that pytorch-fid and torch-fidelity share. It is not torchvision's:
-average pools leave the padding out of the mean, the last block pools by maximum, and there are 1008 classes.
+Its layers are named as in the converted weights of pytorch-fid and torch-fidelity. It differs from torchvision's
+Inception: average pools leave the padding out of the mean, the last block uses a max pool, and there are 1008 classes.
 """
 
 from pathlib import Path
@@ -25,19 +25,19 @@ SIDE = 299
 
 
 def check_inception(path: Path) -> None:
-    """AlphabarError unless the file is the published one."""
+    """Raises AlphabarError unless `path` is the published file of weights."""
     weights.verified(path, INCEPTION_SHA256)
 
 
 def to_input(images: Tensor) -> Tensor:
-    """uint8 (N, 3, H, W) -> (N, 3, 299, 299) in [-1, 1): resized and scaled as inside that graph."""
+    """uint8 (N, 3, H, W) -> (N, 3, 299, 299) in [-1, 1), resized and scaled as in TensorFlow's graph."""
     return (tf1_bilinear(images.to(torch.float32), (SIDE, SIDE)) - 128) / 128
 
 
 class Inception(nn.Module):
-    """x (N, 3, 299, 299) -> features (N, 2048), the mean of the last maps over space, and logits (N, 1008).
+    """x (N, 3, 299, 299) -> features (N, 2048), the spatial mean of the last maps, and logits (N, 1008).
 
-    The logits are without the bias of the last layer, because those of the Inception Score are ("logits_unbiased").
+    The logits leave out the bias of the last layer, as the Inception Score does (torch-fidelity's "logits_unbiased").
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Inception(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both at once: the score needs the one, the distances the other."""
+        """Features for the distances and logits for the Inception Score, in one pass."""
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(halving(x)))
         x = halving(x)

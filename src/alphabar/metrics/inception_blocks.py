@@ -1,4 +1,4 @@
-"""The eleven blocks of the FID Inception: branches of convolutions side by side, written as a table."""
+"""The eleven blocks of the Inception network of FID: parallel branches of convolutions, described by a table."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 Kernel = tuple[int, int]
 Step = tuple[int, *tuple[Kernel, ...]]
-"""(channels, kernel, kernel ...): convolutions of the same input, each to that many channels, laid side by side."""
+"""(channels, kernel, kernel ...): one or more convolutions of the same input, whose outputs are concatenated."""
 Branches = dict[str, Sequence[Step]]
 Pool = Callable[[Tensor], Tensor]
 
 
 class Conv(nn.Module):
-    """relu(bn(conv(x))), the convolution without a bias."""
+    """relu(bn(conv(x))), where the convolution has no bias."""
 
     def __init__(self, inputs: int, channels: int, kernel: Kernel, stride: int = 1, padding: Kernel = (0, 0)) -> None:
         super().__init__()
@@ -27,10 +27,11 @@ class Conv(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Branches side by side, each a chain of steps; `branch_pool` pools first.
+    """An Inception block: the concatenated outputs of parallel branches, each a chain of steps.
 
-    Everything keeps the size, except that where `pool` halves it the last step of each branch has stride 2 too, and no
-    padding. The k-th of several steps is called branch_k, and one with two kernels is two layers, branch_ka, branch_kb.
+    The branch `branch_pool` starts with `pool`. If `pool` is `halving`, the last step of each branch has stride 2 and
+    no padding; everything else keeps the size. The k-th of several steps is named branch_k. A step with two kernels has
+    two layers, branch_ka and branch_kb.
     """
 
     def __init__(self, inputs: int, branches: Branches, pool: Pool) -> None:
@@ -53,7 +54,7 @@ class Mixed(nn.Module):
             self.channels += width
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, channels, H, W), or half as high and wide."""
+        """(N, inputs, H, W) -> (N, channels, H, W), or half that height and width if `pool` is `halving`."""
         return torch.cat([self._branch(branch, chain, x) for branch, chain in self.branches], 1)
 
     def _branch(self, branch: str, chain: list[list[str]], x: Tensor) -> Tensor:
@@ -65,17 +66,17 @@ class Mixed(nn.Module):
 
 
 def average(x: Tensor) -> Tensor:
-    """The mean of the 3×3 neighbours that are in the image."""
+    """3×3 average pool with stride 1; positions outside the image do not count."""
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def maximum(x: Tensor) -> Tensor:
-    """The largest of the 3×3 neighbours."""
+    """3×3 max pool with stride 1."""
     return F.max_pool2d(x, 3, stride=1, padding=1)
 
 
 def halving(x: Tensor) -> Tensor:
-    """The largest of each second 3×3 window inside the image."""
+    """3×3 max pool with stride 2 and no padding."""
     return F.max_pool2d(x, 3, stride=2)
 
 
@@ -126,5 +127,5 @@ BLOCKS: dict[str, tuple[Branches, Pool]] = {
     "Mixed_6e": (_c(192), average),
     "Mixed_7a": (_D, halving),
     "Mixed_7b": (_E, average),
-    "Mixed_7c": (_E, maximum),  # where the paper and torchvision average
+    "Mixed_7c": (_E, maximum),  # the paper and torchvision use an average pool here
 }

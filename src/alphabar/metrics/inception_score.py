@@ -1,4 +1,4 @@
-"""exp of the mutual information of image and predicted class: the Inception Score (Salimans et al. 2016)."""
+"""The Inception Score: exp of the mutual information of image and predicted class (Salimans et al. 2016)."""
 
 import math
 from statistics import fmean, pstdev, stdev
@@ -16,9 +16,9 @@ SPLITS = 10
 def inception_score(real: Features | Moments | None, fake: Features) -> dict[str, Estimate]:
     """`score`: the mean over ten contiguous splits of exp E KL(p(class | image) ‖ p(class)), at least 1.
 
-    The real images are ignored. `std` is the one printed beside published scores: over the splits, divided by 10 and
-    not by 9, so no standard error. The interval, by Student's t over the splits, is for the score that a split of this
-    size has on average, which grows with the size.
+    The real images are ignored. `std` is the number that papers print beside the score: the standard deviation over the
+    ten splits, with divisor 10 instead of 9. It is not a standard error. The interval, by Student's t over the splits,
+    is for the mean score of a split of this size, which grows with the size.
     """
     fake = enough(fake, FAKE, SPLITS)
     scores = [_score(logits_of(split, FAKE).load()) for split in fake.groups(SPLITS)]
@@ -30,7 +30,7 @@ def inception_score(real: Features | Moments | None, fake: Features) -> dict[str
 
 
 def _score(logits: Tensor) -> float:
-    """exp of the mean over the images of Σ p (log p − log p̄), in float64."""
+    """exp of the mean over the images of Σ_k p_k (log p_k − log p̄_k), in float64."""
     log_p = logits.double().log_softmax(1)
     log_mean = log_p.logsumexp(0) - math.log(len(log_p))
     return math.exp(float((log_p.exp() * (log_p - log_mean)).sum(1).mean()))

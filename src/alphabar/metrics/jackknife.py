@@ -1,8 +1,8 @@
-"""The delete-a-group jackknife: the bias and the error of a statistic, from leaving out a tenth at a time.
+"""The delete-a-group jackknife: estimates bias and standard error of a statistic by leaving out one group at a time.
 
-A statistic θ of n images has a bias b/n + O(1/n²) (Quenouille 1956) and pseudo-values Gθ − (G − 1)θ_(−g) that scatter
-like independent estimates (Tukey 1958). The variance so found is too large rather than too small (Efron & Stein 1981),
-so the intervals err on the wide side.
+A statistic θ of n images has a bias b/n + O(1/n²) (Quenouille 1956). Its pseudo-values Gθ − (G − 1)θ_(−g), where θ_(−g)
+leaves out group g of G, vary like independent estimates (Tukey 1958). The variance is overestimated on average rather
+than underestimated (Efron & Stein 1981), so intervals tend to be too wide.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,24 @@ GROUPS = 10
 
 @dataclass(frozen=True)
 class Jackknife:
-    """θ less its bias of order 1/n, the standard error of θ, and the degrees of freedom of that error."""
+    """θ minus its estimated bias, the standard error of θ, and the degrees of freedom of the standard error."""
 
     corrected: float
     standard_error: float
     degrees: float
 
     def interval(self, centre: float | None = None) -> tuple[float, float]:
-        """95 %, by Student's t, about `centre`; about the corrected value if there is none."""
+        """The 95 % interval by Student's t, about `centre` or, by default, about the corrected value."""
         return t_interval(self.corrected if centre is None else centre, self.standard_error, self.degrees)
 
 
 def jackknife(whole: float, *without: Sequence[float]) -> Jackknife:
-    """θ = `whole` of one or more independent samples; `without` gives, for each sample, its θ_(−g), g = 1..G.
+    """The jackknife of a statistic of one or more independent samples.
 
-    Biases and variances add up over the samples; degrees of freedom by Welch & Satterthwaite.
+    Biases and variances of the samples add up. The degrees of freedom are those of Welch & Satterthwaite.
+
+    whole: θ of all images.
+    without: for each sample, its values θ_(−g), g = 1..G.
     """
     if min(map(len, without)) < 2:
         raise ValueError(f"A jackknife needs at least two groups; got {min(map(len, without))}.")

@@ -1,4 +1,4 @@
-"""The kernel distance KID: the squared MMD of real and generated features (Bińkowski et al. 2018)."""
+"""The kernel distance (KID): the squared MMD of real and generated features (Bińkowski et al. 2018)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,29 +12,34 @@ from alphabar.metrics.features import Features, Rows
 from alphabar.metrics.jackknife import GROUPS, jackknife
 from alphabar.progress import progress
 
-LEAST = 3  # with one left out, two are there for a pair
+LEAST = 3  # the jackknife leaves one image out, and a pair needs two
 
 
 def kid(real: Features, fake: Features) -> dict[str, Estimate]:
-    """`kid`: the unbiased MMD² of all images at once, not of subsets; it may be negative.
+    """`kid`: the unbiased MMD² of all images at once, not of subsets. It may be negative.
 
-    Every pair of images is met once and goes into a sum over pairs of groups; the jackknife needs no more than those.
+    The kernel of each pair of images is computed once and added to a sum per pair of groups. The jackknife needs only
+    these sums.
     """
     real, fake = comparable(real, fake, LEAST)
     sums = _pair_sums(real, fake)
     x, y = list(range(len(sums.n))), list(range(len(sums.m)))
     whole = sums.mmd2(x, y)
-    found = jackknife(
+    knife = jackknife(
         whole, [sums.mmd2([i for i in x if i != g], y) for g in x], [sums.mmd2(x, [i for i in y if i != g]) for g in y]
     )
-    low, high = found.interval(whole)
-    more = {"standard_error": found.standard_error, "interval_of": "the distance of the two populations"}
+    low, high = knife.interval(whole)
+    more = {"standard_error": knife.standard_error, "interval_of": "the distance of the two populations"}
     return {"kid": Estimate(whole, low, high, more)}
 
 
 @dataclass(frozen=True)
 class PairSums:
-    """Σ k over the pairs of two different images, one of group g and one of group h; and the sizes of the groups."""
+    """For each two groups g and h, Σ k over the pairs of different images, one of each group; and the group sizes.
+
+    xx, yy, xy (G, H): the sums within the real images, within the generated ones and between them.
+    n, m: the sizes of the groups of real and of generated images.
+    """
 
     xx: Tensor
     yy: Tensor
@@ -43,7 +48,7 @@ class PairSums:
     m: Tensor
 
     def mmd2(self, x: list[int], y: list[int]) -> float:
-        """The unbiased MMD² of the groups x of one sample and y of the other."""
+        """The unbiased MMD² of the groups `x` of the real images and `y` of the generated ones."""
         n, m = self.n[x].sum(), self.m[y].sum()
         xx, yy, xy = self.xx[x][:, x].sum(), self.yy[y][:, y].sum(), self.xy[x][:, y].sum()
         return float(xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m))
@@ -52,15 +57,15 @@ class PairSums:
 def _pair_sums(real: Features, fake: Features) -> PairSums:
     x, y = ([group.vectors for group in both.groups(GROUPS)] for both in (real, fake))
     n, m = [len(group) for group in x], [len(group) for group in y]
-    later = sum(n[g] * sum(n[g:]) for g in range(len(n))) + sum(m[g] * sum(m[g:]) for g in range(len(m)))
-    with progress("kernel distance", later + len(real) * len(fake)) as advance:
+    within = sum(n[g] * sum(n[g:]) for g in range(len(n))) + sum(m[g] * sum(m[g:]) for g in range(len(m)))
+    with progress("kernel distance", within + len(real) * len(fake)) as advance:
         xx, yy = _within(x, real.vectors, n, advance), _within(y, fake.vectors, m, advance)
         xy = torch.stack([_with_groups(group.load().double(), fake.vectors, m, advance) for group in x])
     return PairSums(xx, yy, xy, torch.tensor(n).double(), torch.tensor(m).double())
 
 
 def _within(groups: list[Rows], rows: Rows, sizes: list[int], advance: Callable[[int], None]) -> Tensor:
-    """Σ k of every group with every group, but for the images with themselves: the upper triangle, mirrored."""
+    """Σ k of every pair of groups of one set (G, G), without pairs of an image with itself."""
     table = torch.zeros(len(sizes), len(sizes), dtype=torch.float64)
     for g, rows_of_group in enumerate(groups):
         group = rows_of_group.load().double()
@@ -70,7 +75,7 @@ def _within(groups: list[Rows], rows: Rows, sizes: list[int], advance: Callable[
 
 
 def _with_groups(group: Tensor, rows: Rows, sizes: list[int], advance: Callable[[int], None]) -> Tensor:
-    """Σ k of one group with each of those that the rows consist of."""
+    """Σ k of one group with each of the groups, of the given sizes, that `rows` consists of."""
     columns = []
     for block in rows.blocks():
         columns.append(_k(group @ block.double().T, group.shape[1]).sum(0))
@@ -79,5 +84,5 @@ def _with_groups(group: Tensor, rows: Rows, sizes: list[int], advance: Callable[
 
 
 def _k(product: Tensor, dimension: int) -> Tensor:
-    """k(x, y) = (x·y/d + 1)³."""
+    """The kernel k(x, y) = (x·y/d + 1)³, given the products x·y and the dimension d."""
     return (product / dimension + 1) ** 3

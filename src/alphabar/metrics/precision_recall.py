@@ -1,7 +1,8 @@
-"""Quality and variety apart: how many images of one set lie in the manifold of the other.
+"""Precision and recall, density and coverage: metrics that measure quality and variety separately.
 
-The manifold of a set is the union of balls about its images, each reaching to the k-th nearest other image of the set
-(Kynkäänniemi et al. 2019; Naeem et al. 2020 for density and coverage). Balls are closed, up to rounding.
+Each counts how many images of one set lie in the manifold of the other. The manifold of a set is the union of balls
+about its images, each with the distance to the k-th nearest other image of the set as its radius (Kynkäänniemi et al.
+2019; density and coverage: Naeem et al. 2020). Balls are closed, up to rounding.
 """
 
 import math
@@ -18,7 +19,11 @@ from alphabar.progress import progress
 
 
 def precision_recall(real: Features, fake: Features, k: int = 3) -> dict[str, Estimate]:
-    """`precision`: the share of generated images in the manifold of the real ones; `recall`: the other way round."""
+    """`precision` and `recall`.
+
+    `precision`: the share of generated images in the manifold of the real ones.
+    `recall`: the share of real images in the manifold of the generated ones.
+    """
     real, fake = comparable(real, fake, k + 1)
     around_fake, _ = _inside(fake.vectors, real.vectors, _radii(real.vectors, k))
     around_real, _ = _inside(real.vectors, fake.vectors, _radii(fake.vectors, k))
@@ -33,9 +38,11 @@ def precision_recall(real: Features, fake: Features, k: int = 3) -> dict[str, Es
 
 
 def density_coverage(real: Features, fake: Features, k: int = 5) -> dict[str, Estimate]:
-    """`density`: in how many balls of real images a generated one lies, over k: 1 if the distributions agree.
+    """`density` and `coverage`.
 
-    `coverage`: the share of the balls of real images that hold a generated one.
+    `density`: the mean number of balls of real images that a generated image lies in, divided by k. Its expected value
+        is 1 if the distributions are equal.
+    `coverage`: the share of balls of real images that contain a generated image.
     """
     real, fake = comparable(real, fake, k + 1)
     around, held = _inside(fake.vectors, real.vectors, _radii(real.vectors, k))
@@ -55,12 +62,12 @@ def density_coverage(real: Features, fake: Features, k: int = 5) -> dict[str, Es
 
 
 def _radii(rows: Rows, k: int) -> Tensor:
-    """The distance (N,) of each image from its k-th nearest other one."""
+    """The distance (N,) of each image to its k-th nearest other image."""
     return nearest(rows, rows, k, same=True)[0][:, -1]
 
 
 def _inside(queries: Rows, centres: Rows, radii: Tensor) -> tuple[Tensor, Tensor]:
-    """How many balls hold each query (N,), and how many queries each ball holds (M,)."""
+    """The number of balls that contain each query (N,), and the number of queries in each ball (M,)."""
     middle = middle_of(centres)
     around = torch.zeros(len(queries), dtype=torch.int64, device=radii.device)
     held = torch.zeros(len(centres), dtype=torch.int64, device=radii.device)

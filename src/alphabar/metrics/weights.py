@@ -1,4 +1,4 @@
-"""Weights of extractors: told by their sha256, read as plain tensors, and never able to run code."""
+"""Loads the weights of extractors: identified by sha256, read as plain tensors, so that no code in them can run."""
 
 import hashlib
 import io
@@ -14,34 +14,32 @@ from alphabar.errors import AlphabarError
 
 
 def verified(path: Path, sha256: str) -> bytes:
-    """What one particular file holds; AlphabarError for any other."""
+    """The bytes of the file at `path`; raises AlphabarError unless their hash is `sha256`."""
     packed = _contents(path)
-    if (found := _digest(packed)) != sha256:
-        raise AlphabarError(
-            f"{path} is not the file of weights that is needed here: its sha256 is {found}, and should be {sha256}."
-        )
+    if (digest := _digest(packed)) != sha256:
+        raise AlphabarError(f"{path} is not the expected weights file: its sha256 is {digest}, not {sha256}.")
     return packed
 
 
-def known(path: Path, sha256: str) -> dict[str, Tensor]:
-    """The tensors of one particular torch file; of any other, nothing is interpreted."""
+def load_verified(path: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a torch file, whose sha256 is checked before it is unpickled; raises AlphabarError."""
     state: dict[str, Tensor] = torch.load(io.BytesIO(verified(path, sha256)), map_location="cpu", weights_only=True)
     return state
 
 
 def fill(network: nn.Module, path: Path | Traversable) -> str:
-    """Load a safetensors file into `network` and return its sha256; AlphabarError if it is another network's."""
+    """Loads a safetensors file into `network` and returns its sha256; raises AlphabarError if it does not fit."""
     packed = _contents(path)
     try:
         state = safetensors.torch.load(packed)
     except SafetensorError as error:
-        raise AlphabarError(f"{path} is damaged, or no safetensors file: {error}.") from None
+        raise AlphabarError(f"{path} is not a safetensors file, or it is damaged: {error}.") from None
     given = {name: tuple(tensor.shape) for name, tensor in state.items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     if wrong := sorted(name for name in given.keys() | shapes.keys() if given.get(name) != shapes.get(name)):
         raise AlphabarError(
-            f"{path} holds the weights of another network: '{wrong[0]}' should be "
-            f"{shapes.get(wrong[0], 'absent')}, and is {given.get(wrong[0], 'absent')}."
+            f"{path} has the weights of another network: '{wrong[0]}' should be "
+            f"{shapes.get(wrong[0], 'absent')}, but is {given.get(wrong[0], 'absent')}."
         )
     network.load_state_dict(state)
     return _digest(packed)

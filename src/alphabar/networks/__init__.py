@@ -1,4 +1,4 @@
-"""Networks: what stands between x_t and the prediction."""
+"""Networks that map x_t and the time step to a prediction. NETWORKS lists them by name."""
 
 from alphabar.networks.style import DDPM, IDDPM, PRESETS, Style
 from alphabar.networks.unet import UNet

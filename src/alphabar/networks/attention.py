@@ -9,9 +9,9 @@ from alphabar.networks.style import Style
 
 
 class Attention(nn.Module):
-    """x + out(softmax(q kᵀ / √d) v), where q, k and v are the thirds of qkv(norm(x)): (B, C, H, W) -> the same.
+    """x + out(softmax(q kᵀ / √d) v), where q, k and v are the thirds of qkv(norm(x)): (B, C, H, W) -> (B, C, H, W).
 
-    Rows of `qkv.weight` (3C, C): all of q, all of k, all of v; in each of them head after head of d channels.
+    The rows of `qkv.weight` (3C, C) are those of q, then k, then v; within each, the heads of d channels in order.
     """
 
     def __init__(self, channels: int, style: Style) -> None:
@@ -25,9 +25,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Every pixel attends to every pixel of its image."""
         batch, channels, height, width = x.shape
-        pixels = (
-            self.norm(x).flatten(2).transpose(1, 2)
-        )  # in channels_last memory this is a view, and so are the others
+        pixels = self.norm(x).flatten(2).transpose(1, 2)  # in channels_last memory, all reshapes here are views
         qkv = self.qkv(pixels).reshape(batch, height * width, 3, -1, self.head_channels)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, H·W, d) each
         h: Tensor = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, height * width, channels)

@@ -1,4 +1,4 @@
-"""Refusals: what a U-Net cannot be built from or fed with, each in one sentence."""
+"""Checks of the arguments and the input of a U-Net. Each raises AlphabarError if it fails."""
 
 from collections.abc import Sequence
 
@@ -8,26 +8,26 @@ from alphabar.errors import AlphabarError
 
 
 def check_at_least(least: int, **counts: int) -> None:
-    """Each of the named counts is at least `least`."""
+    """Checks that each of the named counts is at least `least`."""
     for name, count in counts.items():
         if count < least:
             raise AlphabarError(f"{name} is {count}; it must be at least {least}.")
 
 
 def check_channel_mult(channel_mult: Sequence[int]) -> None:
-    """At least one level, each a whole multiple of the network's width."""
+    """Checks that there is at least one level, and that the multiple of the width at each level is at least 1."""
     if not channel_mult or min(channel_mult) < 1:
-        raise AlphabarError(f"channel_mult is {_tuple(channel_mult)}; it must hold an integer ≥ 1 for each level.")
+        raise AlphabarError(f"channel_mult is {_tuple(channel_mult)}; it must have an integer ≥ 1 for each level.")
 
 
 def check_dropout(dropout: float) -> None:
-    """A probability below 1, for at 1 nothing passes."""
+    """Checks that `dropout` is a probability below 1 (at 1 every activation would be 0)."""
     if not 0 <= dropout < 1:
         raise AlphabarError(f"dropout is {dropout:g}; it must be at least 0 and below 1.")
 
 
 def check_image_size(image_size: tuple[int, int], levels: int) -> None:
-    """Both sides can be halved levels − 1 times."""
+    """Checks that both sides (H, W) can be halved levels − 1 times."""
     multiple = 2 ** (levels - 1)
     if all(side >= 1 and side % multiple == 0 for side in image_size):
         return
@@ -41,7 +41,7 @@ def check_image_size(image_size: tuple[int, int], levels: int) -> None:
 
 
 def check_attention(attention_resolutions: Sequence[int], sides: Sequence[int]) -> None:
-    """Each resolution that should attend exists; `sides` are the shorter sides of the levels."""
+    """Checks that each attention resolution is one of `sides`, the shorter sides of the levels."""
     for resolution in attention_resolutions:
         if resolution not in sides:
             raise AlphabarError(
@@ -51,31 +51,31 @@ def check_attention(attention_resolutions: Sequence[int], sides: Sequence[int]) 
 
 
 def check_heads(channels: int, heads: int, head_channels: int | None) -> None:
-    """The channels split evenly into heads."""
+    """Checks that the channels split evenly into attention heads."""
     if channels % (head_channels or heads):
         parts = f"{heads} attention heads" if head_channels is None else f"attention heads of {head_channels} channels"
         raise AlphabarError(f"{channels} channels do not split into {parts}; choose a divisor of {channels}.")
 
 
 def check_null_class(num_classes: int | None, null_class: bool) -> None:
-    """Only a class can be left out."""
+    """Checks that only a class-conditional network has a null class."""
     if null_class and num_classes is None:
-        raise AlphabarError("A null class stands for a class that is not told; this network has no num_classes.")
+        raise AlphabarError("A null class stands for an omitted class, but this network has no num_classes.")
 
 
 def check_input(
     x: Tensor, time: Tensor, y: Tensor | None, shape: tuple[int, ...], num_classes: int | None, null_class: bool
 ) -> None:
-    """Shapes alone, never values: to look at a value is to wait for the device."""
+    """Checks the shapes of the network's input. Values are not checked, because reading them waits for the device."""
     if x.shape[1:] != shape:
         expected = ", ".join(map(str, shape))
-        raise AlphabarError(f"The network takes images of shape (B, {expected}); these are {_tuple(x.shape)}.")
+        raise AlphabarError(f"The network takes images of shape (B, {expected}); got {_tuple(x.shape)}.")
     if time.shape != x.shape[:1]:
         raise AlphabarError(f"time has shape {_tuple(time.shape)}; {len(x)} images need {_tuple(x.shape[:1])}.")
     if num_classes is None and y is not None:
-        raise AlphabarError("A class y was given to an unconditional network; leave it out, or build with num_classes.")
+        raise AlphabarError("This network is unconditional and takes no class y; omit y, or build with num_classes.")
     if num_classes is not None and y is None and not null_class:
-        raise AlphabarError(f"The network has {num_classes} classes and was given no y; it needs one class per image.")
+        raise AlphabarError(f"The network has {num_classes} classes but got no y; it needs one class per image.")
     if y is not None and y.shape != x.shape[:1]:
         raise AlphabarError(f"y has shape {_tuple(y.shape)}; {len(x)} images need {_tuple(x.shape[:1])}.")
 

@@ -1,4 +1,4 @@
-"""What the network is told besides the image: the time step, and the class if there are classes."""
+"""The embedding of the network's conditions: the time step and, if there are classes, the class."""
 
 import math
 
@@ -10,9 +10,10 @@ from alphabar.networks.style import Style
 
 
 def sinusoid(time: Tensor, dim: int, style: Style) -> Tensor:
-    """sin and cos of t · 10000^(−j / (half − shift)) for j < half = dim // 2: (B,) -> (B, dim), an odd last column 0.
+    """sin and cos of t · 10000^(−j / (half − shift)) for j < half = dim // 2: (B,) -> (B, dim).
 
-    In float32 whatever the network is: bfloat16 cannot tell step 999 from step 1000.
+    If `dim` is odd, the last column is 0. The result is float32 whatever the network's type, because bfloat16 cannot
+    distinguish step 999 from step 1000.
     """
     half = dim // 2
     j = torch.arange(half, device=time.device, dtype=torch.float32)
@@ -23,9 +24,9 @@ def sinusoid(time: Tensor, dim: int, style: Style) -> Tensor:
 
 
 class Embedding(nn.Module):
-    """e(t, y) = MLP(sinusoid(t)) + table[y]: (B,) step and (B,) class -> (B, 4 · channels).
+    """e(t, y) = MLP(sinusoid(t)) + table[y]: steps (B,) and classes (B,) -> (B, 4 · channels).
 
-    null_class: whether the table has one row more, for images whose class is not told.
+    null_class: whether the table has one more row, used if no class is given.
     """
 
     def __init__(self, channels: int, num_classes: int | None, null_class: bool, style: Style) -> None:
@@ -37,7 +38,7 @@ class Embedding(nn.Module):
         self.classes = None if num_classes is None else nn.Embedding(num_classes + null_class, 4 * channels)
 
     def forward(self, time: Tensor, y: Tensor | None = None) -> Tensor:
-        """`time` in 0-based steps, fractional or not; no y is the null class (checked by the network)."""
+        """`time` is the 0-based step, integer or fractional. Without y, the null class is used."""
         wave = sinusoid(time, self.channels, self.style).to(self.linear1.weight.dtype)
         e: Tensor = self.linear2(F.silu(self.linear1(wave)))
         if self.classes is None:

@@ -1,4 +1,4 @@
-"""How the weights of a U-Net start."""
+"""The initialization of a U-Net's weights."""
 
 import torch
 from torch import nn
@@ -10,24 +10,27 @@ from alphabar.networks.style import Style
 
 @torch.no_grad()
 def initialize(network: nn.Module, style: Style) -> None:
-    """The style's distribution for every layer, then exact zeros for the last of each block and of each attention."""
-    if style.init == "fan_avg":  # "torch" is what PyTorch has done already
+    """Initializes every layer as `style.init` says, then sets the last layer of each block and attention to zero."""
+    if style.init == "fan_avg":  # for "torch", PyTorch has initialized the layers already
         network.apply(_fan_avg_uniform)
     network.apply(_zero_last)
 
 
 def zero(layer: nn.Conv2d | nn.Linear) -> None:
-    """Weights and biases 0: what the layer is added to passes unchanged at first."""
+    """Sets weights and biases to 0, so that a residual branch that ends in `layer` adds nothing at first."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
 
 
 def _fan_avg_uniform(module: nn.Module) -> None:
-    """U(−√(3 / n), √(3 / n)), n = (fan_in + fan_out) / 2: TensorFlow's variance scaling, PyTorch's Xavier; biases 0."""
+    """Weights ~ U(−√(3 / n), √(3 / n)) with n = (fan_in + fan_out) / 2, biases 0.
+
+    TensorFlow calls this variance scaling (fan_avg, uniform), PyTorch calls it Xavier.
+    """
     if isinstance(module, nn.Conv2d | nn.Linear):
         zero(module)
         nn.init.xavier_uniform_(module.weight)
-    elif isinstance(module, Attention):  # visited after its children: q, k and v count as three layers, not one of 3C
+    elif isinstance(module, Attention):  # visited after its children; q, k and v are three layers here, not one of 3C
         for projection in module.qkv.weight.chunk(3):
             nn.init.xavier_uniform_(projection)
 

@@ -1,4 +1,4 @@
-"""The parts that a U-Net repeats: the residual block, and the layers that halve and double the size."""
+"""The building blocks of a U-Net: the residual block, and the layers that halve and double the resolution."""
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +11,12 @@ from alphabar.networks.style import Style
 
 
 class Block(nn.Module):
-    """h = conv1(silu(norm1(x))); x -> shortcut(x) + conv2(dropout(silu(norm2(h + linear(e))))), then attention if any.
+    """The residual block x -> shortcut(x) + conv2(dropout(silu(norm2(h + linear(e))))), h = conv1(silu(norm1(x))).
 
-    With conditioning "scale_shift", norm2(h) · (1 + scale) + shift replaces norm2(h + linear(e)), both from linear(e).
-    The shortcut is a 1×1 convolution where the numbers of channels differ. With `gradient_checkpointing` the backward
-    pass computes the block again instead of keeping its activations.
+    With conditioning "scale_shift", norm2(h) · (1 + scale) + shift replaces norm2(h + linear(e)), where scale and shift
+    are the halves of linear(e). The shortcut is a 1×1 convolution if the numbers of channels differ, else the identity.
+    An attention layer follows if `attends`. With `gradient_checkpointing`, the backward pass recomputes the block
+    instead of storing its activations.
 
     In-place operations overwrite only outputs of convolutions and normalizations, which no backward pass reads again.
     """
@@ -51,7 +52,7 @@ class Block(nn.Module):
         return self.compute(x, e)
 
     def compute(self, x: Tensor, e: Tensor) -> Tensor:
-        """The block itself."""
+        """The block without gradient checkpointing."""
         h: Tensor = self.conv1(F.silu(self.norm1(x), inplace=True))
         condition = self.embedding(e)[:, :, None, None]
         if self.conditioning == "add":
@@ -67,7 +68,8 @@ class Block(nn.Module):
 class Dropout(nn.Module):
     """Sets each element to 0 with probability p while training, and divides the others by 1 − p.
 
-    On a CPU `nn.Dropout` keeps its noise and its input, both as floats; this keeps a mask of booleans.
+    It saves memory on a CPU: for the backward pass it stores a mask of booleans, where `nn.Dropout` stores two float
+    tensors, its noise and its input.
     """
 
     def __init__(self, p: float) -> None:
@@ -75,12 +77,12 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """A tensor of any shape -> a tensor of that shape."""
         return torch.native_dropout(x, self.p, True)[0] if self.training and self.p > 0 else x
 
 
 class Downsample(nn.Module):
-    """3×3 convolution of stride 2: (B, C, H, W) -> (B, C, H/2, W/2); both sides even."""
+    """3×3 convolution of stride 2: (B, C, H, W) -> (B, C, H/2, W/2), where H and W are even."""
 
     def __init__(self, channels: int, style: Style) -> None:
         super().__init__()
@@ -88,16 +90,17 @@ class Downsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=0 if self.pad else 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Half the size."""
+        """(B, C, H, W) -> (B, C, H/2, W/2)."""
         h: Tensor = self.conv(F.pad(x, self.pad) if self.pad else x)
         return h
 
 
 class Upsample(nn.Module):
-    """Nearest neighbour ×2, then a 3×3 convolution: (B, C, H, W) -> (B, C, 2H, 2W).
+    """Nearest-neighbour upsampling ×2, then a 3×3 convolution: (B, C, H, W) -> (B, C, 2H, 2W).
 
-    Both are linear, so they are one transposed convolution of stride 2, whose 4×4 kernel is the 3×3 kernel convolved
-    with a 2×2 box of ones: the same numbers for 4 products per output and channel instead of 9, and no large copy of x.
+    Both are linear, so together they are one transposed convolution of stride 2, whose 4×4 kernel is the 3×3 kernel
+    convolved with a 2×2 box of ones. It gives equal results with 4 products per output and channel instead of 9, and
+    without an upsampled copy of x.
     """
 
     def __init__(self, channels: int) -> None:
@@ -105,8 +108,8 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Twice the size."""
-        # Reordered while it is 3×3: at 4×4 that costs more than a convolution of few pixels.
+        """(B, C, H, W) -> (B, C, 2H, 2W)."""
+        # Transpose the kernel while it is 3×3: at 4×4 this would cost more than a convolution of a few pixels.
         weight = self.conv.weight.transpose(0, 1).flip(2, 3).contiguous(memory_format=torch.channels_last)
         kernel = F.avg_pool2d(weight, 2, stride=1, padding=1, divisor_override=1)
         return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)

@@ -1,4 +1,4 @@
-"""Half precision, kept inside the network: what goes in and what comes out is float32."""
+"""Half precision inside the network, whose input and output stay float32."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat1
 
 
 def autocast(network: Callable[..., Tensor], device_type: str, dtype: torch.dtype | None) -> Callable[..., Tensor]:
-    """`network` run under autocast to `dtype`, its output back in float32; `network` itself if dtype is None.
+    """`network` run under autocast to `dtype`, with its output in float32; `network` itself if dtype is None.
 
-    Noise, coefficients and loss stay outside, where bf16 would round σ_t to 0 at small t.
+    Noise, coefficients and loss are computed outside the network, in float32: bf16 would round σ_t to 0 at small t.
     """
     if dtype is None:
         return network

@@ -1,4 +1,4 @@
-"""The documented differences between the published U-Nets, as data: one `Style` per family."""
+"""Style, the differences between the U-Nets of the two papers as data, and the presets DDPM and IDDPM."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,15 +6,15 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Style:
-    """Everything in which one published U-Net differs from another, apart from its size.
+    """The details in which published U-Nets differ, apart from their size.
 
     sinusoid            order of the two halves of the time embedding
     frequency_shift     frequencies are 10000^(−j / (half − frequency_shift)), j = 0 .. half − 1
-    downsample_padding  of the stride-2 convolution: "same" pads below and right (TensorFlow), "symmetric" all around
-    conditioning        how a block takes the embedding: "add" after conv1, or "scale_shift" of its second norm
+    downsample_padding  of the stride-2 convolution: "same" = below and right (TensorFlow), "symmetric" = on all sides
+    conditioning        where a block uses the embedding: "add" = after conv1, "scale_shift" = in its second norm
     norm_eps            ε of every group normalization
-    heads               attention heads, the same number at every level
-    head_channels       channels per head; if given, it decides the number of heads instead
+    heads               number of attention heads, equal at every level
+    head_channels       channels per head; if set, it replaces `heads`
     init                "fan_avg" = uniform variance scaling with zero biases (TensorFlow), "torch" = PyTorch's default
     """
 
@@ -37,7 +37,7 @@ DDPM = Style(
     heads=1,
     init="fan_avg",
 )
-"""Ho, Jain & Abbeel 2020, as in hojonathanho/diffusion."""
+"""The U-Net of Ho, Jain & Abbeel 2020, as in the repository hojonathanho/diffusion."""
 
 IDDPM = Style(
     sinusoid="cos_sin",
@@ -48,6 +48,6 @@ IDDPM = Style(
     heads=4,
     init="torch",
 )
-"""Nichol & Dhariwal 2021, as in openai/improved-diffusion."""
+"""The U-Net of Nichol & Dhariwal 2021, as in the repository openai/improved-diffusion."""
 
 PRESETS = {"ddpm": DDPM, "iddpm": IDDPM}

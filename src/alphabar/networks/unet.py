@@ -1,4 +1,4 @@
-"""The U-Net of DDPM (Ho et al. 2020, App. B) and of Improved DDPM (Nichol & Dhariwal 2021), in one module."""
+"""The U-Net of DDPM (Ho et al. 2020, App. B) and of Improved DDPM (Nichol & Dhariwal 2021)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +24,7 @@ from alphabar.networks.style import DDPM, Style
 
 
 class Down(nn.Module):
-    """The way down through one resolution."""
+    """One level of the encoder (one resolution): blocks, then a downsampling layer unless it is the last level."""
 
     def __init__(self, blocks: Sequence[Block], downsample: Downsample | None) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Down(nn.Module):
         self.downsample = downsample
 
     def forward(self, h: Tensor, e: Tensor) -> list[Tensor]:
-        """Every feature map on the way, the last of which goes on down."""
+        """The feature map after each layer, for the skip connections. The last one is the input of the next level."""
         features = []
         for block in self.blocks:
             h = block(h, e)
@@ -41,7 +41,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """The way up through one resolution."""
+    """One level of the decoder (one resolution): blocks, then an upsampling layer unless it is the last level."""
 
     def __init__(self, blocks: Sequence[Block], upsample: Upsample | None) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Up(nn.Module):
         self.upsample = upsample
 
     def forward(self, h: Tensor, skips: list[Tensor], e: Tensor) -> Tensor:
-        """Takes one feature map of the way down off the end of `skips` for each block."""
+        """Each block pops one encoder feature map off the end of `skips` and concatenates it to its input."""
         for block in self.blocks:
             h = torch.cat([h, skips.pop()], dim=1)
             h = block(h, e)
@@ -57,20 +57,21 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """ε(x, t, y): (B, C, H, W), (B,) and (B,) -> (B, out_channels, H, W).
+    """The network ε(x, t, y): (B, C, H, W), (B,) and (B,) -> (B, out_channels, H, W).
 
-    image_size              (H, W), square or not; multiples of 2^(levels − 1), as each level but the first halves it
+    image_size              (H, W), square or not; multiples of 2^(levels − 1), as each level but the first halves them
     out_channels            C, or 2C if the reverse variance is learned
     channels, channel_mult  width of the network, and its multiple at each level
-    num_blocks              residual blocks per level on the way down (one more on the way up)
-    attention_resolutions   a level attends if its shorter side is among these; the middle always attends
+    num_blocks              residual blocks per level of the encoder (the decoder has one more per level)
+    attention_resolutions   levels whose shorter side is among these have attention; the middle always has it
     num_classes             None = unconditional
-    null_class              whether y may be left out, or be num_classes: one network for p(x | y) and p(x)
+    null_class              whether y may be omitted, or be num_classes: one network for p(x | y) and p(x)
     gradient_checkpointing  recompute each block in the backward pass: less memory, about a third more time
     style                   which paper's U-Net, see `Style` and `PRESETS`
 
-    The last layer of each block, of each attention and of the network starts at exactly 0 (Ho's code: a variance scale
-    of 1e-10), so a fresh network outputs 0. It is fastest after `.to(memory_format=torch.channels_last)`.
+    The last layer of each block, of each attention and of the network is initialized to exactly 0, so an untrained
+    network outputs 0 (Ho's code uses a variance scale of 1e-10 instead). The network is fastest after
+    `.to(memory_format=torch.channels_last)`.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class UNet(nn.Module):
         check_at_least(1, in_channels=in_channels, out_channels=out_channels, num_blocks=num_blocks)
         check_at_least(1, num_classes=1 if num_classes is None else num_classes)
         check_null_class(num_classes, null_class)
-        check_at_least(2, channels=channels)  # one for sin, one for cos
+        check_at_least(2, channels=channels)  # the time embedding needs one for sin and one for cos
         check_dropout(dropout)
         check_channel_mult(channel_mult)
         check_image_size(image_size, len(channel_mult))
@@ -121,7 +122,7 @@ class UNet(nn.Module):
         zero(self.conv_out)
 
     def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None) -> Tensor:
-        """`time` is the 0-based step, integer or fractional; `y` the class (int64) if there are classes."""
+        """`time` is the 0-based step, integer or fractional. `y` is the class (int64), if there are classes."""
         check_input(x, time, y, self.image_shape, self.num_classes, self.null_class)
         e = F.silu(self.embedding(time, y))
         skips = [self.conv_in(x)]
@@ -139,7 +140,10 @@ class UNet(nn.Module):
 def _way_down(
     block: Callable[..., Block], widths: Sequence[int], num_blocks: int, attends: Sequence[bool], style: Style
 ) -> tuple[nn.ModuleList, list[int]]:
-    """The levels from fine to coarse, and the channels of each feature map; `widths`: conv_in's, then the levels'."""
+    """The encoder's levels from fine to coarse, and the channels of each of its feature maps.
+
+    widths: the channels of conv_in, then of each level.
+    """
     levels, skips = nn.ModuleList(), [widths[0]]
     for level, width in enumerate(widths[1:]):
         blocks = []
@@ -155,7 +159,7 @@ def _way_down(
 def _way_up(
     block: Callable[..., Block], widths: Sequence[int], num_blocks: int, attends: Sequence[bool], skips: list[int]
 ) -> nn.ModuleList:
-    """The levels from coarse to fine; each block takes the last of `skips` beside what comes from below."""
+    """The decoder's levels from coarse to fine. Each block takes the last of `skips` besides the map from below."""
     levels, below = nn.ModuleList(), widths[-1]
     for level, width in reversed(list(enumerate(widths[1:]))):
         blocks = []

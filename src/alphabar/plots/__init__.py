@@ -1,7 +1,7 @@
-"""Figures of numbers: one file each, functions of arrays. The numbers of `alphabar plot` are made in figures/."""
+"""Figures as functions of arrays, one file each. The package `figures` computes the numbers of `alphabar plot`."""
 
 from alphabar.plots.bound import bound_terms, rate_distortion, vlb
-from alphabar.plots.drawn import Drawn, save
+from alphabar.plots.figure import Figure, save
 from alphabar.plots.forward import forward
 from alphabar.plots.gradient_noise import gradient_noise
 from alphabar.plots.loss import loss
@@ -19,7 +19,7 @@ from alphabar.plots.variances import variances
 __all__ = [
     "Array",
     "Band",
-    "Drawn",
+    "Figure",
     "Table",
     "bound_terms",
     "forward",

@@ -1,4 +1,4 @@
-"""The bound by its terms (IDDPM Fig. 2), and as rate and distortion (DDPM Fig. 5)."""
+"""Plots of the variational bound: its terms over t (IDDPM Fig. 2), and rate and distortion (DDPM Fig. 5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from alphabar.plots.drawn import save
+from alphabar.plots.figure import save
 from alphabar.plots.style import Array, Band, canvas, dashed, draw_bands, legend, look, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RATE, DISTORTION = "rate, bits/dim", r"distortion: RMSE of $\hat x_0$, of 255"
+RATE, DISTORTION = "rate, bits/dim", r"distortion: RMSE of $\hat x_0$ (grey levels 0–255)"
 
 
 @dataclass(frozen=True)
 class Transmission:
-    """After T − t reverse steps x_t is known: (N,) each. rate: bits/dim it took; rmse: of x̂_0(x_t), in grey levels."""
+    """Rate and distortion after T − t reverse steps, as arrays (N,).
+
+    rate: bits/dim that were sent to transmit x_t. rmse: the error of x̂_0(x_t), in grey levels 0..255.
+    """
 
     reverse_steps: Array
     rate: Array
@@ -28,7 +31,7 @@ class Transmission:
 
 
 def vlb(curves: Mapping[str, Band]) -> "Figure":
-    """L_{t−1} in bits/dim over t, by run; both axes logarithmic."""
+    """L_{t−1} in bits/dim over t, one curve per run; both axes are logarithmic."""
     figure = canvas()
     axes = figure.subplots()
     _terms(axes, curves)
@@ -37,13 +40,13 @@ def vlb(curves: Mapping[str, Band]) -> "Figure":
 
 
 def rate_distortion(curves: Mapping[str, Transmission]) -> "Figure":
-    """Distortion and rate over the reverse process, and against each other."""
+    """Distortion and rate over the reverse process, and distortion over rate; one curve per run."""
     figure = canvas(10.5, 3.8)
     left, middle, right = figure.subplots(1, 3)
-    for k, (label, sent) in enumerate(curves.items()):
-        left.plot(sent.reverse_steps, sent.rmse, label=label, **dashed(k))
-        middle.plot(sent.reverse_steps, sent.rate, **dashed(k))
-        right.plot(sent.rate, sent.rmse, **dashed(k))
+    for k, (label, curve) in enumerate(curves.items()):
+        left.plot(curve.reverse_steps, curve.rmse, label=label, **dashed(k))
+        middle.plot(curve.reverse_steps, curve.rate, **dashed(k))
+        right.plot(curve.rate, curve.rmse, **dashed(k))
     left.set(xlabel=r"reverse steps, $T - t$", ylabel=DISTORTION)
     middle.set(xlabel=r"reverse steps, $T - t$", ylabel=RATE)
     right.set(xlabel=RATE, ylabel=DISTORTION)
@@ -55,11 +58,14 @@ def rate_distortion(curves: Mapping[str, Transmission]) -> "Figure":
 
 
 def bound_terms(path: Path, t: Tensor, terms: Tensor, x0_mse: Tensor) -> None:
-    """Both of one run at a glance: L_{t−1} over t, (T,), bits/dim; and rate against distortion."""
+    """Saves a figure of one run: L_{t−1} (T,) in bits/dim over t, and distortion over rate.
+
+    x0_mse (T,): the mean squared error of x̂_0 at each t, on the scale −1..1.
+    """
     figure = canvas(9, 3.6)
     left, right = figure.subplots(1, 2)
     _terms(left, {"": Band(t.double().numpy(), terms.numpy(), np.zeros(len(t)))})
-    rate = terms[1:].flip(0).cumsum(0)  # what is sent until x_t is known, t = T − 1, ..., 1
+    rate = terms[1:].flip(0).cumsum(0)  # bits/dim to transmit x_t, t = T − 1, ..., 1
     right.plot(rate, 127.5 * x0_mse[:-1].flip(0).sqrt(), **look(0))
     right.set(xlabel=RATE, ylabel=DISTORTION)
     tidy(right)

@@ -1,4 +1,4 @@
-"""The forward process on an image (IDDPM Fig. 3)."""
+"""Plot of the forward process on one image, by schedule (IDDPM Fig. 3)."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ TILE = 1.0  # inches
 
 
 def forward(rows: Mapping[str, Tensor], times: Sequence[int], alpha_bars: Mapping[str, Array]) -> "Figure":
-    """x_t, uint8 (K, C, H, W), at K times: a row for each schedule, and ᾱ_t below each image."""
+    """The noisy images x_t, uint8 (K, C, H, W), at K times: one row per schedule, with ᾱ_t below each image."""
     figure = canvas(TILE * len(times) + 0.6, (TILE + 0.18) * len(rows) + 0.3)
     grid = figure.subplots(len(rows), len(times), squeeze=False)
     for line, (name, shown) in zip(grid, rows.items(), strict=True):
@@ -31,7 +31,7 @@ def forward(rows: Mapping[str, Tensor], times: Sequence[int], alpha_bars: Mappin
 
 
 def _short(x: float) -> str:
-    """Two digits, as one writes them: 0.52, 4.3·10⁻⁴."""
+    """A number with two significant digits: 0.52, 4.3·10⁻⁴."""
     if x >= 0.001 or x == 0:
         return f"{x:.2g}"
     digits, power = f"{x:.1e}".split("e")

@@ -1,4 +1,4 @@
-"""How noisy the gradient of a batch is, by the way in which t is drawn (IDDPM §3.3)."""
+"""Plot of the noise of a batch's gradient, by the sampler of t (IDDPM §3.3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Uncertain:
-    """A number, its standard error and its 95 % interval."""
+    """A measured number, its standard error and its 95 % interval (low, high)."""
 
     value: float
     error: float
@@ -24,7 +24,10 @@ class Uncertain:
 
 
 def gradient_noise(traces: Mapping[str, Uncertain], squared_mean: Uncertain, sizes: npt.NDArray[np.int64]) -> "Figure":
-    """tr Σ / B over the batch size B, by sampler of t, and |G|²; they cross at the noise scale B = tr Σ / |G|²."""
+    """tr Σ / B over the batch size B, one curve per sampler of t, and |G|².
+
+    Σ is the covariance of the gradient of one image, G its mean. The curves cross at the noise scale B = tr Σ / |G|².
+    """
     figure = canvas(6.4, 4.6)
     axes = figure.subplots()
     for k, (name, trace) in enumerate(traces.items()):
@@ -51,7 +54,7 @@ def gradient_noise(traces: Mapping[str, Uncertain], squared_mean: Uncertain, siz
 
 
 def scale(trace: Uncertain, squared_mean: Uncertain) -> str:
-    """The noise scale in words; a bound where |G|² cannot be told from 0."""
-    known = squared_mean.low > 0
-    found = f"{trace.value / (squared_mean.value if known else squared_mean.high):.2g}"
-    return rf"noise scale $\mathrm{{tr}}\,\Sigma\,/\,|G|^2$ {'≈' if known else '>'} {float(found):,.4g}"
+    """The noise scale as text, or a lower bound of it if |G|² does not differ significantly from 0."""
+    significant = squared_mean.low > 0
+    two_digits = f"{trace.value / (squared_mean.value if significant else squared_mean.high):.2g}"
+    return rf"noise scale $\mathrm{{tr}}\,\Sigma\,/\,|G|^2$ {'≈' if significant else '>'} {float(two_digits):,.4g}"

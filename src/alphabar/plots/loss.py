@@ -1,4 +1,4 @@
-"""Where along the chain the network errs."""
+"""Plot of the network's error over t."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def loss(curves: Mapping[str, Band], note: str) -> "Figure":
-    """The mean squared error of the network's output over t/T, by run."""
+    """The mean squared error of the network's output over t/T, one curve per run."""
     figure = canvas()
     axes = figure.subplots()
     draw_bands(axes, curves, marker=".", markersize=4)

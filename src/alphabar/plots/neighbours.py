@@ -1,4 +1,4 @@
-"""Generated images beside real ones."""
+"""Plot of generated images beside their nearest real images."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,15 @@ from pathlib import Path
 from torch import Tensor
 
 from alphabar import images
-from alphabar.plots.drawn import save
+from alphabar.plots.figure import save
 from alphabar.plots.style import canvas
 
 
 def neighbours(path: Path, blocks: Mapping[str, Sequence[tuple[Tensor, Tensor]]], caption: str) -> None:
-    """Blocks of rows: an image uint8 (C, H, W) and, after a gap, its neighbours (K, C, H, W), nearest first."""
+    """Saves a figure of titled blocks of rows. A row is an image uint8 (C, H, W), a gap, and its neighbours.
+
+    The neighbours (K, C, H, W) are in the given order, nearest first.
+    """
     columns = 1 + max(len(near) for rows in blocks.values() for _, near in rows)
     tall = max(map(len, blocks.values()))
     figure = canvas(0.62 * columns * len(blocks), 0.62 * tall + 0.8)

@@ -1,4 +1,4 @@
-"""What the reverse process believes in as it goes on (DDPM Fig. 6)."""
+"""Plot of the prediction x̂_0 during the reverse process (DDPM Fig. 6)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def progressive(x0: Tensor, names: Sequence[str], times: Sequence[int], rmse: Array, how: str) -> "Figure":
-    """x̂_0 at x_t, uint8 (N, K, C, H, W), at K times, a row for each image, and how far all are from their ends."""
-    words = [f"{value:.3g}" for value in rmse]
-    note = r"RMSE of $\hat x_0$ to $x_0$ over all rows, in levels of 255"
-    return tiles(x0, rf"$\hat x_0$ at $x_t$: {how}", [f"$t = {t}$" for t in times], names, words, note)
+    """x̂_0 at x_t, uint8 (N, K, C, H, W), at K times, one row per image.
+
+    rmse (K,): the distance of x̂_0 to the final x_0 over all rows, in grey levels. how: the sampling settings as text.
+    """
+    errors = [f"{value:.3g}" for value in rmse]
+    note = r"RMSE between $\hat x_0$ and the final $x_0$, over all rows (grey levels 0–255)"
+    return tiles(x0, rf"$\hat x_0$ at $x_t$: {how}", [f"$t = {t}$" for t in times], names, errors, note)

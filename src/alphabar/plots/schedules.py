@@ -1,4 +1,4 @@
-"""How fast the image goes (IDDPM Fig. 5)."""
+"""Plot of ᾱ_t by schedule (IDDPM Fig. 5)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ BOLD = ("linear", "cosine")
 
 
 def schedules(alpha_bars: Mapping[str, Array]) -> "Figure":
-    """ᾱ_t, t = 0..T, over t/T by schedule; those that the papers compare are bold."""
+    """ᾱ_t, t = 0..T, over t/T, one curve per schedule. The two that the paper compares are bold."""
     figure = canvas(6.4, 4.6)
     axes = figure.subplots()
     others = [name for name in alpha_bars if name not in BOLD]
@@ -27,6 +27,6 @@ def schedules(alpha_bars: Mapping[str, Array]) -> "Figure":
 
 
 def _thin(k: int) -> dict[str, Any]:
-    """Of the k-th of the others: in none of the bold colours."""
+    """The line style of the k-th schedule that is not bold, in a colour that no bold one has."""
     rest = COLOURS[len(BOLD) :]
     return {"color": rest[k % len(rest)], "linestyle": ("--", ":")[k // len(rest) % 2], "linewidth": 1.2}

@@ -1,4 +1,4 @@
-"""What images have in common that share x_t (DDPM Fig. 7)."""
+"""Plot of images sampled from one x_t, which are less alike the larger t is (DDPM Fig. 7)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 
 def shared(x_t: Tensor, x0: Tensor, times: Sequence[int], rmse: Array, how: str) -> "Figure":
-    """x_t, uint8 (R, C, H, W), each beside the x_0 that were drawn from it, (R, K, C, H, W), and how these differ."""
+    """Each x_t, uint8 (R, C, H, W), beside the K images x_0 (R, K, C, H, W) that were sampled from it.
+
+    rmse (R,): the mean distance of two of these x_0, in grey levels. how: the sampling settings as text.
+    """
     names = [f"$t = {t}$\nRMSE {value:.3g}" for t, value in zip(times, rmse, strict=True)]
     above = ["$x_t$", *("$x_0$" for _ in range(x0.shape[1]))]
-    note = "RMSE of two $x_0$ that share $x_t$, mean over pairs, in levels of 255"
+    note = "RMSE between two $x_0$ sampled from one $x_t$, mean over pairs (grey levels 0–255)"
     return tiles(torch.cat([x_t[:, None], x0], dim=1), how, above, names, [""], note, first_apart=True)

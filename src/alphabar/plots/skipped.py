@@ -1,4 +1,4 @@
-"""What the noisy end of the chain is worth (IDDPM Fig. 4)."""
+"""Plot of sample quality if the noisy end of the reverse process is skipped (IDDPM Fig. 4)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def skipped(curves: Mapping[str, Band], floors: Mapping[str, float], metric: str, note: str) -> "Figure":
-    """A distance to real images over the skipped share of the reverse process; dotted: what real images score."""
+    """A distance to real images over the skipped share of the reverse process; dotted: that of real images."""
     from matplotlib.ticker import LogFormatter
 
     figure = canvas(6.4, 4.6)
@@ -21,14 +21,14 @@ def skipped(curves: Mapping[str, Band], floors: Mapping[str, float], metric: str
     for label, floor in floors.items():
         axes.axhline(floor, color="0.35", linestyle=":", linewidth=1.2, label=label)
     axes.set(
-        xlabel="first part of the reverse process skipped, %",
+        xlabel="skipped part of the reverse process, from $t = T$, %",
         ylabel=f"{metric}, lower is better",
         yscale="log",
         title=note,
     )
     axes.title.set_fontsize(10)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(LogFormatter())  # where there are few powers of ten
+    axes.yaxis.set_minor_formatter(LogFormatter())  # the axis may contain few powers of ten
     tidy(axes)
     legend(figure, axes, 1)
     return figure

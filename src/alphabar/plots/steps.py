@@ -1,4 +1,4 @@
-"""How many network calls each sampler needs."""
+"""Plot of sample quality over the number of network calls, by sampler."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ MARKERS = "osD^vP*X<>"
 
 
 def steps(curves: Mapping[str, Band], floors: Mapping[str, float], metric: str, note: str) -> "Figure":
-    """A distance to real images over the number of network calls; dotted: what real images score."""
+    """A distance to real images over the number of network calls, by sampler; dotted: that of real images."""
     from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator
 
     figure = canvas(7.6, 6.0)

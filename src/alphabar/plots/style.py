@@ -1,4 +1,4 @@
-"""How all figures look: colours that the colour-blind can tell apart, quiet axes, the legend outside the data."""
+"""The common style of all figures: colours for colour-blind readers, plain axes, the legend outside the axes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe & Ito 2008, without their yellow, which is lost on paper."""
+"""The palette of Okabe & Ito 2008, without its yellow, which is hard to see on white."""
 DASHES = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True)
 class Band:
-    """A curve over x, and at each point how sure it is: y ± error, (N,) each; error 0 or NaN draws no band."""
+    """A curve y(x) with its standard error, arrays (N,). Where the error is 0 or NaN, no band is drawn."""
 
     x: Array
     y: Array
@@ -28,40 +28,40 @@ class Band:
 
 
 def canvas(width: float = 6.4, height: float = 4.2) -> "Figure":
-    """An empty figure, in inches, that makes room for its labels and legends."""
+    """An empty matplotlib figure of `width` × `height` inches, laid out to make room for labels and legends."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def look(k: int) -> dict[str, Any]:
-    """Of the k-th curve: another colour."""
+    """The line style of the k-th curve: its colour."""
     return {"color": COLOURS[k % len(COLOURS)]}
 
 
 def dashed(k: int) -> dict[str, Any]:
-    """Of the k-th of curves that may lie on each other: another colour, and another dash to see the one below."""
+    """The line style of the k-th curve, if curves may overlap: its colour and dashes, which show the curve below."""
     return look(k) | {"linestyle": DASHES[k % len(DASHES)], "linewidth": 1.5}
 
 
 def tidy(axes: "Axes") -> None:
-    """A faint grid, and no frame where nothing is."""
+    """Gives the axes a faint grid, and removes the frame above and on the right."""
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def legend(figure: "Figure", axes: "Axes", columns: int = 3) -> None:
-    """Of these axes' curves, below all; in one column where a name is long."""
+    """Adds a legend of the curves in `axes` below all axes, with `columns` columns or fewer if labels are long."""
     handles, labels = axes.get_legend_handles_labels()
-    width = figure.get_figwidth() * 10 / max(1, max(map(len, labels), default=1))  # names that fit side by side
+    width = figure.get_figwidth() * 10 / max(1, max(map(len, labels), default=1))  # labels that fit side by side
     figure.legend(
         handles, labels, loc="outside lower center", ncols=max(1, min(columns, int(width))), frameon=False, fontsize=9
     )
 
 
 def draw_bands(axes: "Axes", bands: Mapping[str, Band], **style: Any) -> None:
-    """One line each, with its standard error about it."""
+    """Draws each curve with a band of ± its standard error."""
     for k, (label, band) in enumerate(bands.items()):
         axes.plot(band.x, band.y, label=label, **(dashed(k) | style))
         axes.fill_between(

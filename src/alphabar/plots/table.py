@@ -1,4 +1,4 @@
-"""The numbers of a picture, as CSV."""
+"""The numbers of a figure, as a table that can be saved as CSV."""
 
 import csv
 import io
@@ -14,13 +14,13 @@ from alphabar.files import atomic_file
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length, by name."""
+    """A table: name -> column, all of equal length."""
 
     columns: Mapping[str, list[float | int | str]]
 
     @classmethod
     def of(cls, *parts: Mapping[str, Any]) -> "Table":
-        """Parts with the same columns, one below the other; in a part, a single number or word stands for every row."""
+        """A table of parts with equal columns, one below the other. A single value in a part fills all its rows."""
         columns: dict[str, list[float | int | str]] = {name: [] for name in parts[0]}
         for part in parts:
             whole = np.broadcast_arrays(*(np.atleast_1d(np.asarray(values)) for values in part.values()))
@@ -29,11 +29,11 @@ class Table:
         return cls(columns)
 
     def save(self, path: Path) -> None:
-        """With a line of names; every digit of the numbers is there, and NaN is left empty."""
+        """Writes the table as CSV with a header line. Numbers have all their digits; NaN becomes an empty field."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
         for row in zip(*self.columns.values(), strict=True):
-            writer.writerow("" if value != value else value for value in row)  # NaN alone is not itself
+            writer.writerow("" if value != value else value for value in row)  # only NaN differs from itself
         with atomic_file(path) as file:
             file.write(text.getvalue().encode())

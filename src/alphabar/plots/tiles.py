@@ -1,4 +1,4 @@
-"""Rows of images, as the papers set them: close together, on white."""
+"""A grid of labelled images, close together on white, as in the papers."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from alphabar import images
-from alphabar.plots.drawn import DPI
+from alphabar.plots.figure import DPI
 from alphabar.plots.style import canvas
 
 if TYPE_CHECKING:
@@ -26,17 +26,18 @@ def tiles(
     note: str,
     first_apart: bool = False,
 ) -> "Figure":
-    """uint8 (R, K, C, H, W) with words above its columns, left of its rows, below its columns, and a note at the end.
+    """R rows of K images, uint8 (R, K, C, H, W), with labels above and below the columns and left of the rows.
 
-    first_apart: whether the first column stands by itself.
+    below: labels of the last columns, as many as there are labels. note: a line below everything.
+    first_apart: whether a wider gap separates the first column from the others.
     """
     sheet, xs, ys = _sheet(shown, first_apart)
     tall = TILE * len(shown)
     wide = tall * sheet.shape[1] / sheet.shape[0]
     figure = canvas(max(4.4, wide + 1.2), max(2.7, tall + 1.25))
     axes = figure.subplots()
-    blurs = shown.shape[-2] > TILE * DPI  # an image that is shrunk would alias
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="antialiased" if blurs else "nearest")
+    shrinks = shown.shape[-2] > TILE * DPI  # shrunk images need antialiasing
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="antialiased" if shrinks else "nearest")
     axes.set_xticks(xs, above, fontsize=9)
     axes.xaxis.tick_top()
     axes.set_yticks(ys, left, fontsize=9)
@@ -52,7 +53,7 @@ def tiles(
 
 
 def _sheet(shown: Tensor, first_apart: bool) -> tuple[npt.NDArray[np.uint8], list[float], list[float]]:
-    """Pixels (H', W') or (H', W', 3 or 4), and the centres of the columns and of the rows."""
+    """The grid as pixels (H', W') or (H', W', 3 or 4), and the pixel positions of the columns' and rows' centres."""
     rows, columns = shown.shape[:2]
     pictures = [np.asarray(images.to_pil(image)) for image in shown.flatten(0, 1)]
     height, width = pictures[0].shape[:2]

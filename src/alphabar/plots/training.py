@@ -1,15 +1,18 @@
-"""What a run says of itself while it trains."""
+"""Plots of a run's training: the loss, and the metrics of evaluations while training."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from alphabar.plots.drawn import save
+from alphabar.plots.figure import save
 from alphabar.plots.style import canvas, look
 
 
 def loss_curve(metrics: Path, path: Path) -> None:
-    """The training loss over images seen, in all and by quartile of t, on a log scale; nothing if there is no data."""
+    """Saves a plot of the training loss over images seen, for all t and per quarter of t; nothing without data.
+
+    metrics: the run's JSON lines file.
+    """
     rows = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
     rows = [row for row in rows if row.get("loss") is not None]
     if not rows:
@@ -26,7 +29,7 @@ def loss_curve(metrics: Path, path: Path) -> None:
 
 
 def scores(metrics: Path, path: Path) -> None:
-    """Each metric of the evaluations while training, over images seen; nothing if there were none."""
+    """Saves a plot of each metric of the evaluations while training, over images seen; nothing without evaluations."""
     rows = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
     rows = [row for row in rows if row.get("evaluation")]
     names = list(dict.fromkeys(name for row in rows for name in row["evaluation"]))
@@ -43,8 +46,8 @@ def scores(metrics: Path, path: Path) -> None:
 
 _CURVES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("loss_q1", "t in the first quarter (least noise)", {"color": "#440154", "linewidth": 1}),
-    ("loss_q2", "second", {"color": "#31688e", "linewidth": 1}),
-    ("loss_q3", "third", {"color": "#35b779", "linewidth": 1}),
-    ("loss_q4", "fourth (most noise)", {"color": "#d8b400", "linewidth": 1}),
-    ("loss", "all", {"color": "black", "linewidth": 2}),
+    ("loss_q2", "second quarter", {"color": "#31688e", "linewidth": 1}),
+    ("loss_q3", "third quarter", {"color": "#35b779", "linewidth": 1}),
+    ("loss_q4", "fourth quarter (most noise)", {"color": "#d8b400", "linewidth": 1}),
+    ("loss", "all t", {"color": "black", "linewidth": 2}),
 )

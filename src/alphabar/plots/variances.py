@@ -1,4 +1,4 @@
-"""The two fixed reverse variances (IDDPM Fig. 1)."""
+"""Plot of the ratio of the two fixed reverse variances (IDDPM Fig. 1)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def variances(ratios: Mapping[int, Array], schedule: str) -> "Figure":
-    """β̃_t/β_t over t/T: the ratios of t = 1..T by T."""
+    """β̃_t/β_t over t/T, one curve per T. ratios: T -> the values for t = 1..T."""
     figure = canvas()
     axes = figure.subplots()
     for k, (T, ratio) in enumerate(ratios.items()):
-        first = range(min(10, T))  # where single steps can be told apart
+        first = range(min(10, T))  # only the first steps are far enough apart for markers
         axes.plot(
             [t / T for t in range(1, T + 1)], ratio, label=f"$T = {T}$", marker=".", markevery=list(first), **look(k)
         )

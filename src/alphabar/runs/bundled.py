@@ -1,4 +1,4 @@
-"""The models that ship with alphabar, by name: exported runs in assets/models (see export.py), read where they lie."""
+"""The bundled models, by name: exported runs in assets/models, which are read where they lie."""
 
 from pathlib import Path
 
@@ -9,41 +9,40 @@ RUNS = Path("runs")
 
 
 def names() -> list[str]:
-    """Of the models that ship."""
+    """The names of the bundled models."""
     return sorted(path.name for path in MODELS.iterdir() if path.is_dir())
 
 
-def ships(path: Path) -> bool:
-    """Whether `path` names a model that ships: what the user has under that name comes first."""
+def is_bundled(path: Path) -> bool:
+    """Whether `path` names a bundled model; a file or folder of the user's with that name comes first."""
     return not path.exists() and str(path) in names()
 
 
-def found(path: Path) -> Path:
-    """Where the run lies that `path` means: there, or in the package; AlphabarError if there is none."""
-    if ships(path):
+def located(path: Path) -> Path:
+    """The folder of the run that `path` means: `path` itself, or one in the package; AlphabarError if there is none."""
+    if is_bundled(path):
         return MODELS / path
     if not path.is_dir():
-        raise none_at(path)
+        raise no_run(path)
     return path
 
 
-def none_at(path: Path) -> AlphabarError:
-    """What to say where no run lies."""
+def no_run(path: Path) -> AlphabarError:
+    """The sentence for a path at which no run lies."""
     return AlphabarError(
-        f"There is no run at {path}; `alphabar train` makes one and says where, and {', '.join(names())} ships with "
-        "alphabar."
+        f"There is no run at {path}. Train one with `alphabar train`, or use the bundled model {', '.join(names())}."
     )
 
 
-def written(path: Path) -> Path:
-    """Where what is made with the run `path` goes: there; of a model that ships, runs/NAME.
+def outputs(path: Path) -> Path:
+    """The folder for the outputs of the run `path`: the run itself, or runs/NAME for a bundled model.
 
-    AlphabarError if a run of the user's lies there, whose results would mix with those.
+    AlphabarError if runs/NAME is a training run, whose results would mix with those.
     """
-    if not ships(path):
+    if not is_bundled(path):
         return path
     if (RUNS / path / "config.json").exists():
         raise AlphabarError(
-            f"{RUNS / path}, where what the model {path} makes goes, is a run of its own; rename that folder."
+            f"Outputs of the bundled model {path} go to {RUNS / path}, but that folder is a training run; rename it."
         )
     return RUNS / path

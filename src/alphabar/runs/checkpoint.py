@@ -1,4 +1,4 @@
-"""Checkpoints: a folder each, whole or not there at all.
+"""Checkpoints: folders that are complete or do not exist.
 
 `step-00001000/` holds tensors as safetensors and everything else as JSON. It is written under a temporary name, synced,
 and renamed when complete; `manifest.json`, with the sha256 of every file, is written last. Nothing in it can run code.
@@ -40,12 +40,12 @@ class Checkpoint:
             raise AlphabarError(f"The checkpoint {self.path} has no readable '{name}' weights: {error}.") from None
 
     def names(self) -> list[str]:
-        """Which files of tensors were written."""
+        """The names of the files of tensors."""
         return sorted(Path(name).stem for name in self.sha256 if name.endswith(".safetensors"))
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
-    """Write folder/step-XXXXXXXX, whole or not at all; AlphabarError if the disk refuses. Returns its path."""
+    """Write folder/step-XXXXXXXX, whole or not at all; AlphabarError if that fails. Returns its path."""
     final = folder / f"step-{step:08d}"
     temporary = folder / f".tmp-{final.name}-{os.getpid()}"
     try:
@@ -80,19 +80,19 @@ def steps(folder: Path) -> list[Path]:
 
 
 def is_one(path: Path) -> bool:
-    """Whether `path` is named like a checkpoint (a copy under a name of one's own is left alone)."""
+    """Whether `path` is named like a checkpoint (copies under other names are left alone)."""
     return re.fullmatch(r"step-\d{8,}", path.name) is not None
 
 
 def step_of(path: Path) -> int:
-    """The training step that a checkpoint's name tells."""
+    """The training step in a checkpoint's name."""
     return int(path.name.removeprefix("step-"))
 
 
 def latest(folder: Path) -> Checkpoint | None:
     """The newest checkpoint, verified; None if there is none."""
-    found = steps(folder)
-    return read(found[-1]) if found else None
+    paths = steps(folder)
+    return read(paths[-1]) if paths else None
 
 
 def read(path: Path) -> Checkpoint:
@@ -109,7 +109,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def prune(folder: Path, keep: int, spared: int | None = None) -> None:
-    """Remove all but the newest `keep` checkpoints and step `spared`, and what killed runs left half-written."""
+    """Remove all but the newest `keep` checkpoints and step `spared`, and the incomplete folders of killed runs."""
     old = [path for path in steps(folder)[:-keep] if step_of(path) != spared]
     for path in [*old, *folder.glob(".tmp-*"), *folder.glob(".trash-*")]:
         _discard(path)
@@ -117,7 +117,7 @@ def prune(folder: Path, keep: int, spared: int | None = None) -> None:
 
 def _corrupt(path: Path, why: str) -> AlphabarError:
     older = [other for other in steps(path.parent) if step_of(other) < step_of(path)]
-    remedy = f"delete that folder to go on from {older[-1].name}" if older else "there is no older one to fall back on"
+    remedy = f"delete that folder to resume from {older[-1].name}" if older else "there is no older one to resume from"
     return AlphabarError(f"The checkpoint {path} is corrupt ({why}); {remedy}.")
 
 
@@ -125,7 +125,7 @@ def _discard(path: Path) -> None:
     trash = path.with_name(f".trash-{path.name.removeprefix('.trash-')}")
     if path != trash:
         shutil.rmtree(trash, ignore_errors=True)
-        path.rename(trash)  # at once out of sight, however long the removal takes
+        path.rename(trash)  # out of sight at once, however long the removal takes
     shutil.rmtree(trash, ignore_errors=True)
 
 

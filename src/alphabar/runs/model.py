@@ -1,94 +1,146 @@
-"""A run or a checkpoint -> a model that can be sampled: nothing about it has to be said again."""
+"""A run or a checkpoint -> a model: its weights, and all that has to be known to sample it."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
 
 from alphabar import build
 from alphabar import config as c
+from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
-from alphabar.runs import bundled as shipped
-from alphabar.runs import checkpoint
+from alphabar.runs import bundled, checkpoint
 from alphabar.runs.run import Run, described, read_best
+
+Label = int | Literal["each", "none"]
+"""The class of images to be sampled: one class, each class in turn, or no class."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network, how it is to be read, and which one it is: `weights` of the checkpoint of `step`."""
+    """A trained network, how its output is read, and where it comes from."""
 
+    path: Path
+    """The run, checkpoint or bundled model, as it was named."""
     denoiser: Denoiser
     config: c.Config
     facts: c.ImageFacts
     step: int
     weights: str
     sha256: str
-    """Of the file of weights."""
+    """sha256 of the file of weights."""
+    device: torch.device
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that the network is conditioned on; none if it is unconditional."""
+        return build.class_names(self.config, self.facts)
+
+    @property
+    def knows_no_class(self) -> bool:
+        """Whether the network can be sampled without a class."""
+        return not self.class_names or self.config.network.label_dropout > 0
+
+    def data(self, split: str | None = None, root: Path | None = None) -> c.Data:
+        """The run's [data], of another split or with the published files in another folder."""
+        changes = {"split": split, "root": root}
+        return self.config.data.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+    def images(self, split: str | None = None, root: Path | None = None) -> ImageSet:
+        """The images of `data(split, root)`; AlphabarError if they have another shape than the network's."""
+        images = build.image_set(self.data(split, root))
+        if images.shape != self.facts.shape:
+            raise AlphabarError(
+                f"The run's data are {images.shape} now, and it was trained on {self.facts.shape} (channels, height, "
+                "width); restore the data that it was trained on."
+            )
+        return images
+
+    def label(self, name: str | int | None) -> Label:
+        """A class by number, by name, or 'none'; "each" for None ("none" if the network has no classes)."""
+        names = self.class_names
+        if name is None:
+            return "each" if names else "none"
+        text = str(name)
+        if not names:
+            raise AlphabarError(f"Class {text} was asked for, but this model has no classes; leave the class out.")
+        if text in names:
+            return names.index(text)
+        if text.isdecimal() and int(text) < len(names):
+            return int(text)
+        if text == "none" and self.knows_no_class:
+            return "none"
+        known = ", ".join(f"{number} {known}" for number, known in enumerate(names[:20]))
+        more = ", ..." if len(names) > 20 else ""
+        raise AlphabarError(f"There is no class {text}; this model's classes are 0..{len(names) - 1}: {known}{more}.")
 
 
 def load_model(
     path: Path | str, weights: str = "ema", device: torch.device | str = "cpu", step: int | str | None = None
 ) -> Model:
-    """The model of a run directory, of one of its checkpoints, or the one that ships under this name.
+    """The model of a run directory, of one of its checkpoints, or the bundled model of this name.
 
-    weights: 'ema' (the first rate), 'raw', or 'ema-RATE'; step: which checkpoint, by number or 'best' (of
-    [evaluation] best), the newest if None.
+    weights: 'ema' (the first rate), 'raw', or 'ema-RATE'.
+    step: the training step of the checkpoint, or 'best' (by evaluation.best); the newest checkpoint if None.
     """
-    found = find(Path(path), step)
-    config, facts = described(found)
-    name = weights_name(found, config, weights)
+    saved = find(Path(path), step)
+    config, facts = described(saved)
+    name = weights_name(saved, config, weights)
     network = build.network(config, facts)
-    _load_weights(network, found, name)
+    _load_weights(network, saved, name)
     build.place(network, device).eval().requires_grad_(False)
     return Model(
+        path=Path(path),
         denoiser=build.denoiser(config, network),
         config=config,
         facts=facts,
-        step=found.state["step"],
+        step=saved.state["step"],
         weights="raw" if weights == "raw" else name,
-        sha256=found.sha256[f"{name}.safetensors"],
+        sha256=saved.sha256[f"{name}.safetensors"],
+        device=torch.device(device),
     )
 
 
-def weights_name(found: checkpoint.Checkpoint, config: c.Config, weights: str) -> str:
-    """What the file of `weights` ('ema', 'raw' or 'ema-RATE') is called in a checkpoint, without its suffix."""
+def weights_name(saved: checkpoint.Checkpoint, config: c.Config, weights: str) -> str:
+    """The name of the file of `weights` ('ema', 'raw' or 'ema-RATE') in a checkpoint, without its suffix."""
     name = {"raw": "network", "ema": f"ema-{config.training.ema_rates[0]}"}.get(weights, weights)
-    averages = [n for n in found.names() if n.startswith("ema-")]
-    choices = [*(["ema"] if averages else []), *(["raw"] if "network" in found.names() else []), *averages]
-    if weights not in choices or name not in found.names():
-        raise AlphabarError(f"{found.path} has no weights '{weights}'; choose one of: {', '.join(choices)}.")
+    averages = [n for n in saved.names() if n.startswith("ema-")]
+    choices = [*(["ema"] if averages else []), *(["raw"] if "network" in saved.names() else []), *averages]
+    if weights not in choices or name not in saved.names():
+        raise AlphabarError(f"{saved.path} has no weights '{weights}'; choose one of: {', '.join(choices)}.")
     return name
 
 
 def find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
     """The checkpoint that a run's path and a step mean; see `load_model`."""
-    path = shipped.found(path)
+    path = bundled.located(path)
     if checkpoint.is_one(path):
         if step is not None:
             raise AlphabarError(f"{path} is one checkpoint already; name the run directory to choose with --step.")
         return checkpoint.read(path)
     folder = Run(path).checkpoints
     if step is None:
-        found = checkpoint.latest(folder)
-        if found is None:
-            hides = f" It hides the model {path} that ships." if str(path) in shipped.names() else ""
+        newest = checkpoint.latest(folder)
+        if newest is None:
+            hides = f" It hides the bundled model {path}." if str(path) in bundled.names() else ""
             raise AlphabarError(
                 f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps.{hides}"
             )
-        return found
-    there = {checkpoint.step_of(p): p for p in checkpoint.steps(folder)}
+        return newest
+    paths = {checkpoint.step_of(p): p for p in checkpoint.steps(folder)}
     best = read_best(Run(path))
     number = best.step if step == "best" and best else int(step) if str(step).isdecimal() else step
-    if number not in there:
-        choices = [*map(str, there), *(["best"] if best else [])]
+    if number not in paths:
+        choices = [*map(str, paths), *(["best"] if best else [])]
         raise AlphabarError(f"{path} holds no checkpoint of step {step}; there are: {', '.join(choices) or 'none'}.")
-    return checkpoint.read(there[int(number)])
+    return checkpoint.read(paths[int(number)])
 
 
-def _load_weights(network: nn.Module, found: checkpoint.Checkpoint, name: str) -> None:
+def _load_weights(network: nn.Module, saved: checkpoint.Checkpoint, name: str) -> None:
     try:
-        network.load_state_dict(found.tensors(name))
+        network.load_state_dict(saved.tensors(name))
     except RuntimeError as error:
-        raise AlphabarError(f"The weights '{name}' in {found.path} do not fit its own config: {error}.") from None
+        raise AlphabarError(f"The weights '{name}' in {saved.path} do not fit its own config: {error}.") from None

@@ -1,4 +1,4 @@
-"""The preview grids of a run, as it trained -> the frames of a film: the same seeds at every step."""
+"""The preview grids of a run -> the frames of a film of its training: the same seeds at every step."""
 
 import re
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.film import titled
-from alphabar.runs import bundled as shipped
+from alphabar.films import titled
+from alphabar.runs import bundled
 from alphabar.runs.run import Run
 
 
@@ -24,19 +24,19 @@ class Previews:
 
 
 def previews(path: Path) -> Previews:
-    """Those of the run directory `path`, drawn with the first EMA while it trained; AlphabarError if less than two."""
-    run = Run(shipped.found(path))
+    """The preview grids of the run directory `path`, oldest first; AlphabarError if there are fewer than two."""
+    run = Run(bundled.located(path))
     if not run.config.exists():
-        raise shipped.none_at(path)
-    named = {path: re.fullmatch(r"step-(\d+)", path.stem) for path in run.samples.glob("step-*.png")}
-    found = sorted((int(match[1]), path) for path, match in named.items() if match)
-    if len(found) < 2:
-        have = f"only that of step {found[0][0]:,}" if found else "none"
+        raise bundled.no_run(path)
+    matches = {path: re.fullmatch(r"step-(\d+)", path.stem) for path in run.samples.glob("step-*.png")}
+    grids_by_step = sorted((int(match[1]), path) for path, match in matches.items() if match)
+    if len(grids_by_step) < 2:
+        have = f"only that of step {grids_by_step[0][0]:,}" if grids_by_step else "none"
         raise AlphabarError(
-            f"A film takes two preview grids, and {run.samples} holds {have}; "
-            "a run draws one every training.sample_every steps, which may be changed when it goes on."
+            f"A film needs two preview grids, and {run.samples} holds {have}; "
+            "a run makes one every training.sample_every steps, which may be changed when it is resumed."
         )
-    steps, grids = [step for step, _ in found], [_grid(path) for _, path in found]
+    steps, grids = [step for step, _ in grids_by_step], [_grid(path) for _, path in grids_by_step]
     for step, grid in zip(steps, grids, strict=True):
         if grid.shape != grids[-1].shape:
             raise AlphabarError(

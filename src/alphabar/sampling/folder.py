@@ -1,4 +1,4 @@
-"""Finished images -> a folder that people and programs can read, and that says how it was made."""
+"""A folder of samples: PNGs that carry their settings, and an overview of them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from alphabar import film, images
+from alphabar import films, images
 from alphabar.diffusion import Step
 from alphabar.errors import AlphabarError
 from alphabar.files import write_json
@@ -20,11 +20,11 @@ GRID_IMAGES = 400
 FILM_IMAGES = 16
 FILM_FRAMES = 60
 WHEREABOUTS = ("run", "alphabar", "network_calls")
-"""Settings that say where things lay, who made them, or what follows from the rest: a moved run is the same run."""
+"""Settings that are ignored when folders are compared: where files lay, who made them, what follows from the others."""
 
 
 class Film:
-    """The reverse process of the first images of a job: x_t on the left, the x̂_0 believed in at that moment right."""
+    """A film of the reverse process of a job's first images: x_t on the left, the estimate x̂_0 on the right."""
 
     def __init__(self, steps: int, job: Job) -> None:
         self.frames: list[Tensor] = []
@@ -32,13 +32,13 @@ class Film:
         self._seeds = job.seeds[:FILM_IMAGES]
 
     def watch(self, step: Step) -> None:
-        """Keep a frame now and then, and always the last."""
+        """Keep a frame of every few steps, and of the last one."""
         if step.t % self._stride == 0:
             self.frames.append(_frame(step))
 
     def save(self, path: Path) -> None:
-        """As the suffix says; the film knows its seeds."""
-        film.save(path, self.frames, comment=_seed_list(self._seeds))
+        """Write the film in the format of the suffix; its comment names the seeds."""
+        films.save(path, self.frames, comment=_seed_list(self._seeds))
 
 
 def _frame(step: Step) -> Tensor:
@@ -51,9 +51,9 @@ def _seed_list(seeds: Sequence[int]) -> str:
 
 
 def make(folder: Path, settings: Mapping[str, Any]) -> None:
-    """The folder for images drawn with `settings`; AlphabarError if it cannot be made, or holds others.
+    """Make the folder for images sampled with `settings`; AlphabarError if it cannot be made, or holds other images.
 
-    To be called before the work that is to go into it.
+    Call this before the work that is to go into the folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
         raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None
     if other := _differences(settings, earlier):
         raise AlphabarError(
-            f"{folder} holds images drawn with another {', '.join(other)}; choose another with --out, or delete it."
+            f"{folder} holds images sampled with another {', '.join(other)}; choose another with --out, or delete it."
         )
     if not (folder / SETTINGS).exists():
         write_json(folder / SETTINGS, dict(settings))
@@ -73,14 +73,14 @@ def _differences(settings: Mapping[str, Any], earlier: Mapping[str, Any]) -> lis
 
 
 def film_path(folder: Path, film_format: str) -> Path:
-    """Where the film of a folder lies."""
+    """The path of the film in a folder."""
     return folder / f"film.{film_format}"
 
 
 def unfilmed(path: Path, batch: Job) -> int:
-    """How many images of a job's first batch are to be filmed at `path`: none, if the film there is of just those."""
+    """How many images of a job's first batch are to be filmed at `path`: 0 if the film there is of these seeds."""
     seeds = batch.seeds[:FILM_IMAGES]
-    return 0 if film.comment_of(path) == _seed_list(seeds) else len(seeds)
+    return 0 if films.comment_of(path) == _seed_list(seeds) else len(seeds)
 
 
 def missing(folder: Path, job: Job, settings: Mapping[str, Any], again: int = 0) -> Job:
@@ -91,15 +91,15 @@ def missing(folder: Path, job: Job, settings: Mapping[str, Any], again: int = 0)
 
 
 def load_images(folder: Path, job: Job, settings: Mapping[str, Any]) -> Tensor:
-    """The images of a job that is done, uint8 (N, C, H, W), in its order."""
-    found = []
+    """The images of a finished job, uint8 (N, C, H, W), in the order of its seeds."""
+    loaded = []
     for k, seed in enumerate(job.seeds):
         if (image := _load(folder, job, k, settings)) is None:
             raise AlphabarError(
-                f"{_path(folder, seed)} was drawn and is not there now; all processes must see one --out folder."
+                f"{_path(folder, seed)} was sampled and is missing now; all processes must share one --out folder."
             )
-        found.append(image)
-    return torch.stack(found)
+        loaded.append(image)
+    return torch.stack(loaded)
 
 
 def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
@@ -117,39 +117,39 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
     except (OSError, ValueError, IndexError, TypeError):
         return None
     settings = {name: value for name, value in settings.items() if name not in ("seeds", "classes")}
-    found, seeds = [], []
+    loaded, seeds = [], []
     for path in paths:
         both = images.load_png(path, shape)
-        told = _told(both[1]) if both else {}
-        named = f"seed-{told.get('seed', -1):06d}" == path.stem
-        if both is None or not named or _differences(settings | {"class": told.get("class")}, told):
-            raise AlphabarError(f"{path} is not an image that was drawn with the settings of {folder / SETTINGS}.")
-        found.append(both[0])
-        seeds.append(told["seed"])
-    return torch.stack(found), settings, seeds
+        stated = _stated(both[1]) if both else {}
+        is_named_so = f"seed-{stated.get('seed', -1):06d}" == path.stem
+        if both is None or not is_named_so or _differences(settings | {"class": stated.get("class")}, stated):
+            raise AlphabarError(f"{path} is not an image that was sampled with the settings of {folder / SETTINGS}.")
+        loaded.append(both[0])
+        seeds.append(stated["seed"])
+    return torch.stack(loaded), settings, seeds
 
 
-def _told(text: Mapping[str, str]) -> dict[str, Any]:
-    """What a PNG says of itself."""
+def _stated(text: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that the text of a PNG holds; empty if there are none."""
     try:
-        told = json.loads(text["alphabar"])
+        stated = json.loads(text["alphabar"])
     except (KeyError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return stated if isinstance(stated, dict) else {}
 
 
 def save_images(
-    folder: Path, drawn: Tensor, batch: Job, settings: Mapping[str, Any], class_names: Sequence[str]
+    folder: Path, samples: Tensor, batch: Job, settings: Mapping[str, Any], class_names: Sequence[str]
 ) -> None:
     """seed-XXXXXX.png of each image (N, C, H, W) uint8, in the order of batch.seeds, with its settings in its text."""
-    for k, image in enumerate(drawn):
+    for k, image in enumerate(samples):
         name = {} if batch.labels is None else {"name": class_names[batch.labels[k]]}
         text = json.dumps(_about(batch, k, settings) | name)
         images.save_png(_path(folder, batch.seeds[k]), image, {"alphabar": text})
 
 
 def _about(job: Job, k: int, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What identifies image k of a job."""
+    """The settings of image k of a job, with its seed and class."""
     label = {} if job.labels is None else {"class": job.labels[k]}
     return dict(settings) | {"seed": job.seeds[k]} | label
 
@@ -159,14 +159,14 @@ def _path(folder: Path, seed: int) -> Path:
 
 
 def _load(folder: Path, job: Job, k: int, settings: Mapping[str, Any]) -> Tensor | None:
-    """Image k of the job, if it is there and was drawn with these settings."""
-    found = images.load_png(_path(folder, job.seeds[k]), job.shape)
-    return found[0] if found and not _differences(_about(job, k, settings), _told(found[1])) else None
+    """Image k of the job, if the folder holds it and it was sampled with these settings."""
+    both = images.load_png(_path(folder, job.seeds[k]), job.shape)
+    return both[0] if both and not _differences(_about(job, k, settings), _stated(both[1])) else None
 
 
-def save_overview(folder: Path, drawn: Tensor, job: Job, settings: Mapping[str, Any]) -> None:
+def save_overview(folder: Path, samples: Tensor, job: Job, settings: Mapping[str, Any]) -> None:
     """grid.png, samples.npz and settings.json of the whole job."""
     whole = dict(settings) | {"seeds": list(job.seeds)} | ({} if job.labels is None else {"classes": list(job.labels)})
-    images.save_png(folder / "grid.png", images.sheet(drawn[:GRID_IMAGES]), {"alphabar": json.dumps(whole)})
-    images.save_npz(folder / "samples.npz", drawn, None if job.labels is None else torch.tensor(job.labels))
+    images.save_png(folder / "grid.png", images.sheet(samples[:GRID_IMAGES]), {"alphabar": json.dumps(whole)})
+    images.save_npz(folder / "samples.npz", samples, job.label_tensor())
     write_json(folder / SETTINGS, whole)

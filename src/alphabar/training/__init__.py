@@ -1,4 +1,4 @@
-"""Training: a loop that reads from top to bottom, and the state that it keeps."""
+"""Training: a loop that reads from top to bottom, and its state."""
 
 from alphabar.training.dry_run import dry_run
 from alphabar.training.ema import EMA

@@ -1,23 +1,24 @@
-"""A rehearsal: everything is built and moves once, and nothing is written."""
+"""A rehearsal of training: everything is built and runs once, and nothing is written."""
 
 import resource
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
 from alphabar import build, data, evaluation
 from alphabar.config import Config
-from alphabar.sampling import job as generation
 from alphabar.training.length import total_steps
+from alphabar.training.loop import preview_pipeline
 from alphabar.training.state import TrainState
-from alphabar.training.step import train_step, training_denoiser
+from alphabar.training.step import Update, train_step
 
 
 def dry_run(config: Config, device: torch.device) -> Iterator[str]:
-    """Lines that say what a run of `config` is made of and what its first step and first sampling step cost."""
-    image_set = build.image_set(config)
+    """Lines about a run of `config`: its images, network and length, and the cost of a training and a sampling step."""
+    image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), device)
     size, batch_size = len(image_set), config.training.batch_size
     end = total_steps(config.training, size)
@@ -30,23 +31,20 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     if config.evaluation.every:
         evaluation.Scorer(config, image_set, device)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
-    denoiser = training_denoiser(config, state, device)
+    update, pipeline = Update.of(state, device, end), preview_pipeline(state, Path("dry-run"))
     start = time.perf_counter()
-    train_step(state, denoiser, stream.batch(0, batch_size), end)
+    train_step(update, state, stream.batch(0, batch_size))
     loss = state.meter.read()["loss"]
     seconds = time.perf_counter() - start
     yield f"train step   loss {loss:.4f}, {batch_size / seconds:,.1f} images/s (one cold step, {seconds:.2f} s)"
     if end:
         yield f"training     about {_span(seconds * end)} at that speed; training.minutes=N ends it sooner"
 
-    average = next(iter(state.ema.networks.values()))
-    sampling = build.respaced(build.denoiser(config, average), config.sampling)
     num = min(config.sampling.num, config.sampling.batch_size)
-    job = generation.job(range(num), image_set.shape, len(build.class_names(config, state.facts)))
     start = time.perf_counter()
-    next(generation.denoise(sampling, build.sampler(config.sampling), job, device)).x.sum().item()
+    next(pipeline.steps(pipeline.job(range(num)))).x.sum().item()
     seconds = time.perf_counter() - start
-    steps = sampling.schedule.T
+    steps = pipeline.steps_per_image
     yield f"sample step  {num} images in {seconds:.2f} s, so {_span(seconds * steps)} for all {steps} steps"
     where = "of the GPU" if device.type == "cuda" else "of the whole process"
     yield f"memory       {_peak_memory(device):,.0f} MiB at the peak {where}"

@@ -1,4 +1,4 @@
-"""What a run says at its start."""
+"""The lines at the start of a run."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from alphabar.training.state import TrainState
 def greet(
     console: Console, path: Path, state: TrainState, end: int | None, image_set: ImageSet, device: torch.device
 ) -> None:
-    """The images, the network, where it all goes, and how far it is."""
+    """Print the images, the network, the run directory, the length of the run and its progress."""
     training, optimizer = state.config.training, state.config.optimizer
     parameters = sum(p.numel() for p in state.network.parameters())
     shape = "x".join(map(str, image_set.shape))
@@ -25,7 +25,9 @@ def greet(
         f"{parameters:,} parameters on {device}; {length} of {training.batch_size} images; run directory {path}",
     ]
     if is_over(training, end, state.step, state.seconds):
-        lines.append(f"already finished at step {state.step:,}; to go on, raise what ended it (training.steps, ...)")
+        lines.append(
+            f"already finished at step {state.step:,}; to continue, raise the limit that ended it (training.steps, ...)"
+        )
     elif state.step:
         decays = end and optimizer.decay != "constant"
         decay = f"; the learning rate's {optimizer.decay} decay ends at step {end:,}" if decays else ""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish: finish the step, save, and go."""
+"""Ctrl-C and SIGTERM as a request: finish the step, save, and exit."""
 
 import signal
 import threading
@@ -7,7 +7,7 @@ from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """While active, the first SIGINT or SIGTERM sets `requested` and says so; the second acts at once."""
+    """While it is active, the first SIGINT or SIGTERM sets `requested` and prints a line; the second acts at once."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
@@ -15,7 +15,7 @@ class Interrupt:
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Interrupt":
-        if threading.current_thread() is threading.main_thread():  # no other may listen
+        if threading.current_thread() is threading.main_thread():  # other threads cannot set handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._note)
         return self
@@ -28,7 +28,7 @@ class Interrupt:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._restore()
-        self._say("finishing this step and saving; once more to leave at once and lose what is not saved")
+        self._say("finishing this step and saving; press Ctrl-C again to quit now and lose unsaved work")
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

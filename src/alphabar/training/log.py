@@ -1,4 +1,4 @@
-"""What a run says while it works: metrics.jsonl, TensorBoard if it is installed, and a bar or lines for people."""
+"""The reports of a run: metrics.jsonl, TensorBoard if it is switched on, and a bar or lines for people."""
 
 import json
 import time
@@ -11,12 +11,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from alphabar.config import Training
+from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
 from alphabar.training.state import TrainState
 
 
 class Log:
-    """The voice of one session of a run; use as a context manager."""
+    """The reports of one session of a run; use it as a context manager."""
 
     def __init__(
         self, folder: Path, metrics: Path, state: TrainState, end: int | None, set_size: int, console: Console
@@ -24,7 +26,7 @@ class Log:
         self._metrics, self._set_size, self._console = metrics, set_size, console
         self._end, self._batch = end, state.config.training.batch_size
         _forget_after(metrics, state.step)
-        self._board = _tensorboard(folder / "tensorboard", state.step)
+        self._board = _tensorboard(folder / "tensorboard", state.step) if state.config.training.tensorboard else None
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -52,7 +54,7 @@ class Log:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Another bar may be shown meanwhile."""
+        """Hide the bar, so that another one can be shown."""
         self._bar.stop()
         try:
             yield
@@ -60,7 +62,7 @@ class Log:
             self._bar.start()
 
     def restart_clock(self, state: TrainState) -> None:
-        """Measure images/s from here: whatever was done since the last step was not training."""
+        """Measure images/s from here on: the time since the last step was not spent on training."""
         self._mark, self._marked_images = time.perf_counter(), state.images
 
     def tick(self, state: TrainState) -> None:
@@ -68,7 +70,7 @@ class Log:
         self._bar.update(self._task, completed=state.step)
 
     def write(self, state: TrainState, **more: float) -> None:
-        """Read the meter, and say and keep what it shows."""
+        """Read the meter, and report and save its values."""
         rate = (state.images - self._marked_images) / max(time.perf_counter() - self._mark, 1e-9)
         numbers = {
             "epoch": round(state.images / self._set_size, 4),
@@ -77,7 +79,7 @@ class Log:
             "images_per_second": round(rate, 2),
             "seconds": round(state.seconds, 2),
         }
-        row = self._keep(state, numbers)
+        row = self._save(state, numbers)
         self._plot(state.step, row)
         news = f"loss {row['loss']:.4f}  {rate:,.0f} images/s" if row["loss"] is not None else ""
         self._bar.update(self._task, news=news)
@@ -87,11 +89,11 @@ class Log:
         self.restart_clock(state)
 
     def write_scores(self, state: TrainState, scores: Mapping[str, float], how: Mapping[str, Any]) -> None:
-        """Keep the metrics of an evaluation, and how they were measured, in a line of their own."""
-        self._keep(state, {"evaluation": dict(scores), "evaluated": dict(how)})
+        """Save the metrics of an evaluation, and how they were measured, in a line of their own."""
+        self._save(state, {"evaluation": dict(scores), "evaluated": dict(how)})
         self._plot(state.step, scores, "evaluation/")
 
-    def _keep(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    def _save(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:
         row = {"step": state.step, "images": state.images, **numbers}
         with self._metrics.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -109,14 +111,14 @@ class Log:
 
 
 def _forget_after(metrics: Path, step: int) -> None:
-    """Drop the lines of steps that a killed run took after its last checkpoint, and a line torn by the kill."""
+    """Drop the lines of steps after the last checkpoint of a killed run, and a line cut short by the kill."""
     if not metrics.exists():
         return
     text = metrics.read_text()
-    kept = "".join(line + "\n" for line in text.splitlines() if _step(line) <= step)
-    if kept != text:
+    lines = "".join(line + "\n" for line in text.splitlines() if _step(line) <= step)
+    if lines != text:
         with atomic_file(metrics) as file:
-            file.write(kept.encode())
+            file.write(lines.encode())
 
 
 def _step(line: str) -> float:
@@ -126,9 +128,18 @@ def _step(line: str) -> float:
         return float("inf")
 
 
+def check_tensorboard(training: Training) -> None:
+    """AlphabarError if TensorBoard is switched on and not installed."""
+    if training.tensorboard:
+        try:
+            import torch.utils.tensorboard  # noqa: F401 - only to see whether it is there
+        except ImportError:
+            raise AlphabarError(
+                'training.tensorboard needs TensorBoard: pip install "alphabar[tensorboard]".'
+            ) from None
+
+
 def _tensorboard(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(str(folder), purge_step=step + 1)

@@ -12,41 +12,34 @@ from alphabar import build, data, evaluation, images, plots
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint
-from alphabar.runs import run as runs
-from alphabar.sampling import job as generation
+from alphabar.runs.run import Run, opened
+from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import scoring
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import is_over, total_steps
-from alphabar.training.log import Log
+from alphabar.training.log import Log, check_tensorboard
 from alphabar.training.state import TrainState
-from alphabar.training.step import train_step, training_denoiser
+from alphabar.training.step import Update, train_step
 
 
 def train(config: Config, path: Path, device: torch.device, console: Console) -> bool:
-    """Train what `config` describes in the run directory `path`, going on from its newest checkpoint if it has one.
+    """Train what `config` describes in the run directory `path`, resuming from its newest checkpoint if it has one.
 
     Returns whether the run reached its end (False: it was interrupted, and saved). All that can be wrong with the
     input is found before the first byte is written.
     """
-    image_set = build.image_set(config)
+    check_tensorboard(config.training)
+    image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), device)
-    denoiser = training_denoiser(config, state, device)
-    build.objective(config)  # what is wrong with these two is said now
-    if config.sampling.variance == "analytic":
-        raise AlphabarError(
-            "[sampling] variance 'analytic' is measured on a trained network: train with 'model', and ask for it with "
-            "`alphabar sample RUN --sampler ddpm --variance analytic`."
-        )
-    build.sampler(config.sampling)
-    build.respaced(denoiser, config.sampling)
-    build.condition(config, state.facts, config.sampling)
+    end = total_steps(config.training, len(image_set))
+    update = Update.of(state, device, end)
+    pipeline = preview_pipeline(state, path)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     scorer = evaluation.Scorer(config, image_set, device) if config.evaluation.every else None
-    end = total_steps(config.training, len(image_set))
     every = config.training
 
-    with runs.opened(path, config, state.facts) as (run, saved):
+    with opened(path, config, state.facts) as (run, saved):
         if saved is not None:
             state.restore(saved)
         saved_step = state.step if saved else None
@@ -55,29 +48,29 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
         last, leaving = is_over(every, end, state.step, state.seconds), False
         with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt(log.say) as interrupt:
             if saved_step and _preview_is_due(config, state.step, last) and not _preview_path(run, state).exists():
-                preview(run, state, device, log, interrupt)  # a kill came between a checkpoint and its preview
+                preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
             if saved_step and scorer and scoring.is_missing(run, config, state.step, last):
-                scoring.evaluate(run, state, scorer, device, log, interrupt)
+                scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
             if scorer:
                 log.say(f"{scorer.floor_n:,} real images against others score  {scoring.listed(scorer.floor)}")
             while not (last or leaving):
-                norm = train_step(state, denoiser, stream.batch(state.images, every.batch_size), end)
+                norm = train_step(update, state, stream.batch(state.images, every.batch_size))
                 state.seconds = before + time.perf_counter() - start
                 log.tick(state)
                 last, leaving = is_over(every, end, state.step, state.seconds), interrupt.requested
                 if state.step % every.log_every == 0 or last:
                     _stop_if_not_finite(state, norm, saved_step)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
-                draw, score = _preview_is_due(config, state.step, last), scoring.is_due(config, state.step, last)
-                if state.step % every.checkpoint_every == 0 or draw or score or last or leaving:
+                show, score = _preview_is_due(config, state.step, last), scoring.is_due(config, state.step, last)
+                if state.step % every.checkpoint_every == 0 or show or score or last or leaving:
                     _stop_if_not_finite(state, norm, saved_step)
                     checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
                     scoring.prune(run, every.keep_checkpoints)
                     saved_step = state.step
-                if draw:
-                    preview(run, state, device, log, interrupt)
+                if show:
+                    preview(run, state, pipeline, log, interrupt)
                 if scorer and score and not interrupt.requested:
-                    scoring.evaluate(run, state, scorer, device, log, interrupt)
+                    scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
                 leaving = leaving or interrupt.requested
                 if saved_step == state.step:
                     log.restart_clock(state)
@@ -90,23 +83,31 @@ def _preview_is_due(config: Config, step: int, last: bool) -> bool:
     return last or bool(config.training.sample_every and step % config.training.sample_every == 0)
 
 
-def _preview_path(run: runs.Run, state: TrainState) -> Path:
+def _preview_path(run: Run, state: TrainState) -> Path:
     return run.samples / f"step-{state.step:08d}.png"
 
 
-def preview(run: runs.Run, state: TrainState, device: torch.device, log: Log, interrupt: Interrupt) -> None:
-    """A grid of the same seeds each time, drawn with the first EMA; given up if the run is to be left."""
-    section, facts = state.config.sampling, state.facts
-    job = generation.job(range(section.num), facts.shape, len(build.class_names(state.config, facts)))
+def preview_pipeline(state: TrainState, path: Path) -> Pipeline:
+    """The pipeline of previews and evaluations: the first EMA, sampled as [sampling] says."""
+    if state.config.sampling.variance == "analytic":
+        raise AlphabarError(
+            "[sampling] variance 'analytic' is measured on a trained network: train with 'model', and sample with "
+            "`alphabar sample RUN --sampler ddpm --variance analytic`."
+        )
+    return Pipeline.of(state.model(path))
+
+
+def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt: Interrupt) -> None:
+    """A grid of samples with the same seeds each time; given up if the run is interrupted."""
     with log.paused():
-        drawn = scoring.draw(state, section, job, device, interrupt, "samples")
-    if drawn is not None:
-        images.save_png(_preview_path(run, state), images.sheet(drawn))
+        samples = scoring.sample(pipeline, pipeline.job(range(pipeline.section.num)), interrupt, "samples")
+    if samples is not None:
+        images.save_png(_preview_path(run, state), images.sheet(samples))
         log.say(f"samples of step {state.step}: {_preview_path(run, state)}")
 
 
 def _stop_if_not_finite(state: TrainState, norm: Tensor, saved_step: int | None) -> None:
-    """A run that has diverged ends here, before it can overwrite what is still good."""
+    """End a run that has diverged, before it overwrites a good checkpoint."""
     fine = state.meter.is_finite() and (math.isfinite(float(norm)) or state.scaler.is_enabled())
     if not fine:
         kept = f"the checkpoint of step {saved_step} is kept" if saved_step else "no checkpoint was written yet"

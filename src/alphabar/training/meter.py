@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 PARTS = ("mse", "vlb")
-"""Of `training_loss`, beside the loss itself."""
+"""The entries of `training_loss` beside the loss itself."""
 
 
 class LossMeter:
     """The mean over t of the loss and its parts since it was last read, and of the loss for each quartile of t.
 
-    Weighted as the timestep sampler says, so that it does not matter how t is drawn.
+    The losses are weighted as the timestep sampler says, so that the means do not depend on how t is sampled.
     """
 
     def __init__(self, T: int, device: torch.device) -> None:
@@ -23,7 +23,7 @@ class LossMeter:
         self._seen: set[str] = set()
 
     def update(self, t: Tensor, losses: Mapping[str, Tensor], weight: Tensor) -> None:
-        """Take in the losses (B,), by name, at steps t (B,) in 1..T, of these weights (B,)."""
+        """Add the losses (B,), by name, at steps t (B,) in 1..T, with their weights (B,)."""
         quartile = ((t - 1) * 4 // self._T).to(self._sums.device)
         self._sums.index_add_(0, quartile, losses["loss"].detach() * weight)
         self._counts.index_add_(0, quartile, weight)
@@ -45,7 +45,7 @@ class LossMeter:
         return {"loss": sum(sums) / total if total else None, **quartiles, **means}
 
     def is_finite(self) -> bool:
-        """Whether every loss since the last reading was."""
+        """Whether every loss since the last reading was finite."""
         return bool(self._sums.isfinite().all())
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -55,5 +55,4 @@ class LossMeter:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """From the checkpoint."""
         for name, tensor in self.state_dict().items():
-            if name in state:  # "parts" came later
-                tensor.copy_(state[name])
+            tensor.copy_(state[name])

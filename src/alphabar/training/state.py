@@ -1,6 +1,7 @@
-"""All that changes while training, and its way into a checkpoint and back."""
+"""Everything that changes during training, and its way into a checkpoint and back."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from alphabar.config import Config, ImageFacts
 from alphabar.diffusion import TimestepSampler
 from alphabar.errors import AlphabarError
 from alphabar.runs.checkpoint import Checkpoint
+from alphabar.runs.model import Model
 from alphabar.training.ema import EMA
 from alphabar.training.meter import LossMeter
 
@@ -31,8 +33,22 @@ class TrainState:
         self.images = 0
         self.seconds = 0.0
 
+    def model(self, path: Path) -> Model:
+        """The model of the first EMA, which follows the training; `path` is the run's."""
+        rate, average = next(iter(self.ema.networks.items()))
+        return Model(
+            path=path,
+            denoiser=build.denoiser(self.config, average),
+            config=self.config,
+            facts=self.facts,
+            step=self.step,
+            weights=f"ema-{rate}",
+            sha256="",
+            device=next(average.parameters()).device,
+        )
+
     def tensors(self) -> dict[str, Mapping[str, Tensor]]:
-        """By checkpoint file."""
+        """The tensors by checkpoint file."""
         files: dict[str, Mapping[str, Tensor]] = {
             "network": self.network.state_dict(),
             "optimizer": _flatten(self.optimizer),
@@ -43,7 +59,7 @@ class TrainState:
         return {name: tensors for name, tensors in files.items() if tensors}
 
     def numbers(self) -> dict[str, Any]:
-        """What goes into the checkpoint's state.json."""
+        """The contents of the checkpoint's state.json."""
         return {
             "step": self.step,
             "images": self.images,
@@ -55,7 +71,7 @@ class TrainState:
         }
 
     def restore(self, saved: Checkpoint) -> None:
-        """Become the state that `saved` holds; AlphabarError if it belongs to another network."""
+        """Take over the state in `saved`; AlphabarError if it belongs to another network."""
         try:
             self.network.load_state_dict(saved.tensors("network"))
             for rate, network in self.ema.networks.items():

@@ -1,54 +1,87 @@
 """One optimizer update: the whole of DDPM's Algorithm 1, with nothing that makes the host wait for the device."""
 
-import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from alphabar import build, images
+from alphabar import build, images, seeds
 from alphabar.config import Config
 from alphabar.data import Batch
-from alphabar.diffusion import Denoiser, training_loss
+from alphabar.diffusion import Denoiser, Objective, training_loss
 from alphabar.networks.precision import PRECISIONS, autocast
 from alphabar.training.lr import learning_rate
 from alphabar.training.state import TrainState
 
 
+@dataclass(frozen=True)
+class Update:
+    """What every update of a run shares, built once from its config."""
+
+    denoiser: Denoiser
+    objective: Objective
+    learning_rate: Callable[[int], float]
+    """step -> the learning rate of the update from `step` to step + 1."""
+    seed: int
+    micro_batch_size: int | None
+    clip_norm: float
+    class_conditional: bool
+    label_dropout: float
+    null_class: int
+    """The label that means no class."""
+
+    @classmethod
+    def of(cls, state: TrainState, device: torch.device, total_steps: int | None) -> "Update":
+        """The update of the run that `state` belongs to; AlphabarError for an objective that cannot be trained."""
+        config = state.config
+        return cls(
+            denoiser=training_denoiser(config, state, device),
+            objective=build.objective(config),
+            learning_rate=partial(learning_rate, config.optimizer, total_steps=total_steps),
+            seed=config.training.seed,
+            micro_batch_size=config.training.micro_batch_size,
+            clip_norm=config.optimizer.clip_norm or torch.inf,
+            class_conditional=config.network.class_conditional,
+            label_dropout=config.network.label_dropout,
+            null_class=len(state.facts.class_names),
+        )
+
+
 def training_denoiser(config: Config, state: TrainState, device: torch.device) -> Denoiser:
-    """The denoiser that the loss looks at: the network under autocast, the tables on the device."""
+    """The denoiser that the loss is computed with: the network under autocast, the tables on the device."""
     network = autocast(state.network, device.type, PRECISIONS[config.training.precision])
     denoiser = build.denoiser(config, network)
-    return denoiser if device.type == "mps" else denoiser.to(device)  # MPS knows no float64
+    return denoiser if device.type == "mps" else denoiser.to(device)  # MPS has no float64
 
 
-def train_step(state: TrainState, denoiser: Denoiser, batch: Batch, total_steps: int | None) -> Tensor:
-    """Take `batch` into the weights and averages of `state`; returns the norm of the unclipped gradient."""
-    config, device = state.config, next(state.network.parameters()).device
-    torch.manual_seed(_seed(config.training.seed, state.step))  # stateless: a resumed run repeats exactly
+def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
+    """Update the weights and averages of `state` with `batch`; returns the norm of the unclipped gradient."""
+    denoiser, device = update.denoiser, next(state.network.parameters()).device
+    torch.manual_seed(seeds.derived(update.seed, state.step))  # stateless: a resumed run repeats exactly
     x0 = images.to_signed(_upload(batch.images, device)).contiguous(memory_format=torch.channels_last)
-    labels = batch.labels if config.network.class_conditional else None
-    y = None if labels is None else _upload(labels, device)
+    y = _upload(batch.labels, device) if update.class_conditional and batch.labels is not None else None
     t, weight = state.timestep_sampler.sample(len(x0), denoiser.schedule.alpha_bar.device)
     weight = weight.to(device)
     eps = torch.randn_like(x0)
-    if y is not None and config.network.label_dropout:
-        withheld = torch.rand(len(y), device=device) < config.network.label_dropout
-        y = torch.where(withheld, len(state.facts.class_names), y)
+    if y is not None and update.label_dropout:
+        is_dropped = torch.rand(len(y), device=device) < update.label_dropout
+        y = torch.where(is_dropped, update.null_class, y)
 
-    objective = build.objective(config)
-    piece = config.training.micro_batch_size or len(x0)
-    for first in range(0, len(x0), piece):
-        rows = slice(first, first + piece)
+    size = update.micro_batch_size or len(x0)
+    for first in range(0, len(x0), size):
+        rows = slice(first, first + size)
         conditioned = denoiser if y is None else denoiser.given(y[rows])
-        losses = training_loss(conditioned, objective, x0[rows], t[rows], eps[rows])
+        losses = training_loss(conditioned, update.objective, x0[rows], t[rows], eps[rows])
         state.scaler.scale((losses["loss"] * weight[rows]).sum() / len(x0)).backward()  # type: ignore[no-untyped-call]
         state.timestep_sampler.update(t[rows], losses.get("vlb", losses["loss"]).detach())
         state.meter.update(t[rows], losses, weight[rows])
 
     state.scaler.unscale_(state.optimizer)
-    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.optimizer.clip_norm or torch.inf)
+    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), update.clip_norm)
     for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(config.optimizer, state.step, total_steps)
+        group["lr"] = update.learning_rate(state.step)
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
@@ -59,9 +92,5 @@ def train_step(state: TrainState, denoiser: Denoiser, batch: Batch, total_steps:
 
 
 def _upload(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor` on `device`, without waiting for what the device is doing."""
+    """`tensor` on `device`, without waiting for work that the device still does."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
-def _seed(seed: int, step: int) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{step}".encode(), digest_size=4).digest())

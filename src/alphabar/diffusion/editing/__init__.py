@@ -1,4 +1,4 @@
-"""Edits of given images, all of them iterations over the states of a chain."""
+"""Editing of given images. Each edit yields the states of a chain, step by step."""
 
 from alphabar.diffusion.editing.inpainting import inpaint, inpainting_levels
 from alphabar.diffusion.editing.interpolation import interpolate, interpolate_latents

@@ -1,4 +1,4 @@
-"""Inpainting with a model that was never trained for it: RePaint (Lugmayr et al. 2022)."""
+"""Inpainting with a model that was not trained for it: RePaint (Lugmayr et al. 2022)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,26 +23,27 @@ def inpaint(
     resamplings: int = 10,
     noise: Noise,
 ) -> Iterator[Step]:
-    """x_0 given some of its pixels: the reverse process with the known ones put in at every level (RePaint, Alg. 1).
+    """Samples x_0 given some of its pixels, by a reverse process that sets these at every level (RePaint, Alg. 1).
 
-    At level t the known pixels are √ᾱ_t x_0 + √(1 − ᾱ_t) ε, at t = 0 exactly x_0; the others are what `sampler` makes.
-    It sees the known ones only under the noise of x_t, and too late: so the chain goes back up by q and down again for
-    the two to agree, when `inpainting_levels` says. `resamplings` = 1 is the chain without it, quick and wrong.
+    At level t > 0 the known pixels are set to √ᾱ_t x_0 + √(1 − ᾱ_t) ε, and at t = 0 to x_0. The sampler generates the
+    others. It sees the known pixels only with the noise of x_t, when much of the image is already decided. So that both
+    parts agree, the chain repeatedly jumps back up by q and comes down again, as `inpainting_levels` lists.
+    `resamplings` = 1 means no jumps, which is fast but gives wrong results.
 
-    x0: (B, C, H, W) in [−1, 1]; what stands in the pixels that are not known is not read.
-    known: 1 (or True) where x0 is known, 0 where not; (B or 1, 1 or C, H, W). Nothing is half known.
-    sampler: one that does not look back (memory 0). Each level is passed again and again, so that errors of the reverse
-    variance add up. On a short chain, ddpm with fixed_large leaves grain in images; fixed_small and ddim do not.
-    jump_length, resamplings: RePaint's j and r, by default T/25 (its 10 of 250) and its 10. For Gaussian data the error
-    of the conditional mean falls as 1/r, with any j up to about T/25, and hardly falls with j ≫ T/25.
+    x0: (B, C, H, W) in [−1, 1]. Its unknown pixels are not read.
+    known: (B or 1, 1 or C, H, W), 1 (or True) where x0 is known, 0 elsewhere. Values in between are not allowed.
+    sampler: one that does not use earlier steps (memory 0). Each level is visited many times, so errors of the reverse
+        variance add up: on a short chain, ddpm with fixed_large leaves grain in images; fixed_small and ddim do not.
+    jump_length, resamplings: RePaint's j and r, by default T/25 (RePaint: 10 of 250) and 10. For Gaussian data, the
+        error of the conditional mean decreases as 1/r for any j up to about T/25, and hardly decreases for j ≫ T/25.
 
-    Only reverse steps are yielded, one for each fall in `inpainting_levels`; at a jump t rises. The x0 of a step is the
+    Yields only reverse steps, one for each fall in `inpainting_levels`; t rises after a jump. The x0 of a step is the
     sampler's x̂_0 of the whole image.
     """
     if sampler.memory:
         raise ValueError(
-            f"Inpainting goes back up the chain, but {type(sampler).__name__} builds on the steps before, in order; "
-            "choose a sampler that looks at no earlier step, such as ddpm or ddim."
+            f"Inpainting jumps back up the chain, but {type(sampler).__name__} uses the results of earlier steps; "
+            "choose a sampler that does not, such as ddpm or ddim."
         )
     mask = _checked_mask(known, x0)
     levels = inpainting_levels(denoiser.schedule.T, jump_length, resamplings)
@@ -50,19 +51,17 @@ def inpaint(
 
 
 def inpainting_levels(T: int, jump_length: int | None = None, resamplings: int = 10) -> list[int]:
-    """The levels that the chain visits, from T to 0; a rise is a jump (the time schedule of RePaint's code).
+    """The levels that the chain visits, from T to 0, where a rise is a jump (the time schedule of RePaint's code).
 
-    From each of the levels 1, 1 + j, 1 + 2j, ... ≤ T − j, j = `jump_length`, it goes up again by j, in all
-    `resamplings` − 1 times: about T · resamplings reverse steps. j = 1 is RePaint's Alg. 1.
+    From each of the levels 1, 1 + j, 1 + 2j, ... ≤ T − j, where j is `jump_length`, the chain jumps up by j,
+    `resamplings` − 1 times. This takes about T · resamplings reverse steps. j = 1 is RePaint's Alg. 1.
     """
     jump_length = max(1, T // 25) if jump_length is None else jump_length
     if resamplings < 1:
-        raise ValueError(
-            f"There must be at least one resampling, which is none but the chain itself; got {resamplings}."
-        )
+        raise ValueError(f"resamplings must be at least one (which means no jumps back); got {resamplings}.")
     if not 1 <= jump_length < max(T, 2):
         raise ValueError(
-            f"jump_length must lie in 1..{max(T, 2) - 1}, below the length of the chain; got {jump_length}."
+            f"jump_length must lie in 1..{max(T, 2) - 1}, less than the length of the chain; got {jump_length}."
         )
     jumps_left = dict.fromkeys(range(1, T - jump_length + 1, jump_length), resamplings - 1)
     levels = [T]
@@ -96,22 +95,22 @@ def _inpainted(
 
 
 def _raised(schedule: NoiseSchedule, x: Tensor, t: int, s: int, noise: Noise) -> Tensor:
-    """x_s ~ q(x_s | x_t) = N(√(ᾱ_s/ᾱ_t) x_t, (1 − ᾱ_s/ᾱ_t) I), s > t: s − t steps of DDPM Eq. 2 in one draw."""
-    kept = schedule.alpha_bar[s] / schedule.alpha_bar[t]
-    return per_image(kept.sqrt(), x) * x + per_image((1 - kept).sqrt(), x) * noise(x)
+    """x_s ~ q(x_s | x_t) = N(√(ᾱ_s/ᾱ_t) x_t, (1 − ᾱ_s/ᾱ_t) I) for s > t: s − t steps of DDPM Eq. 2 at once."""
+    ratio = schedule.alpha_bar[s] / schedule.alpha_bar[t]
+    return per_image(ratio.sqrt(), x) * x + per_image((1 - ratio).sqrt(), x) * noise(x)
 
 
 def _checked_mask(known: Tensor, x0: Tensor) -> Tensor:
-    """As booleans; ValueError unless it is 0 and 1 and fits the images."""
+    """The mask as booleans; raises ValueError if it has other values than 0 and 1 or does not fit the images."""
     B, C, *sides = x0.shape
     if list(known.shape[2:]) != sides or known.shape[0] not in (1, B) or known.shape[1] not in (1, C):
         size = ", ".join(map(str, sides))
         raise ValueError(
-            f"A mask for these images has the shape (1 or {B}, 1 or {C}, {size}); got {tuple(known.shape)}."
+            f"A mask for these images must have the shape (1 or {B}, 1 or {C}, {size}); got {tuple(known.shape)}."
         )
     if not bool(((known == 0) | (known == 1)).all()):
         raise ValueError(
-            f"A mask is 1 where the image is known and 0 where not; it goes from {float(known.min()):g} to "
-            f"{float(known.max()):g} with values in between."
+            f"A mask must be 1 where the image is known and 0 where not; got values from {float(known.min()):g} to "
+            f"{float(known.max()):g}."
         )
     return known.bool()

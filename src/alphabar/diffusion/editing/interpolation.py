@@ -1,4 +1,4 @@
-"""Images between two images (DDPM §4.4): their noisy versions are mixed, and the mixture is denoised."""
+"""Interpolation between two images (DDPM §4.4): their noisy versions are mixed, and the mixture is denoised."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,14 +24,16 @@ def interpolate(
     mix: Mix = linear,
     noise: Noise,
 ) -> Iterator[Step]:
-    """x_t ~ q(x_t | a) and x'_t ~ q(x_t | b) at t = `start`, mixed by each λ of `weights` and denoised (DDPM §4.4).
+    """Mixes x_t ~ q(x_t | a) and x'_t ~ q(x_t | b) at t = `start` by each λ of `weights`, and denoises (DDPM §4.4).
 
-    a, b: (B, C, H, W) in [−1, 1]; λ = 0 is a, λ = 1 is b. `noise` draws for B images: first for a, then for b, then for
-    the reverse process, which is told the same noise for every λ ("we fixed the noise for different values of λ"). The
-    steps hold L · B images for the L weights, the B of the first before those of the second; labels must do so too.
+    At λ = 0 and 1 the result is denoised from a's and b's own x_t, so it is close to a and b only if t is small. To
+    reproduce a and b at the ends, mix their `encode`d latents with `interpolate_latents` and DDIM(0).
 
-    At λ = 0 and 1 the result is what comes of a's and b's own x_t, which is near a and b only if t is small. For ends
-    that are a and b themselves, mix their `encode`d latents with `interpolate_latents` and DDIM(0).
+    a, b: (B, C, H, W) in [−1, 1]; λ = 0 is a, λ = 1 is b.
+    weights: L numbers λ in [0, 1]. The steps have L · B images, the B images of the first weight first. If the denoiser
+        has labels, they must be in this order too.
+    noise: called for B images, first for a, then for b, then in the reverse process. All λ share the noise ("we fixed
+        the noise for different values of λ").
     """
     check_level(denoiser.schedule, start, "start")
     _check_ends(a, b, weights)
@@ -50,23 +52,24 @@ def interpolate_latents(
     mix: Mix = linear,
     noise: Noise,
 ) -> Iterator[Step]:
-    """The reverse process from mixtures of x_a and x_b (B, C, H, W), states at t = `start`; else as `interpolate`."""
+    """The reverse process from mixtures of two latents x_a and x_b (B, C, H, W), which are states at t = `start`.
+
+    Weights, labels, noise and the order of the images are as in `interpolate`.
+    """
     check_level(denoiser.schedule, start, "start")
     _check_ends(x_a, x_b, weights)
     mixed, size, count = torch.cat([mix(x_a, x_b, weight) for weight in weights]), len(x_a), len(weights)
 
-    def same_for_every_weight(x: Tensor) -> Tensor:
+    def shared_noise(x: Tensor) -> Tensor:
         return repeated(noise(x[:size]), count)
 
-    return reverse_process(sampler, denoiser, mixed, start=start, noise=same_for_every_weight)
+    return reverse_process(sampler, denoiser, mixed, start=start, noise=shared_noise)
 
 
 def _check_ends(a: Tensor, b: Tensor, weights: Sequence[float]) -> None:
-    """ValueError unless a and b are alike, and every λ lies between them."""
+    """Raises ValueError unless a and b have equal shapes and every λ lies in [0, 1]."""
     if a.shape != b.shape:
-        raise ValueError(
-            f"Two batches of images of one shape can be mixed; these are {tuple(a.shape)} and {tuple(b.shape)}."
-        )
+        raise ValueError(f"The images to mix must have equal shapes; got {tuple(a.shape)} and {tuple(b.shape)}.")
     if not weights or not all(0 <= weight <= 1 for weight in weights):
         listed = ", ".join(f"{weight:g}" for weight in weights) or "none"
         raise ValueError(f"The weights λ must lie in [0, 1], from 0 = the first image to 1 = the second; got {listed}.")

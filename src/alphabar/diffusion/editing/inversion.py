@@ -1,4 +1,4 @@
-"""From an image to the noise that it comes from: DDIM's deterministic map, inverted (DDIM §5.4, made exact)."""
+"""Inversion of DDIM's deterministic map: from an image to the noise that DDIM turns into it (DDIM §5.4, made exact)."""
 
 from collections.abc import Iterator
 
@@ -12,22 +12,22 @@ from alphabar.diffusion.samplers.sampler import Step
 
 
 def encode(denoiser: Denoiser, x0: Tensor, *, stop: int | None = None, iterations: int = 3) -> Iterator[Step]:
-    """The states x_1, x_2, ..., x_stop (x_T by default) from which DDIM with η = 0, on the same rows, returns to x_0.
+    """Yields the states x_1, x_2, ..., x_stop (x_T by default) from which DDIM with η = 0 returns to x_0.
 
-    Each x_t solves x_{t−1} = DDIM(x_t), by a fixed-point iteration. With c = √(ᾱ_t/ᾱ_{t−1}) that is
-    x_t = c x_{t−1} + (√(1 − ᾱ_t) − c √(1 − ᾱ_{t−1})) ε̂(x_t, t). The network is asked at the levels t = 1..stop where
-    decoding asks it, never at t = 0, so that no step is off by one.
-    `reverse_process(DDIM(0.0), denoiser, x_t, start=t, noise=...)` decodes.
+    Each x_t solves x_{t−1} = DDIM(x_t) by a fixed-point iteration. With c = √(ᾱ_t/ᾱ_{t−1}) the equation is
+    x_t = c x_{t−1} + (√(1 − ᾱ_t) − c √(1 − ᾱ_{t−1})) ε̂(x_t, t). The network is called at the levels t = 1..stop, at
+    which decoding calls it too, and never at t = 0. `reverse_process(DDIM(0.0), denoiser, x_t, start=t, noise=...)`
+    decodes, with a denoiser of the same rows.
 
     x0: (B, C, H, W) in [−1, 1].
-    iterations: network calls per step, the same for every image. 1 is the usual explicit inversion, ε̂(x_{t−1}, t) for
-    ε̂(x_t, t), with an error of first order in the steps. Each further one gains about an order, unless the steps are
-    so few and large that the iteration does not contract. ‖decoded − x_0‖/‖x_0‖ with 1, 2, 3, 5 of them: 2.7, 0.4,
-    0.15, 0.02 % for a mixture of two Gaussians (linear, 100 of 1000 steps), 9, 1.0, 0.44, 0.19 % for a small U-Net on
-    Fashion-MNIST (linear, 50 of 1000).
+    iterations: network calls per step. With 1 this is the usual explicit inversion, which uses ε̂(x_{t−1}, t) for
+        ε̂(x_t, t) and has an error of first order in the step size. Each further iteration gains about one order, unless
+        the steps are so few and large that the iteration does not contract. ‖decoded − x_0‖/‖x_0‖ with 1, 2, 3, 5
+        iterations is 2.7, 0.4, 0.15, 0.02 % for a mixture of two Gaussians (linear, 100 of 1000 steps), and 9, 1.0,
+        0.44, 0.19 % for a small U-Net on Fashion-MNIST (linear, 50 of 1000).
 
-    A denoiser with an x0_transform is refused: what clipping cuts off cannot be brought back. Take it out of the
-    denoiser that encodes, and of the one that decodes.
+    Raises ValueError for a denoiser with an x0_transform, because clipping cannot be inverted. Remove the transform
+    from the denoisers that encode and decode.
     """
     stop = denoiser.schedule.T if stop is None else stop
     check_level(denoiser.schedule, stop, "stop")
@@ -35,11 +35,11 @@ def encode(denoiser: Denoiser, x0: Tensor, *, stop: int | None = None, iteration
         raise ValueError(f"Each step needs at least one iteration; got {iterations}.")
     if denoiser.x0_transform is not None:
         raise ValueError(
-            "An image can be encoded only by a denoiser that leaves x̂_0 as it is, as clipping has no inverse; use "
+            "Encoding needs a denoiser without an x0_transform, because clipping has no inverse; use "
             "dataclasses.replace(denoiser, x0_transform=None), for decoding too."
         )
     if float(denoiser.schedule.alpha_bar[1]) == 0:
-        raise ValueError("This chain is a single step to ᾱ_1 = 0, where nothing is left of the image to come back to.")
+        raise ValueError("This chain is a single step to ᾱ_1 = 0, where x_1 has no information on the image.")
     return _encoded(denoiser, x0, stop, iterations)
 
 
@@ -52,16 +52,17 @@ def _encoded(denoiser: Denoiser, x: Tensor, stop: int, iterations: int) -> Itera
 
 
 def _up(denoiser: Denoiser, x_prev: Tensor, t: int, iterations: int) -> Step:
-    """x_t with DDIM(x_t) = x_{t−1}.
+    """The solution x_t of DDIM(x_t) = x_{t−1}.
 
-    With √ᾱ = cos φ, DDIM is a turn by δ = φ_t − φ_{t−1}: x_{t−1} = cos δ x_t − sin δ v̂, v̂ = √ᾱ_t ε̂ − √(1 − ᾱ_t) x̂_0
-    (Salimans & Ho 2022, App. D). So x_t = (x_{t−1} + sin δ v̂(x_t)) / cos δ has the same solution, and this is iterated
-    after the explicit first step: in ε̂ the iteration stalls where ᾱ_t ≪ ᾱ_{t−1}, in cosine's last steps, at ᾱ_T = 0.
+    With √ᾱ = cos φ, DDIM is a rotation by δ = φ_t − φ_{t−1}: x_{t−1} = cos δ x_t − sin δ v̂, where
+    v̂ = √ᾱ_t ε̂ − √(1 − ᾱ_t) x̂_0 (Salimans & Ho 2022, App. D). After an explicit first step, the equivalent equation
+    x_t = (x_{t−1} + sin δ v̂(x_t)) / cos δ is iterated. The iteration in ε̂ would stall where ᾱ_t ≪ ᾱ_{t−1}, as in the
+    last steps of the cosine schedule and at ᾱ_T = 0.
     """
     signal, width = denoiser.schedule.alpha_bar.sqrt(), (1 - denoiser.schedule.alpha_bar).sqrt()
-    kept = signal[t] / signal[t - 1]
+    ratio = signal[t] / signal[t - 1]
     prediction = denoiser(x_prev, t)
-    x = per_image(kept, x_prev) * x_prev + per_image(width[t] - kept * width[t - 1], x_prev) * prediction.eps
+    x = per_image(ratio, x_prev) * x_prev + per_image(width[t] - ratio * width[t - 1], x_prev) * prediction.eps
     cosine = signal[t] * signal[t - 1] + width[t] * width[t - 1]
     sine = width[t] * signal[t - 1] - signal[t] * width[t - 1]
     for _ in range(iterations - 1):

@@ -1,4 +1,4 @@
-"""EDM's churn: the noise is raised a little, for a step to take more away (Karras et al. 2022, Alg. 2)."""
+"""EDM's churn: a little noise is added before a step, which then removes more (Karras et al. 2022, Alg. 2)."""
 
 import math
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from alphabar.diffusion.variance import FIXED_SMALL
 
 
 def trained_row(schedule: NoiseSchedule, t: int) -> tuple[NoiseSchedule, int]:
-    """`schedule.trained` for the one t of a sampler's step."""
+    """The network's own chain, and the row of it that row t of `schedule` is."""
     chain, row = schedule.trained(t)
     return chain, int(row)
 
@@ -29,7 +29,7 @@ class Churned:
 
 @dataclass(frozen=True)
 class Churn:
-    """S_churn, S_min, S_max and S_noise of EDM, σ = √((1 − ᾱ)/ᾱ); an amount of 0 adds nothing."""
+    """EDM's S_churn, S_min, S_max and S_noise, for σ = √((1 − ᾱ)/ᾱ). An amount of 0 adds nothing."""
 
     amount: float = 0.0
     sigma_min: float = 0.0
@@ -43,10 +43,10 @@ class Churn:
     def raised(self, denoiser: Denoiser, x: Tensor, t: int, noise: Noise) -> Churned:
         """x raised from σ_t to the row nearest to (1 + γ) σ_t, γ = min(S_churn/K, √2 − 1): a forward step q.
 
-        As the noise is raised to a row of the network's chain, a little churn on a short chain may round to none.
+        The noise is raised to a row of the network's chain, so a small churn on a short chain may round to none.
         """
         chain, row = trained_row(denoiser.schedule, t)
-        variance = replace(FIXED_SMALL, learned=denoiser.variance.learned)  # unread, and known at every row
+        variance = replace(FIXED_SMALL, learned=denoiser.variance.learned)  # not read, but defined at every row
         whole = replace(denoiser, schedule=chain, variance=variance)
         log_sigma = -chain.half_log_snr
         sigma = float(log_sigma[row].exp())

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.process import per_image
-from alphabar.diffusion.samplers.eta import check_eta
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step, check_eta
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,7 @@ class DDIM:
     """
 
     eta: float = 0.0
+    grid: ClassVar[Grid] = Grid("uniform", 50)
     memory: ClassVar[int] = 0
     calls: ClassVar[int] = 1
 

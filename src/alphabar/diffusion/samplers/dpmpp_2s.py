@@ -8,7 +8,7 @@ from torch import Tensor
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.exponential import exponential_step, log_snr_gap
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class DPMpp2S:
     One network call per row, so that K steps cost K calls, and the chain's own rows are all that it visits.
     """
 
+    grid: ClassVar[Grid] = Grid("half_log_snr", 20)
     memory: ClassVar[int] = 1
     calls: ClassVar[int] = 1
 

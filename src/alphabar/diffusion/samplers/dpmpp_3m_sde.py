@@ -11,9 +11,8 @@ from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.process import per_image
-from alphabar.diffusion.samplers.eta import check_eta
 from alphabar.diffusion.samplers.exponential import exponential_step, log_snr_gap
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step, check_eta
 from alphabar.diffusion.schedule import NoiseSchedule
 
 
@@ -22,6 +21,7 @@ class DPMpp3MSDE:
     """x̂_0 as a parabola through the last three; eta: 1 is the reverse SDE, 0 the flow, of third order then."""
 
     eta: float = 1.0
+    grid: ClassVar[Grid] = Grid("half_log_snr", 50)
     memory: ClassVar[int] = 2
     calls: ClassVar[int] = 1
 

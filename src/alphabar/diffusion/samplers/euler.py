@@ -9,7 +9,7 @@ from torch import Tensor
 from alphabar.diffusion.denoiser import Denoiser, Prediction
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.churn import Churn, trained_row
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step
 from alphabar.diffusion.schedule import NoiseSchedule
 
 
@@ -23,6 +23,7 @@ class Euler:
     churn: float = 0.0
     churn_range: tuple[float, float] = (0.0, math.inf)
     churn_noise: float = 1.0
+    grid: ClassVar[Grid] = Grid("uniform", 50)
     memory: ClassVar[int] = 0
     calls: ClassVar[int] = 1
 

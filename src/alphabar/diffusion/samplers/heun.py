@@ -10,7 +10,7 @@ from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.churn import Churn, trained_row
 from alphabar.diffusion.samplers.euler import euler_step
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Heun:
     churn: float = 0.0
     churn_range: tuple[float, float] = (0.0, math.inf)
     churn_noise: float = 1.0
+    grid: ClassVar[Grid] = Grid("half_log_snr", 15)
     memory: ClassVar[int] = 0
     calls: ClassVar[int] = 2
 

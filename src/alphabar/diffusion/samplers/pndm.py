@@ -8,7 +8,7 @@ from torch import Tensor
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.parameterization import x0_to_eps
 from alphabar.diffusion.process import per_image
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step
 
 ADAMS_BASHFORTH = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
 """Weights of ε̂, newest first, by how many there are."""
@@ -22,6 +22,7 @@ class PNDM:
     nine calls more and is left out.
     """
 
+    grid: ClassVar[Grid] = Grid("uniform", 20)
     memory: ClassVar[int] = 3
     calls: ClassVar[int] = 1
 

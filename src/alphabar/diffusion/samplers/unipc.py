@@ -1,4 +1,4 @@
-"""UniPC: one predictor–corrector of any order, the corrector for free (Zhao et al. 2023)."""
+"""UniPC: a predictor–corrector of any order whose corrector costs no network call (Zhao et al. 2023)."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.exponential import exponential_step, log_snr_gap
-from alphabar.diffusion.samplers.sampler import Noise, Step
+from alphabar.diffusion.samplers.sampler import Grid, Noise, Step
 from alphabar.diffusion.schedule import NoiseSchedule
 
 
@@ -18,10 +18,11 @@ from alphabar.diffusion.schedule import NoiseSchedule
 class UniPC:
     """UniPC-p in x̂_0 with B(h) = e^h − 1, `order` p = 1, 2 or 3, which is accurate to p + 1 (UniPC Alg. 7 and 8).
 
-    Each x_t is predicted from the x̂_0 known before it, and corrected by its own x̂_0 before it is left: no call more.
+    Each x_t is predicted from earlier x̂_0, and corrected with its own x̂_0 before the next step, without another call.
     """
 
     order: int = 2
+    grid: ClassVar[Grid] = Grid("karras", 15)
     calls: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -30,11 +31,11 @@ class UniPC:
 
     @property
     def memory(self) -> int:
-        """The corrector of order p looks at p + 1 values of x̂_0, the newest of them its own."""
+        """The corrector of order p uses p + 1 values of x̂_0: that of x_t, and p earlier ones."""
         return self.order
 
     def step(self, denoiser: Denoiser, x: Tensor, t: int, history: tuple[Step, ...], noise: Noise) -> Step:
-        """Correct x_t, then predict x_{t−1}; the last steps are of lower order, and the last returns x̂_0."""
+        """Corrects x_t, then predicts x_{t−1}. The last steps have a lower order, and the last one returns x̂_0."""
         schedule, x0 = denoiser.schedule, denoiser(x, t).x0
         if history:
             x = self._corrected(schedule, x, x0, t, history)
@@ -42,7 +43,7 @@ class UniPC:
         return Step(t - 1, _moved(schedule, x, known[: self._order(t, len(history))], t - 1), x0, source=x)
 
     def _corrected(self, schedule: NoiseSchedule, x: Tensor, x0: Tensor, t: int, history: tuple[Step, ...]) -> Tensor:
-        """x_t once more from where the last step set out, x̂_0(x_t) now known."""
+        """x_t again, from the start of the last step, with x̂_0(x_t) now known."""
         source = history[-1].source
         assert source is not None, "this sampler keeps the source of each of its steps"
         if not bool(log_snr_gap(schedule, t + 1, t).isfinite()):
@@ -51,14 +52,14 @@ class UniPC:
         return _moved(schedule, source, known[: self._order(t + 1, len(history) - 1)], t, arrived=x0)
 
     def _order(self, t: int, past: int) -> int:
-        """Of the step from t: not more x̂_0 than there are, and lower at the end, where h is large."""
+        """The order of the step from t: at most the number of known x̂_0, and lower at the end, where h is large."""
         return min(self.order, past + 1, t)
 
 
 def _moved(
     schedule: NoiseSchedule, x: Tensor, known: list[tuple[int, Tensor]], s: int, arrived: Tensor | None = None
 ) -> Tensor:
-    """x_s from x at the level of the first of `known` (levels and x̂_0, newest first), with x̂_0 at s if it `arrived`.
+    """x_s from x at the level of the first of `known`: levels and their x̂_0, newest first; `arrived`: x̂_0 at s.
 
     x_s = (σ_s/σ_t) x + α_s (1 − e^{−h}) (x̂_0 + Σ_k ρ_k D_k / r_k), D_k = x̂_0^k − x̂_0, r_k the place of level k in units
     of h from t on: negative for the past, 1 for s (UniPC Eq. 3 and 9).

@@ -1,0 +1,60 @@
+"""`alphabar.recipes`, `settings`, `inspect` and `fetch`: what can be trained, how, and on which images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alphabar import config, names
+from alphabar.errors import AlphabarError
+from alphabar.registry import look_up, unknown
+
+if TYPE_CHECKING:
+    from alphabar.data import Report
+
+
+def recipes() -> dict[str, str]:
+    """The recipes by name, each with the first line of its file: what it is."""
+    return {name: config.summary(name) for name in config.recipes()}
+
+
+def settings(section: str | None = None) -> dict[str, tuple[str, str]]:
+    """Every setting, as "section.key": (its default, its meaning); those of one section if it is named."""
+    sections = config.sections()
+    some = sections if section is None else {section: look_up(sections, section, "section")}
+    return {
+        f"{name}.{key}": (config.shown(field.default), config.meaning(field))
+        for name, model in some.items()
+        for key, field in model.model_fields.items()
+    }
+
+
+def inspect(
+    path: str | Path,
+    *,
+    image_size: tuple[int, int] | None = None,
+    resize: str = "none",
+    channels: int | None = None,
+    split: str = "train",
+) -> "Report":
+    """What a folder or file of images holds: every image is read; what is skipped, and why."""
+    from alphabar import data
+
+    return data.inspect(
+        Path(path), data.DataOptions(image_size=image_size, resize=resize, channels=channels, split=split)
+    )
+
+
+def fetch(name: str, data_root: Path | None = None) -> list[str]:
+    """Download a published data set, or "inception" (the weights behind FID), unless it is in the cache.
+
+    Files are checked against their published checksums. Returns a line about each part.
+    """
+    if name == "inception":
+        from alphabar.evaluation import fetch_inception
+
+        return [f"inception  {fetch_inception()}"]
+    if name not in names.PUBLISHED_DATA:
+        raise AlphabarError(unknown("download", name, ("inception", *names.PUBLISHED_DATA)))
+    from alphabar import data
+
+    parts = {split: data.load(name, data.DataOptions(data_root=data_root, split=split)) for split in data.SPLITS}
+    return [f"{name} {split}  {len(images):,} images, {images.source}" for split, images in parts.items()]

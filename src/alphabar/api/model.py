@@ -1,0 +1,119 @@
+"""The model that `alphabar.load` returns."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Unpack, cast
+
+from torch import nn
+
+from alphabar import build, config, data
+from alphabar.api.options import Options, Seeds, changes, parsed_seeds
+from alphabar.diffusion import Denoiser, Step
+from alphabar.errors import AlphabarError
+from alphabar.runs.model import Model as LoadedModel
+from alphabar.runs.model import load_model
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.sampling.samples import Images
+
+
+class Model:
+    """A trained model that samples images: `model.sample(16)`."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+
+    def __repr__(self) -> str:
+        model, shape = self.loaded, "x".join(map(str, self.loaded.facts.shape))
+        parameters = sum(p.numel() for p in cast(nn.Module, model.denoiser.network).parameters())
+        classes = [f"{len(self.classes)} classes"] if self.classes else []
+        facts = [shape, *classes, f"{parameters:,} parameters", f"step {model.step:,}", model.weights]
+        return f"Model({str(model.path)!r}: {', '.join(facts)})"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that `label` takes; none for an unconditional model."""
+        return self.loaded.class_names
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        return self.loaded.facts.shape
+
+    @property
+    def config(self) -> config.Config:
+        """Every setting of the run."""
+        return self.loaded.config
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """The network read as a denoiser, for `alphabar.diffusion`."""
+        return self.loaded.denoiser
+
+    def images(self, split: str | None = None, data_root: Path | None = None) -> data.ImageSet:
+        """The images that the model was trained on, or those of another split of the same data."""
+        return self.loaded.images(split, data_root)
+
+    def pipeline(self, label: str | int | None = None, **options: Unpack[Options]) -> Pipeline:
+        """How this model samples with these options, checked: what `sample`, `stream` and the figures use."""
+        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label))
+
+    def sample(
+        self,
+        num: int | None = None,
+        *,
+        label: str | int | None = None,
+        seeds: Seeds = None,
+        data_root: Path | None = None,
+        **options: Unpack[Options],
+    ) -> Images:
+        """Sample images: the same ones, to the bit, that `alphabar sample` writes with these options.
+
+        num: how many, of the seeds 0 to num - 1; 64 if neither num nor seeds is given.
+        label: the class by name or number, or "none"; each class in turn if None.
+        seeds: "0-63,100", or numbers. An image depends on its seed alone, not on the other seeds.
+        options: see `alphabar.Options`.
+        """
+        pipeline = self.pipeline(label, **options).measured(data_root)
+        job = pipeline.job(image_seeds(pipeline, num, seeds))
+        return Images(pipeline.images(job), pipeline.settings(), job, self.classes)
+
+    def stream(
+        self,
+        num: int | None = None,
+        *,
+        label: str | int | None = None,
+        seeds: Seeds = None,
+        data_root: Path | None = None,
+        **options: Unpack[Options],
+    ) -> Iterator[Step]:
+        """The reverse process as it happens: step.t from T - 1 down to 0, step.x and its estimate step.x0.
+
+        x and x0 are float32 (N, C, H, W) in [-1, 1]. More images than a batch come batch after batch. The arguments are
+        those of `sample`.
+        """
+        pipeline = self.pipeline(label, **options).measured(data_root)
+        return pipeline.steps(pipeline.job(image_seeds(pipeline, num, seeds)))
+
+
+def image_seeds(pipeline: Pipeline, num: int | None, seeds: Seeds) -> Sequence[int]:
+    """The seeds of the images to sample."""
+    if num is not None and seeds is not None:
+        raise AlphabarError("Both num and seeds were given; num N means the seeds 0 to N - 1.")
+    if num is not None and num < 1:
+        raise AlphabarError(f"num is the number of images, at least 1; got {num}.")
+    parsed = parsed_seeds(seeds)
+    return parsed if parsed is not None else range(num or pipeline.section.num)
+
+
+def load(run: str | Path, *, weights: str = "ema", step: int | str | None = None, device: str = "auto") -> Model:
+    """The model of a run directory, of a checkpoint, or the bundled model of this name ("fashion-mnist").
+
+    weights: "ema", "raw", or "ema-RATE". step: the training step of a checkpoint, or "best"; the newest if None.
+    device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+    """
+    return Model(load_model(run, weights, build.device(device), step))
+
+
+def loaded(model: Model | str | Path) -> LoadedModel:
+    """The model that `load` returned, or loads from this path."""
+    return (model if isinstance(model, Model) else load(model)).loaded

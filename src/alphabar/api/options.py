@@ -1,0 +1,57 @@
+"""The options of sampling, for every function that samples; named as on the command line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from alphabar import seeds as seed_lists
+from alphabar.errors import AlphabarError
+from alphabar.registry import unknown
+
+Seeds = str | Sequence[int] | None
+"""Seeds of images: "0-63,100", or numbers."""
+
+
+class Options(TypedDict, total=False):
+    """How images are sampled; what is left out, or None, is the model's default."""
+
+    sampler: str | None
+    """A key of SAMPLERS. Another sampler than the model's comes with its own steps, spacing and options."""
+    steps: int | str | None
+    """The number of steps; or a respacing: "10,15,20", "ddim50", "t:1,5,9"."""
+    spacing: str | None
+    """Which timesteps are visited: a key of SPACINGS."""
+    eta: float | None
+    """The noise of ddim and the SDE samplers: 0 none, 1 all."""
+    order: int | None
+    """The order of unipc: 1, 2 or 3."""
+    churn: float | None
+    """EDM's S_churn, for euler and heun."""
+    variance: str | None
+    """The variance of ddpm's steps: model, fixed_small, fixed_large or analytic."""
+    guidance: float | None
+    """The scale of classifier-free guidance; 1 is off."""
+    guidance_interval: tuple[int, int] | None
+    """The first and last timestep with guidance."""
+    guidance_rescale: float | None
+    """0 to 1: how far the contrast that guidance adds is scaled back."""
+    batch_size: int | None
+    """Images at a time."""
+
+
+def changes(options: Options) -> dict[str, Any]:
+    """The settings of [sampling] that the options change; AlphabarError for an option that does not exist."""
+    values: Mapping[str, Any] = options
+    for name in values:
+        if name not in Options.__annotations__:
+            raise AlphabarError(unknown("sampling option", name, Options.__annotations__))
+    renamed = {"guidance": "guidance_scale"}
+    return {renamed.get(name, name): value for name, value in values.items() if value is not None}
+
+
+def parsed_seeds(seeds: Seeds) -> Sequence[int] | None:
+    """The seeds as numbers; None stays None."""
+    if isinstance(seeds, str):
+        return seed_lists.parsed(seeds)
+    if seeds is not None and (wrong := [seed for seed in seeds if not 0 <= seed < seed_lists.LIMIT]):
+        raise AlphabarError(f"Seeds are numbers from 0 to 2^32 - 1; got {wrong[0]}.")
+    return seeds

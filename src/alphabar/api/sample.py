@@ -1,0 +1,44 @@
+"""`alphabar.sample`: images into a folder, as the command writes them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Unpack
+
+from alphabar import distributed, films
+from alphabar.api.model import Model, image_seeds, loaded
+from alphabar.api.options import Options, Seeds, changes
+from alphabar.sampling import folder as folders
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.sampling.samples import Images
+from alphabar.sampling.to_folder import Plan, sample_to_folder
+
+
+def sample(
+    model: Model | str | Path,
+    num: int | None = None,
+    *,
+    label: str | int | None = None,
+    seeds: Seeds = None,
+    film: str | None = "gif",
+    out: str | Path | None = None,
+    data_root: Path | None = None,
+    **options: Unpack[Options],
+) -> Images:
+    """Sample images into a folder: PNGs, a grid, an .npz, and a film of the reverse process.
+
+    Images that the folder holds already are not sampled again. Under torchrun the processes share the work.
+    film: gif, webp, mp4, or None. out: the folder; one in the run if None. For the rest see `Model.sample`.
+    """
+    if film is not None:
+        films.check_format(film)
+    source = loaded(model)
+    pipeline = Pipeline.of(source, changes(options), source.label(label))
+    plan = Plan.of(
+        pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), None if out is None else Path(out), data_root
+    )
+    with distributed.session():
+        samples = sample_to_folder(plan, film)
+        if distributed.is_main():
+            folders.save_overview(plan.folder, samples, plan.job, plan.settings)
+    images = Images(samples, plan.settings, plan.job, source.class_names)
+    return replace(images, folder=plan.folder)

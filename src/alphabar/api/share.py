@@ -1,0 +1,38 @@
+"""`alphabar.export` and `film`: a run as a small model, or as a film of its training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alphabar import films
+from alphabar.runs.previews import previews
+from alphabar.sampling.export import export as write_export
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    weights: str = "ema",
+    dtype: str = "float16",
+    step: int | str | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+) -> Path:
+    """Write a small run to share: one set of weights in half precision, without the state that training needs.
+
+    out: a new folder. overrides: settings of [sampling], its default way of sampling. Returns the file of the weights.
+    """
+    return write_export(Path(run), Path(out), weights, dtype, step, overrides)
+
+
+def film(run: str | Path, out: str | Path | None = None, *, seconds: float = 6.0) -> Path:
+    """A film of a training run: its preview grids, made from the same seeds every training.sample_every steps.
+
+    out: a .gif, .webp, or (with ffmpeg) .mp4 file; film.gif in the run if None. Returns its path.
+    """
+    path = Path(out) if out is not None else Path(run) / "film.gif"
+    films.check(path)
+    grids = previews(Path(run))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    films.save(path, grids.frames, seconds, comment=f"training steps {', '.join(map(str, grids.steps))}")
+    return path

@@ -1,0 +1,101 @@
+"""`alphabar.train`: a recipe, images, a run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alphabar import config as c
+
+if TYPE_CHECKING:
+    from alphabar.api.model import Model
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run directory. It can be used wherever a path to a run can."""
+
+    path: Path
+    finished: bool
+    """False if the training was interrupted; it is saved, and the same call resumes it."""
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def load(self, weights: str = "ema", step: int | str | None = None, device: str = "auto") -> "Model":
+        """The model of the run."""
+        from alphabar.api.model import load
+
+        return load(self.path, weights=weights, step=step, device=device)
+
+
+def resolved(
+    recipe: str | Path,
+    data: str | Path | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    data_root: str | Path | None = None,
+) -> c.Config:
+    """The settings of a run. See `train` for the arguments; the overrides count last."""
+    settings = c.merge(c.read(str(recipe)), {} if data_root is None else {"data.root": str(data_root)})
+    if data is not None:
+        c.parse(c.merge(settings, overrides))  # a mistake in the settings is reported before torch is imported
+
+        from alphabar.data import detect
+
+        settings = c.merge(settings, {"data.name": detect(Path(data)), "data.path": str(data)})
+    return c.parse(c.merge(settings, overrides))
+
+
+def run_path(recipe: str | Path, run: str | Path | None) -> Path:
+    """The run directory: `run`, or runs/RECIPE."""
+    return Path(run) if run is not None else RUNS / Path(recipe).stem
+
+
+def rehearsed(
+    recipe: str | Path,
+    data: str | Path | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    data_root: str | Path | None = None,
+    device: str = "auto",
+) -> Iterator[str]:
+    """The lines of `alphabar train --dry-run`: everything is built and runs one step, and nothing is written."""
+    settings = resolved(recipe, data, overrides, data_root)
+
+    from alphabar import build, training
+
+    return training.dry_run(settings, build.device(device))
+
+
+def train(
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    run: str | Path | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    data_root: str | Path | None = None,
+    device: str = "auto",
+) -> TrainedRun:
+    """Train a model; the same call resumes where it was interrupted. The same as `alphabar train`.
+
+    recipe: a name from `alphabar.recipes()`, or a .toml file.
+    data: your own images, a folder or a file; the recipe's data if None.
+    run: the run directory; runs/RECIPE if None.
+    overrides: settings, as {"training.minutes": 10} or ["training.minutes=10"]; `alphabar settings` lists them.
+    data_root: the folder of a published data set's files.
+    """
+    settings = resolved(recipe, data, overrides, data_root)
+
+    from rich.console import Console
+
+    from alphabar import build, distributed, training
+    from alphabar.errors import AlphabarError
+
+    if distributed.world_size() > 1:
+        raise AlphabarError(
+            "Training on several processes is not supported yet; start `alphabar train` without torchrun."
+        )
+    path = run_path(recipe, run)
+    finished = training.train(settings, path, build.device(device), Console(stderr=True))
+    return TrainedRun(path, finished)

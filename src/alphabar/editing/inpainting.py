@@ -1,0 +1,61 @@
+"""A part of an image, sampled anew to fit the rest (RePaint, Lugmayr et al. 2022)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from alphabar.diffusion import SeededNoise
+from alphabar.diffusion.editing import inpaint, inpainting_levels
+from alphabar.editing.edit import Edit, batches, chain, end_image, label_name
+from alphabar.editing.pictures import Mask, Picture, signed
+from alphabar.errors import AlphabarError, settings_of
+from alphabar.progress import progress
+from alphabar.sampling.pipeline import Pipeline
+
+STEPS = 100
+"""The number of steps if none is named."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """RePaint's j, how many steps the chain goes back up (None: 1/25 of all), and r, how often each part is run."""
+
+    jump_length: int | None = None
+    resamplings: int = 10
+
+
+def inpainting(pipeline: Pipeline, picture: Picture, mask: Mask, seeds: Sequence[int], how: Resampling) -> Edit:
+    """What may stand in the masked pixels, for each seed; the other pixels are unchanged.
+
+    The picture shows the image, the part of it that is known, and the results.
+    """
+    if pipeline.sampler.memory:
+        raise AlphabarError(
+            f"Inpainting goes back up the chain, and the sampler '{pipeline.section.sampler}' builds on its earlier "
+            "steps; choose ddpm, ddim, euler or heun."
+        )
+    t = int(pipeline.denoiser.schedule.timesteps[-1])
+    with settings_of("inpaint"):
+        levels = inpainting_levels(len(pipeline.rows_up_to(t)), how.jump_length, how.resamplings)
+    options: dict[str, object] = {"inpainted": picture.name, "mask": mask.name, "seeds": list(seeds)}
+    options |= {"jump_length": how.jump_length, "resamplings": how.resamplings}
+    parts, steps = batches(pipeline, seeds), sum(b < a for a, b in pairwise(levels))
+
+    def make() -> tuple[Tensor, Tensor, int]:
+        known = 1 - mask.unknown[None].to(pipeline.model.device)
+        results = []
+        with progress("inpainting", steps * len(parts)) as advance:
+            for batch in parts:
+                x0 = signed(pipeline, picture).expand(len(batch), -1, -1, -1)
+                chain_steps = inpaint(
+                    pipeline.sampler, chain(pipeline, t, len(batch)), x0, known.to(x0),
+                    jump_length=how.jump_length, resamplings=how.resamplings, noise=SeededNoise(batch),
+                )  # fmt: skip
+                results.append(end_image(chain_steps, advance))
+        samples = torch.cat(results)
+        return samples, mask.shown(picture, samples), 10
+
+    return Edit(pipeline, f"inpaint-{label_name(picture.name)}-{mask.short_name}", options, make)

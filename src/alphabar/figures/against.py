@@ -1,0 +1,34 @@
+"""Figures that score samples: how many samples, by which extractor, against which images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alphabar.evaluation import extractors
+from alphabar.evaluation.scores import Floor
+from alphabar.metrics import Extractor
+from alphabar.runs.model import Model
+
+
+@dataclass(frozen=True)
+class Against:
+    """FD of `count` samples against the training images of their run."""
+
+    count: int
+    features: str = extractors.AUTO
+    """The extractor: a key of EXTRACTORS, or auto."""
+    extractor_weights: Path | None = None
+    data_root: Path | None = None
+    """The folder of the published data set that the run uses."""
+
+    def extractor(self, model: Model) -> Extractor:
+        """The extractor for the run's images."""
+        return extractors.extractor(self.features, self.extractor_weights, model.config.data.name, model.device)
+
+
+def floor(floors: Mapping[str, Floor], data: str) -> tuple[float, str]:
+    """The FD of real images, and its label in the legend; NaN if there are too few images."""
+    for name, what in (("held_out", "held-out images"), ("halves", "real images, one half against the other,")):
+        if name in floors:
+            return floors[name].values["fd"], f"{floors[name].n_fake:,} {what} of {data}"
+    return float("nan"), "no floor: too few real images"

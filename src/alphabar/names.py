@@ -1,0 +1,70 @@
+"""The names of every registry, known without importing torch.
+
+A registry is a literal dict (or tuple) in the module that imports its members; its keys are read here from that source
+text. So a component is named once, where it is registered, and settings, help, error sentences and tests all read it.
+"""
+
+import ast
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+
+@cache
+def _literal(module: str, registry: str) -> ast.expr:
+    """The expression that `registry` is assigned in alphabar/`module`.py."""
+    source = (resources.files("alphabar") / f"{module}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if any(isinstance(target, ast.Name) and target.id == registry for target in targets):
+            return node.value
+    raise LookupError(f"alphabar/{module}.py assigns no {registry}")
+
+
+def _names(module: str, registry: str) -> tuple[str, ...]:
+    """The keys of a literal dict, or the elements of a literal tuple."""
+    value = _literal(module, registry)
+    keys = value.keys if isinstance(value, ast.Dict) else value.elts if isinstance(value, ast.Tuple) else []
+    return tuple(ast.literal_eval(key) for key in keys if key is not None)
+
+
+def _inner_names(module: str, registry: str) -> tuple[str, ...]:
+    """The keys of the dicts inside the values of a literal dict: the quantities of the metrics."""
+    value = _literal(module, registry)
+    inner = [part for entry in getattr(value, "values", []) for part in ast.walk(entry) if isinstance(part, ast.Dict)]
+    return tuple(ast.literal_eval(key) for part in inner for key in part.keys if key is not None)
+
+
+SCHEDULES = _names("diffusion/schedule", "SCHEDULES")
+PARAMETERIZATIONS = _names("diffusion/parameterization", "PARAMETERIZATIONS")
+VARIANCES = _names("diffusion/variance", "VARIANCES")
+X0_TRANSFORMS = _names("diffusion/thresholding", "X0_TRANSFORMS")
+OBJECTIVES = _names("diffusion/objective", "OBJECTIVES")
+WEIGHTINGS = _names("diffusion/objective", "WEIGHTINGS")
+DECODERS = _names("diffusion/decoder", "DECODERS")
+TIMESTEP_SAMPLERS = _names("diffusion/timesteps", "TIMESTEP_SAMPLERS")
+SAMPLERS = _names("diffusion/samplers/__init__", "SAMPLERS")
+SPACINGS = _names("diffusion/spacing", "SPACINGS")
+MIXES = _names("diffusion/editing/mixes", "MIXES")
+DECAYS = _names("training/lr", "DECAYS")
+NETWORKS = _names("networks/__init__", "NETWORKS")
+PRESETS = _names("networks/style", "PRESETS")
+PRECISIONS = _names("networks/precision", "PRECISIONS")
+DATASETS = _names("data/sources", "DATASETS")
+OWN_DATA = _names("data/sources", "OWN_DATA")
+RESIZE_RULES = _names("images", "RESIZE_RULES")
+METRICS = _names("metrics/metric", "METRICS")
+QUANTITIES = _inner_names("metrics/metric", "METRICS")
+EXTRACTORS = _names("metrics/extractor", "EXTRACTORS")
+FILM_FORMATS = _names("films", "FORMATS")
+
+PUBLISHED_DATA = tuple(name for name in DATASETS if name not in OWN_DATA)
+"""Data sets that are known by name alone; the others need a path."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """For people: "ddpm, ddim or euler"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

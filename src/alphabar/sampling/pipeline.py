@@ -1,0 +1,144 @@
+"""A model and how it samples, checked once: the object that everything which samples holds."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import alphabar
+from alphabar import config as c
+from alphabar import images
+from alphabar.diffusion import Denoiser, Sampler, SeededNoise, Step, reverse_process
+from alphabar.errors import AlphabarError
+from alphabar.progress import progress
+from alphabar.runs.model import Label, Model
+from alphabar.sampling import parts, settings
+from alphabar.sampling.analytic_variance import with_analytic_variance
+from alphabar.sampling.job import Job
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The model's denoiser on the timesteps that `section` visits, the sampler, and how classes are conditioned on.
+
+    label: the class of every image, "each" for class (seed mod number of classes), or "none".
+    """
+
+    model: Model
+    section: c.Sampling
+    denoiser: Denoiser
+    sampler: Sampler
+    condition: parts.Condition
+    label: Label
+
+    @classmethod
+    def of(cls, model: Model, changes: Mapping[str, Any] | None = None, label: Label | None = None) -> "Pipeline":
+        """The model's own [sampling] with `changes` (its setting -> value). AlphabarError says what cannot be.
+
+        label: "each" if None, or "none" for a network without classes.
+        """
+        section = settings.changed(model.config, changes or {})
+        sampler = parts.sampler(section)
+        rows = parts.rows(model.denoiser.schedule, section)
+        denoiser = parts.respaced(model.denoiser, section, rows)
+        condition = parts.condition(model.config, model.facts, section)
+        label = label if label is not None else "each" if model.class_names else "none"
+        if label == "none" and section.guidance_scale != 1:
+            raise AlphabarError(
+                f"Guidance ({section.guidance_scale:g}) is towards a class, and no class is sampled; leave one out."
+            )
+        return cls(model, section, denoiser, sampler, condition, label)
+
+    @property
+    def steps_per_image(self) -> int:
+        """The length of the chain."""
+        return self.denoiser.schedule.T
+
+    @property
+    def how(self) -> str:
+        """The sampler and its options, for people: "ddim, η = 1"."""
+        return settings.described(self.section, self.sampler)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides how an image of a given seed looks; None where a setting does not apply."""
+        model = self.model
+        return {
+            "alphabar": alphabar.__version__,
+            "run": str(model.path),
+            "step": model.step,
+            "weights": model.weights,
+            "weights_sha256": model.sha256,
+            **settings.listed(self.section, self.sampler, self.denoiser.schedule, model.denoiser.schedule.T),
+            "x0_transform": model.config.diffusion.x0_transform,
+            "class": self.label if isinstance(self.label, int) else None,
+            "unconditional": (self.label == "none" and bool(model.class_names)) or None,
+        }
+
+    def measured(self, data_root: Path | None = None) -> "Pipeline":
+        """This pipeline, ready to sample: an analytic reverse variance is measured, if it is not known yet.
+
+        data_root: the folder of the published data set that the model was trained on.
+        """
+        if self.section.variance != "analytic":
+            return self
+        return replace(self, denoiser=with_analytic_variance(self.model, self.denoiser, data_root))
+
+    def job(self, seeds: Sequence[int]) -> Job:
+        """The images of these seeds."""
+        label, classes = self.label, len(self.model.class_names)
+        labels = None if label == "none" else tuple(seed % classes if label == "each" else label for seed in seeds)
+        return Job(tuple(seeds), labels, self.model.facts.shape)
+
+    def conditioned(self, labels: Sequence[int] | None) -> Denoiser:
+        """The denoiser of p(x | labels), one label for each image of a batch; of p(x) if None."""
+        if labels is None:
+            return self.denoiser
+        return self.condition(self.denoiser, torch.tensor(labels, device=self.model.device))
+
+    def noise(self, job: Job) -> tuple[Tensor, SeededNoise]:
+        """x_T ~ N(0, I) of a job (N, C, H, W), and the noise of its seeds from there on."""
+        noise = SeededNoise(job.seeds)
+        x = noise(torch.empty((len(job.seeds), *job.shape), device=self.model.device))
+        return x.contiguous(memory_format=torch.channels_last), noise
+
+    def steps(self, job: Job, start: int | None = None) -> Iterator[Step]:
+        """The reverse process of a job, batch after batch, from x_T to x_0; steps at t = 0 hold its images, in order.
+
+        start: a row of the chain to begin at, as if x_start were N(0, I). Keep what you need of a step and let it go:
+        a whole chain does not fit into memory.
+        """
+        for batch in job.batches(self.section.batch_size):
+            x, noise = self.noise(batch)
+            yield from reverse_process(self.sampler, self.conditioned(batch.labels), x, start=start, noise=noise)
+
+    def images(self, job: Job, start: int | None = None) -> Tensor:
+        """The images of a job, uint8 (N, C, H, W)."""
+        samples = []
+        with progress("sampling", len(job.seeds)) as advance:
+            for step in self.steps(job, start):
+                advance(len(step.x) / (start or self.steps_per_image))
+                if step.t == 0:
+                    samples.append(images.to_uint8(step.x).cpu())
+        return torch.cat(samples)
+
+    # ---- chains that begin in the middle, for edits ---------------------------------------------------------------
+
+    def rows_up_to(self, t: int) -> list[int]:
+        """The grid laid over 1..t, with t its last row and the share t/T of its steps."""
+        schedule = self.model.denoiser.schedule
+        if not 1 <= t <= schedule.T:
+            raise AlphabarError(f"t must lie in 1..{schedule.T}, from nearly unchanged to pure noise; got {t}.")
+        grid = parts.rows(schedule, self.section)
+        if isinstance(self.section.steps, str):
+            return [*(row for row in grid if row < t), t]
+        count = min(t, max(1, math.ceil(len(grid) * t / schedule.T)))
+        section = self.section.model_copy(update={"steps": count})
+        return [*parts.rows(schedule.respace(range(1, t + 1)), section)[:-1], t]
+
+    def up_to(self, t: int) -> "Pipeline":
+        """The pipeline on the timesteps `rows_up_to(t)`."""
+        return replace(self, denoiser=parts.respaced(self.model.denoiser, self.section, self.rows_up_to(t)))

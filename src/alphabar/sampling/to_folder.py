@@ -1,0 +1,65 @@
+"""A pipeline and a job -> a folder of images. Images that the folder holds already are not sampled again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from alphabar import distributed, images
+from alphabar.progress import progress
+from alphabar.runs.run import home
+from alphabar.sampling import folder as folders
+from alphabar.sampling import settings
+from alphabar.sampling.job import Job
+from alphabar.sampling.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The images that are sampled, how, and into which folder."""
+
+    pipeline: Pipeline
+    job: Job
+    folder: Path
+    settings: dict[str, Any]
+    data_root: Path | None = None
+    """The folder of the published data set that the model was trained on, if an analytic variance is measured."""
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, job: Job, folder: Path | None = None, data_root: Path | None = None) -> "Plan":
+        """folder: None for one in the run that is named after the way of sampling."""
+        how = pipeline.settings()
+        folder = folder or home(pipeline.model.path) / "generated" / settings.folder_name(how)
+        return cls(pipeline, job, folder, how, data_root)
+
+
+def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
+    """All images of the plan, uint8 (N, C, H, W); the missing ones are sampled first, by all processes together.
+
+    film: the format of a film of the first images, a key of `films.FORMATS`, or None.
+    """
+    if distributed.is_main():
+        folders.make(plan.folder, plan.settings)
+    distributed.barrier()
+    batch_size = plan.pipeline.section.batch_size
+    film_path = folders.film_path(plan.folder, film or "gif")
+    filmed = folders.unfilmed(film_path, next(plan.job.batches(batch_size))) if film else 0
+    todo = folders.missing(plan.folder, plan.job, plan.settings, filmed)
+    batches = list(todo.batches(batch_size))
+    share = distributed.mine(batches)
+    distributed.barrier()  # nobody writes while another process still looks at the folder
+    pipeline = plan.pipeline.measured(plan.data_root) if batches else plan.pipeline
+    names = pipeline.model.class_names
+    with progress("sampling", sum(len(batch.seeds) for batch in share)) as advance:
+        for batch in share:
+            movie = folders.Film(pipeline.steps_per_image, batch) if filmed and batch is batches[0] else None
+            for step in pipeline.steps(batch):
+                if movie:
+                    movie.watch(step)
+                advance(len(batch.seeds) / pipeline.steps_per_image)
+            folders.save_images(plan.folder, images.to_uint8(step.x).cpu(), batch, plan.settings, names)
+            if movie:
+                movie.save(film_path)
+    distributed.barrier()
+    return folders.load_images(plan.folder, plan.job, plan.settings)
