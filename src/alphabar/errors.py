@@ -12,11 +12,14 @@ class AlphabarError(ValueError):
 
 
 @contextmanager
-def settings_of(section: str) -> Iterator[None]:
-    """Turns a ValueError of the pure modules, which know no settings, into an AlphabarError that names `section`."""
+def sentences(section: str | None = None) -> Iterator[None]:
+    """Turns a ValueError of the pure modules, which know no settings, into an AlphabarError.
+
+    section: the section of the settings that the value comes from, which the sentence then names.
+    """
     try:
         yield
     except AlphabarError:
         raise
     except ValueError as error:
-        raise AlphabarError(f"[{section}] {error}") from None
+        raise AlphabarError(f"[{section}] {error}" if section else str(error)) from None

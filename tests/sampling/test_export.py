@@ -13,7 +13,7 @@ from rich.console import Console
 from alphabar import images
 from alphabar.errors import AlphabarError
 from alphabar.runs.checkpoint import Checkpoint, read, steps
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling.export import DTYPES, export
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop
@@ -28,7 +28,7 @@ def trained(tiny, tmp_path_factory) -> Path:
     return path
 
 
-def drawn(model: Model) -> torch.Tensor:
+def drawn(model: LoadedModel) -> torch.Tensor:
     pipeline = Pipeline.of(model, {"sampler": "dpmpp_2m", "steps": 5})
     *_, last = pipeline.steps(pipeline.job(range(16)))
     return images.to_uint8(last.x).int()

@@ -14,7 +14,7 @@ from rich.console import Console
 from alphabar import seeds as seed_lists
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling import folder as folders
 from alphabar.sampling import parts
 from alphabar.sampling.job import Job
@@ -82,7 +82,7 @@ def test_a_class_has_a_number_and_a_name(trained) -> None:
     assert with_classes(model, ()).label(None) == "none"
 
 
-def with_classes(model: Model, names: tuple[str, ...]) -> Model:
+def with_classes(model: LoadedModel, names: tuple[str, ...]) -> LoadedModel:
     return replace(model, facts=model.facts.model_copy(update={"class_names": names}))
 
 

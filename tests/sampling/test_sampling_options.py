@@ -10,7 +10,7 @@ from rich.console import Console
 from alphabar import cli
 from alphabar.diffusion import SAMPLERS, SPACINGS
 from alphabar.errors import AlphabarError
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling.folder import WHEREABOUTS
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.to_folder import Plan, sample_to_folder
@@ -35,7 +35,7 @@ def run(tiny, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(run) -> Model:
+def model(run) -> LoadedModel:
     return load_model(run)
 
 

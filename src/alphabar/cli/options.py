@@ -70,16 +70,6 @@ def parsed_size(text: str | None) -> tuple[int, int] | None:
     return int(height), int(width or height)
 
 
-def parsed_interval(text: str | None) -> tuple[int, int] | None:
-    """ "1-400" -> (1, 400)."""
-    if text is None:
-        return None
-    first, dash, last = text.partition("-")
-    if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-        raise AlphabarError(f"--guidance-interval must be two timesteps, as 1-400, the smaller first; got '{text}'.")
-    return int(first), int(last)
-
-
 def given(**options: object) -> dict[str, object]:
     """The options that were set."""
     return {name: value for name, value in options.items() if value is not None}
@@ -101,7 +91,7 @@ def sampling(
     """The options of sampling, as `alphabar.Options`."""
     options: dict[str, Any] = given(
         sampler=sampler, steps=steps, spacing=spacing, eta=eta, order=order, churn=churn, variance=variance,
-        guidance=guidance, guidance_interval=parsed_interval(guidance_interval), guidance_rescale=guidance_rescale,
+        guidance=guidance, guidance_interval=guidance_interval, guidance_rescale=guidance_rescale,
         batch_size=batch_size,
     )  # fmt: skip
     return options  # type: ignore[return-value]  # the keys are those of Options

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from alphabar.api.options import Options
-    from alphabar.runs.model import Model
+    from alphabar.runs.model import LoadedModel
     from alphabar.sampling.pipeline import Pipeline
 
 Measured = Annotated[
@@ -158,7 +158,7 @@ def steps(
 
     several = names.SAMPLERS if samplers == "all" else samplers.split(",")
     against = Against(count, features, extractor_weights, data_root)
-    save(figures.steps(_model(run, weights, None, device), several, budgets, against, weights), path)
+    save(figures.steps(_model(run, weights, None, device), several, budgets, against), path)
 
 
 def loss(
@@ -268,7 +268,7 @@ def list_() -> None:
         typer.echo(f"{name:{width}}  {(command.__doc__ or '').strip()}")
 
 
-def _model(run: Path, weights: str, step: str | None, device: str) -> "Model":
+def _model(run: Path, weights: str, step: str | None, device: str) -> "LoadedModel":
     from alphabar import build
     from alphabar.runs.model import load_model
 

@@ -47,6 +47,7 @@ def progressive(pipeline: Pipeline, seeds: Sequence[int], columns: int = 10) -> 
 def _estimates(pipeline: Pipeline, job: Job, rows: Sequence[int]) -> dict[int, Tensor]:
     """x̂_0 (N, C, H, W) at these rows of the chain, in their order; row 0 is x_0."""
     parts: dict[int, list[Tensor]] = {row: [] for row in rows}
+    pipeline.prepare()
     with progress("sampling", len(job.seeds)) as advance:
         for step in pipeline.steps(job):
             advance(len(step.x) / pipeline.steps_per_image)

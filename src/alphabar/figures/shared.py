@@ -35,6 +35,7 @@ def shared(pipeline: Pipeline, seed: int, at: Sequence[float], count: int = 8) -
         )
     seeds = tuple((seed + k) % LIMIT for k in range(1, count + 1))
     others = Job(seeds, job.labels and job.labels * count, job.shape)
+    pipeline.prepare()
     with progress("sampling", sum(rows) * count + K - rows[-1]) as advance:
         states = _states(pipeline, job, rows, advance)
         ends = torch.stack([_ends(pipeline, states[row], row, others, advance) for row in rows])
