@@ -10,7 +10,19 @@ from PIL import Image
 
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
-from alphabar.images import RESIZE_RULES, crop, enlargement, grid, pad, save_npz, save_png, to_pil, to_signed, to_uint8
+from alphabar.images import (
+    RESIZE_RULES,
+    crop,
+    enlargement,
+    grid,
+    in_channels,
+    pad,
+    save_npz,
+    save_png,
+    to_pil,
+    to_signed,
+    to_uint8,
+)
 
 LEVELS = torch.arange(256, dtype=torch.uint8)
 
@@ -68,6 +80,13 @@ def test_pad_keeps_the_pixels_of_a_smaller_image() -> None:
     image = to_pil(noise(1, 28, 28))
     made = np.asarray(pad(image, (32, 32)))
     assert np.array_equal(made, np.pad(np.asarray(image), 2))
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (12, 200, 77), (255, 255, 255)])
+def test_a_background_is_as_grey_as_pillow_makes_it(colour) -> None:
+    (level,) = in_channels(colour, 1)
+    assert level == Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0))
+    assert in_channels(colour, 2) == (level, 0) and in_channels(colour, 4) == (*colour, 0)
 
 
 def test_pad_shrinks_a_larger_image_onto_the_background() -> None:

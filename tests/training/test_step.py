@@ -100,16 +100,18 @@ def test_half_precision_stays_inside_the_network(tiny, precision: str) -> None:
 @pytest.mark.parametrize("warmup", [True, False])
 def test_ema_is_the_recursion_with_or_without_its_ramp(warmup: bool) -> None:
     network = torch.nn.Linear(2, 1)
-    ema, expected = EMA(network, (0.5, 0.999), warmup), {rate: network.weight.detach().clone() for rate in (0.5, 0.999)}
+    ema = EMA(network, (0.5, 0.999), warmup)
+    expected = {rate: [p.detach().clone() for p in network.parameters()] for rate in (0.5, 0.999)}
     for n in range(1, 30):
-        torch.nn.init.normal_(network.weight)
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter)
         ema.update(network)
-        for rate in expected:
+        for rate, averages in expected.items():
             r = min(rate, (1 + n) / (10 + n)) if warmup else rate
-            expected[rate] = r * expected[rate] + (1 - r) * network.weight.detach()
+            expected[rate] = [r * a + (1 - r) * p.detach() for a, p in zip(averages, network.parameters(), strict=True)]
     for rate, average in ema.networks.items():
-        torch.testing.assert_close(average.weight, expected[rate])
-        assert not average.training and not average.weight.requires_grad
+        torch.testing.assert_close(list(average.parameters()), expected[rate])
+        assert not average.training and not any(parameter.requires_grad for parameter in average.parameters())
 
 
 @pytest.mark.parametrize(
