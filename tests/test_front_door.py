@@ -175,7 +175,7 @@ def run_settings(run: alphabar.TrainedRun) -> dict[str, object]:
         (lambda model: model.sample(2, samplr="ddim"), "did you mean 'sampler'"),
         (lambda model: model.sample(2, sampler="dpmpp"), "There is no sampling.sampler 'dpmpp'"),
         (lambda model: model.sample(0), "at least 1; got 0"),
-        (lambda model: model.sample(3, seeds=[1]), "Both num and seeds"),
+        (lambda model: model.sample(3, seeds=[1]), "Both --num and --seeds"),
         (lambda model: model.sample(seeds=[-1]), "got -1"),
         (lambda model: model.sample(2, label="boot"), "There is no class boot"),
         (lambda model: model.sample(2, steps=41), "1..40"),

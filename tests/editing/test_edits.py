@@ -222,7 +222,10 @@ MISTAKES = {
     "no latents": (["decode", "{run}", "{tmp}/text.png"], ["text.png", "alphabar encode"]),
     "other weights": (["decode", "{run}", "{latents}", "--weights", "raw"], ["other weights"]),
     "a suffix": (["vary", "{run}", "3", "--out", "{tmp}/a.gif"], [".png", "a.gif"]),
-    "guidance of none": (["vary", "{run}", "3", "--class", "none", "--guidance", "2"], ["Guidance (2)", "no class"]),
+    "guidance of none": (
+        ["vary", "{run}", "3", "--class", "none", "--guidance", "2"],
+        ["--guidance 2", "no class", "--class"],
+    ),
 }
 
 

@@ -221,12 +221,12 @@ def test_what_was_measured_before_an_interrupt_is_kept(run, monkeypatch) -> None
 def test_where_it_cannot_be_kept_it_is_used_all_the_same(run, capsys) -> None:
     (run / "analytic").write_text("in the way")
     assert all(map(math.isfinite, log_vars(ask(run, [1, 20]))))
-    assert "is used, but cannot be kept" in capsys.readouterr().err
+    assert "is used, but cannot be saved" in capsys.readouterr().err
 
 
 def test_a_network_that_has_diverged_is_a_sentence(run, monkeypatch) -> None:
     monkeypatch.setattr(analytic_variance, "squared_x0_error", lambda d, x0, t, eps: torch.full((len(x0),), math.nan))
-    with pytest.raises(AlphabarError, match=r"at timestep 20 is nan, no image: .* choose an earlier checkpoint"):
+    with pytest.raises(AlphabarError, match=r"at timestep 20 is nan: .* choose an earlier checkpoint"):
         ask(run, [20])
     assert not (run / "analytic").exists()
 
@@ -240,7 +240,8 @@ def of_data(run: Path, **section: object) -> LoadedModel:
 def test_images_that_are_gone_are_a_sentence_until_all_is_known(run, tmp_path) -> None:
     model = of_data(run, name="folder", path=tmp_path / "gone")
     with pytest.raises(
-        AlphabarError, match=r"trained on, and they are not there \(There is no folder .*gone\); bring them back, or ch"
+        AlphabarError,
+        match=r"trained on, and they are not available \(There is no folder .*gone\); restore them, or ch",
     ):
         ask(run, [1, 20], model)
     ask(run, [1, 20])
@@ -249,7 +250,7 @@ def test_images_that_are_gone_are_a_sentence_until_all_is_known(run, tmp_path) -
 
 def test_other_images_are_a_sentence(run, tmp_path) -> None:
     model = of_data(run, name="folder", path=digits_folder(tmp_path))
-    with pytest.raises(AlphabarError, match=r"those in .*digits.* are others; bring the same ones back, or choose"):
+    with pytest.raises(AlphabarError, match=r"those in .*digits.* are others; restore the original ones, or choose"):
         ask(run, [1, 20], model)
 
 

@@ -58,7 +58,13 @@ def test_classes_go_round_with_the_seed_or_are_the_one_asked_for(trained) -> Non
     model = load_model(trained)
     assert Pipeline.of(model).job([0, 9, 10, 23]).labels == (0, 9, 0, 3)
     assert Pipeline.of(model, label=7).job([0, 9]).labels == (7, 7)
-    assert Pipeline.of(model, label="none").job([0, 9]).labels is None
+    with pytest.raises(AlphabarError, match="needs a class for every image"):
+        Pipeline.of(model, label="none")
+    unconditional = with_classes(model, ())
+    assert Pipeline.of(unconditional).job([0, 9]).labels is None
+    for label in ("each", 0):
+        with pytest.raises(AlphabarError, match=r"no classes|no class 0"):
+            Pipeline.of(unconditional, label=label)
 
 
 def test_a_conditional_model_draws_what_it_is_told(trained) -> None:

@@ -41,7 +41,7 @@ def edit_pipeline(
 
 def deterministic(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of encoding and decoding: DDIM without noise; AlphabarError for options that say otherwise."""
-    flags = {"sampler": "sampler", "eta": "eta", "guidance_scale": "guidance"}
+    flags = {"sampler": "--sampler", "eta": "--eta", "guidance_scale": "--guidance"}
     if unused := [flag for name, flag in flags.items() if name in settings]:
         raise AlphabarError(f"Latents are encoded and decoded by DDIM without noise; leave out {', '.join(unused)}.")
     return settings | inversion.DETERMINISTIC

@@ -99,7 +99,7 @@ class Model:
 def image_seeds(pipeline: Pipeline, num: int | None, seeds: Seeds) -> Sequence[int]:
     """The seeds of the images to sample."""
     if num is not None and seeds is not None:
-        raise AlphabarError("Both num and seeds were given; num N means the seeds 0 to N - 1.")
+        raise AlphabarError("Both --num and --seeds were given; --num N means --seeds 0-(N-1).")
     if num is not None and num < 1:
         raise AlphabarError(f"num is the number of images, at least 1; got {num}.")
     return range(num or pipeline.section.num) if seeds is None else seed_list(seeds)

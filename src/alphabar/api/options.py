@@ -59,7 +59,7 @@ def _interval(text: str) -> tuple[int, int]:
     """ "1-400" -> (1, 400)."""
     first, dash, last = text.partition("-")
     if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-        raise AlphabarError(f"guidance_interval must be two timesteps, as 1-400, the smaller first; got '{text}'.")
+        raise AlphabarError(f"--guidance-interval must be two timesteps, as 1-400, the smaller first; got '{text}'.")
     return int(first), int(last)
 
 

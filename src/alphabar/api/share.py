@@ -31,14 +31,19 @@ def export(
     return write_export(_path(run), Path(out), weights, dtype, step, overrides)
 
 
-def film(run: Model | StrPath, out: StrPath | None = None, *, seconds: float = 6.0) -> Path:
-    """A film of a training run: its preview grids, made from the same seeds every training.sample_every steps.
-
-    out: a .gif, .webp, or (with ffmpeg) .mp4 file; film.gif in the run if None. Returns its path.
-    """
+def training_film(run: Model | StrPath, out: StrPath | None, seconds: float) -> tuple[Path, list[int]]:
+    """Write the film of a run; returns its path and the steps of its frames."""
     path = Path(out) if out is not None else _path(run) / "film.gif"
     films.check(path)
     grids = previews(_path(run))
     path.parent.mkdir(parents=True, exist_ok=True)
     films.save(path, grids.frames, seconds, comment=f"training steps {', '.join(map(str, grids.steps))}")
-    return path
+    return path, grids.steps
+
+
+def film(run: Model | StrPath, out: StrPath | None = None, *, seconds: float = 6.0) -> Path:
+    """A film of a training run: its preview grids, made from the same seeds every training.sample_every steps.
+
+    out: a .gif, .webp, or (with ffmpeg) .mp4 file; film.gif in the run if None. Returns its path.
+    """
+    return training_film(run, out, seconds)[0]

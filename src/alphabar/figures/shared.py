@@ -31,7 +31,7 @@ def shared(pipeline: Pipeline, seed: int, at: Sequence[float], count: int = 8) -
     if not is_stochastic(pipeline):
         raise AlphabarError(
             f"The sampler '{pipeline.section.sampler}' adds no noise here, so all chains from one x_t would end in "
-            "the same image; choose ddpm, or ddim with an eta above 0."
+            "the same image; choose ddpm, or ddim with an --eta above 0."
         )
     seeds = tuple((seed + k) % LIMIT for k in range(1, count + 1))
     others = Job(seeds, job.labels and job.labels * count, job.shape)

@@ -20,7 +20,7 @@ from alphabar.progress import progress
 from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling import parts, settings
 from alphabar.sampling.analytic_variance import with_analytic_variance
-from alphabar.sampling.job import Job
+from alphabar.sampling.job import Job, check_count
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Pipeline:
         model.check_label(label)
         if label == "none" and section.guidance_scale != 1:
             raise AlphabarError(
-                f"Guidance ({section.guidance_scale:g}) is towards a class, and these images have no class; choose a "
-                "class, or set guidance to 1."
+                f"--guidance {section.guidance_scale:g} is towards a class, and these images have no class; choose one with "
+                "--class, or leave --guidance at 1."
             )
         return cls(model, section, denoiser, sampler, condition, label, data_root)
 
@@ -109,6 +109,7 @@ class Pipeline:
 
     def job(self, seeds: Sequence[int]) -> Job:
         """The images of these seeds."""
+        check_count(len(seeds))
         label, classes = self.label, len(self.model.class_names)
         labels = None if label == "none" else tuple(seed % classes if label == "each" else label for seed in seeds)
         return Job(tuple(seeds), labels, self.model.facts.shape)
