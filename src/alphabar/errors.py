@@ -7,8 +7,8 @@ from contextlib import contextmanager
 class AlphabarError(ValueError):
     """One sentence for the person who made the mistake: what is wrong, the value, what would be right.
 
-    The command line prints it and exits with status 2. An option is named as on the command line: --guidance-interval is
-    the argument guidance_interval of Python.
+    The command line prints it and exits with status 2. An option is named as on the command line: --guidance-interval
+    is the argument guidance_interval of Python.
     """
 
 

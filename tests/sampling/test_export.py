@@ -129,7 +129,7 @@ def test_nobody_learns_where_the_images_were_and_all_may_read_it(trained, tmp_pa
 def test_what_cannot_be_exported_is_a_sentence_and_leaves_nothing(trained, tmp_path, monkeypatch) -> None:
     with pytest.raises(AlphabarError, match="exists already; name a new folder"):
         export(trained, tmp_path)
-    with pytest.raises(AlphabarError, match="called as a checkpoint in a run is"):
+    with pytest.raises(AlphabarError, match="named like a checkpoint in a run"):
         export(trained, tmp_path / "step-00000007")
     with pytest.raises(AlphabarError, match="got 'int8'"):
         export(trained, tmp_path / "small", dtype="int8")

@@ -18,8 +18,8 @@ from alphabar.errors import AlphabarError
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 
-Times = int | Iterable[int] | None
-"""One timestep, or several; T/2 if None."""
+Times = int | Iterable[int] | str | None
+"""One timestep, or several, also as "250,500"; T/2 if None."""
 
 
 def edit_pipeline(
@@ -50,7 +50,11 @@ def deterministic(settings: dict[str, Any]) -> dict[str, Any]:
 def _times(t: Times, model: LoadedModel) -> list[int]:
     if t is None:
         return [max(1, model.denoiser.schedule.T // 2)]
-    return [index(step) for step in t] if isinstance(t, Iterable) else [index(t)]
+    try:
+        words: Iterable[Any] = map(int, t.split(",")) if isinstance(t, str) else t if isinstance(t, Iterable) else [t]
+        return [index(word) for word in words]
+    except (TypeError, ValueError):
+        raise AlphabarError(f"Timesteps are whole numbers with commas between them, as 250,500; got {t!r}.") from None
 
 
 def plan_interpolation(

@@ -17,7 +17,7 @@ from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Latents:
     """x_T of pictures, float32 (N, C, H, W), and the test of the way back."""
 
@@ -29,6 +29,9 @@ class Latents:
     names: tuple[str, ...]
     """The names of the pictures."""
     pipeline: Pipeline
+
+    def __repr__(self) -> str:
+        return f"Latents({len(self.tensor)} of {', '.join(self.names)})"
 
     def save(self, file: StrPath) -> Path:
         """Writes a .safetensors file that `decode` reads."""
@@ -120,11 +123,13 @@ class Decoding:
 
 
 def plan_decoding(model: Model | str | Path, file: StrPath) -> Decoding:
-    """The latents and the pipeline of `decode`."""
+    """The latents in a file, and the pipeline that decodes them."""
     tensor, pipeline = latents.load(Path(file), loaded(model))
     return Decoding(Path(file), tensor, pipeline)
 
 
-def decode(model: Model | str | Path, file: StrPath) -> Images:
-    """Run DDIM from saved latents to images, on the steps and with the class that they were encoded with."""
+def decode(model: Model | str | Path, file: StrPath | Latents) -> Images:
+    """Run DDIM from latents, or a file of them, to images, on the steps and with the class of their encoding."""
+    if isinstance(file, Latents):
+        return file.decoded
     return plan_decoding(model, file).images()

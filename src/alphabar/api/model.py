@@ -1,6 +1,7 @@
 """The model that `alphabar.load` returns."""
 
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Unpack, cast
 
@@ -87,10 +88,11 @@ class Model:
         data_root: StrPath | None = None,
         **options: Unpack[Options],
     ) -> Iterator[Step]:
-        """The reverse process as it happens: step.t from T - 1 down to 0, step.x and its estimate step.x0.
+        """The reverse process as it happens, a `Step` for each network call or two.
 
-        x and x0 are float32 (N, C, H, W) in [-1, 1]. More images than a batch come batch after batch. The arguments are
-        those of `sample`.
+        step.t: the steps that remain, from steps - 1 down to 0 (not the network's timestep). step.x: the noisy images,
+        float32 (N, C, H, W). step.x0: the estimate of the final images, in [-1, 1]. At t = 0 both are the images. More
+        images than a batch come batch after batch. The arguments are those of `sample`.
         """
         pipeline = self.pipeline(label, data_root=data_root, **options)
         return pipeline.steps(pipeline.job(image_seeds(pipeline, num, seeds)))
@@ -100,8 +102,8 @@ def image_seeds(pipeline: Pipeline, num: int | None, seeds: Seeds) -> Sequence[i
     """The seeds of the images to sample."""
     if num is not None and seeds is not None:
         raise AlphabarError("Both --num and --seeds were given; --num N means --seeds 0-(N-1).")
-    if num is not None and num < 1:
-        raise AlphabarError(f"num is the number of images, at least 1; got {num}.")
+    if num is not None and (not isinstance(num, int) or num < 1):
+        raise AlphabarError(f"--num is the number of images, a whole number of at least 1; got {num!r}.")
     return range(num or pipeline.section.num) if seeds is None else seed_list(seeds)
 
 
@@ -111,6 +113,8 @@ def load(run: str | Path, *, weights: str = "ema", step: int | str | None = None
     weights: "ema", "raw", or "ema-RATE". step: the training step of a checkpoint, or "best"; the newest if None.
     device: "auto", "cpu", "cuda", "cuda:1" or "mps".
     """
+    if not isinstance(run, str | PathLike):
+        raise AlphabarError(f"A run is named by its path or by the name of a bundled model; got {type(run).__name__}.")
     return Model(load_model(run, weights, build.device(device), step))
 
 

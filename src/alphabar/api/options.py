@@ -17,30 +17,32 @@ Seeds = str | int | Sequence[int] | None
 
 
 class Options(TypedDict, total=False):
-    """How images are sampled; what is left out, or None, is the model's default."""
+    """How images are sampled. What is left out, or None, is the model's default.
+
+    sampler: a key of SAMPLERS. Another sampler than the model's comes with its own steps, spacing and options.
+    steps: the number of steps; or a respacing: "10,15,20", "ddim50", "t:1,5,9".
+    spacing: which timesteps are visited, a key of SPACINGS.
+    eta: the noise of ddim, dpmpp_2m and the SDE samplers: 0 none, 1 all.
+    order: the order of unipc: 1, 2 or 3.
+    churn: EDM's S_churn, for euler and heun.
+    variance: the variance of ddpm's steps: model, fixed_small, fixed_large or analytic.
+    guidance: the scale of classifier-free guidance; 1 is off.
+    guidance_interval: the first and last timestep with guidance: (1, 400), or "1-400".
+    guidance_rescale: 0 to 1, how far the contrast that guidance adds is scaled back.
+    batch_size: images at a time.
+    """
 
     sampler: str | None
-    """A key of SAMPLERS. Another sampler than the model's comes with its own steps, spacing and options."""
     steps: int | str | None
-    """The number of steps; or a respacing: "10,15,20", "ddim50", "t:1,5,9"."""
     spacing: str | None
-    """Which timesteps are visited: a key of SPACINGS."""
     eta: float | None
-    """The noise of ddim and the SDE samplers: 0 none, 1 all."""
     order: int | None
-    """The order of unipc: 1, 2 or 3."""
     churn: float | None
-    """EDM's S_churn, for euler and heun."""
     variance: str | None
-    """The variance of ddpm's steps: model, fixed_small, fixed_large or analytic."""
     guidance: float | None
-    """The scale of classifier-free guidance; 1 is off."""
     guidance_interval: tuple[int, int] | str | None
-    """The first and last timestep with guidance: (1, 400), or "1-400"."""
     guidance_rescale: float | None
-    """0 to 1: how far the contrast that guidance adds is scaled back."""
     batch_size: int | None
-    """Images at a time."""
 
 
 def changes(options: Options) -> dict[str, Any]:

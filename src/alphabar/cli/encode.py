@@ -12,7 +12,7 @@ from alphabar.cli import options as o
 def encode(
     run: o.Run,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help=editing.PICTURE)],
-    steps: o.Steps = None,
+    steps: Annotated[str | None, typer.Option(help="Number of steps; 100 if left out.")] = None,
     iterations: Annotated[int, typer.Option(min=1, help="Network calls per step: more decode more exactly.")] = 3,
     label: editing.Label = None,
     weights: o.Weights = "ema",

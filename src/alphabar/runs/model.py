@@ -138,6 +138,8 @@ def find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
         newest = checkpoint.latest(folder)
         if newest is None:
             hides = f" It hides the bundled model {path}." if str(path) in bundled.names() else ""
+            if not Run(path).config.exists():
+                raise AlphabarError(f"{path} holds no checkpoint and is not a run directory.{hides}")
             raise AlphabarError(
                 f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps.{hides}"
             )

@@ -57,6 +57,8 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / SETTINGS).exists() and any(folder.glob("[!.]*")):
+            raise AlphabarError(f"{folder} holds other files than samples; choose a new or empty folder with --out.")
         earlier = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).exists() else settings
     except (OSError, ValueError) as error:
         raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None

@@ -38,7 +38,7 @@ def sampler(section: c.Sampling) -> diffusion.Sampler:
             takers = [other for other in diffusion.SAMPLERS if name in options_of(other)]
             raise AlphabarError(
                 f"[sampling] {name} is an option of {names.listed(takers)}, and the sampler is '{section.sampler}'; "
-                f"leave {name} out (none), or choose one of those."
+                f"leave it out, or choose one of those."
             )
     with sentences("sampling"):
         return make(**options)

@@ -23,7 +23,7 @@ from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.sampling.job import Job, check_count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pipeline:
     """The model's denoiser on the timesteps that `section` visits, the sampler, and how classes are conditioned on.
 
@@ -60,10 +60,13 @@ class Pipeline:
         model.check_label(label)
         if label == "none" and section.guidance_scale != 1:
             raise AlphabarError(
-                f"--guidance {section.guidance_scale:g} is towards a class, and these images have no class; choose one with "
-                "--class, or leave --guidance at 1."
+                f"--guidance {section.guidance_scale:g} is towards a class, and these images have no class; choose one "
+                "with --class, or leave --guidance at 1."
             )
         return cls(model, section, denoiser, sampler, condition, label, data_root)
+
+    def __repr__(self) -> str:
+        return f"Pipeline({str(self.model.path)!r}: {self.how}, {self.steps_per_image} steps, class {self.label})"
 
     @property
     def steps_per_image(self) -> int:

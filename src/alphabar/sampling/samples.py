@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,12 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.tensor)
+
+    def __getitem__(self, k: int) -> Image.Image:
+        return images.to_pil(self.tensor[k])
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return iter(self.pil)
 
     def __repr__(self) -> str:
         count, *shape = self.tensor.shape
