@@ -93,7 +93,7 @@ def rate_distortion(runs: Measured, out: Out = None) -> None:
 
 def gradient_noise(
     run: o.Run,
-    batches: Annotated[int, typer.Option(min=8, help="How many batches of 32 gradients to measure.")] = 32,
+    batches: Annotated[int, typer.Option(min=1, help="How many batches of 32 gradients to measure, at least 8.")] = 32,
     weights: Annotated[str, typer.Option(help="raw, ema, or ema-RATE.")] = "raw",
     step: o.Step = None,
     data_root: o.DataRoot = None,
