@@ -1,4 +1,4 @@
-"""DDPM on one page: train on the embedded 8x8 digits for STEPS steps (1000), then draw 64 new ones into digits.png."""
+"""DDPM on one page: train on the bundled 8x8 digits for STEPS steps (1000), then sample 64 new ones into digits.png."""
 
 import sys
 from pathlib import Path

@@ -105,7 +105,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "seeds": (["sample", "{run}", "--seeds", "a"], ["'a'", "0-63,100"]),
     "run directory not writable": ([*TRAIN, "--run", "{folders}/file/run"], ["{folders}/file/run", "--run"]),
     "out not writable": (["sample", "{run}", "--out", "{folders}/file/out"], ["{folders}/file/out", "--out"]),
-    "run directory of something else": ([*TRAIN, "--run", "{folders}"], ["other things"]),
+    "run directory of something else": ([*TRAIN, "--run", "{folders}"], ["other files"]),
     "T too small": ([*TRAIN, "diffusion.schedule=linear"], ["T = 20", "T > 20"]),
     "batch size 0": ([*TRAIN, "training.batch_size=0"], ["training.batch_size", "0"]),
     "size the levels cannot halve": ([*TRAIN, "data.image_size=10", "data.resize=pad", "network.channel_mult=[1,2,2]"],

@@ -341,7 +341,7 @@ def test_a_run_that_cannot_be_filmed_is_a_sentence(trained, tiny, tmp_path, call
     mistakes = {
         "There is no run at": ["film", tmp_path / "nowhere"],
         "alphabar train": ["film", tmp_path],
-        "holds none; a run draws one every training.sample_every steps": ["film", none],
+        "holds none; a run makes one every training.sample_every steps": ["film", none],
         "holds only that of step 6; ": ["film", one],
         "step 4": ["film", sizes],
         "7x5, and that of step 6": ["film", sizes],

@@ -12,7 +12,6 @@ from PIL import Image
 
 import alphabar
 from alphabar import cli, data
-from alphabar.errors import AlphabarError
 from digits_folder import digits_folder
 
 
@@ -53,7 +52,7 @@ def test_what_is_offered_is_what_type_checkers_are_shown() -> None:
     tree = ast.parse(Path(alphabar.__file__).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     shown = {name.name for node in block.body if isinstance(node, ast.ImportFrom) for name in node.names}
-    assert shown | {"__version__"} == set(alphabar.__all__) == set(dir(alphabar))
+    assert shown | {"AlphabarError", "__version__"} == set(alphabar.__all__) == set(dir(alphabar))
     for name in alphabar.__all__:
         assert getattr(alphabar, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
@@ -91,7 +90,7 @@ def test_images_are_tensors_pictures_and_files(model, command, run, tmp_path) ->
     command("sample", run.path, "--num", 5, "--class", 7, "--steps", 5, "--out", tmp_path / "cli", "--film", "none")
     for path in (tmp_path / "cli").iterdir():
         assert path.read_bytes() == (folder / path.name).read_bytes() or path.suffix == ".npz"
-    with pytest.raises(AlphabarError, match="another steps"):
+    with pytest.raises(alphabar.AlphabarError, match="another steps"):
         model.sample(5, label=7, steps=6).save(folder)
 
 
@@ -131,10 +130,10 @@ def test_an_edit_takes_a_pillow_image_and_gives_the_results_alone(model, tmp_pat
     digit = Image.fromarray(data.load("digits").images[7, 0].numpy())
     images = alphabar.vary(model, digit, start=[10, 20], seeds=range(3), label=7)
     assert images.tensor.shape == (6, 1, 8, 8) and images.tiles.shape == (8, 1, 8, 8)
-    with pytest.raises(AlphabarError, match=r"say with --resize"):
+    with pytest.raises(alphabar.AlphabarError, match=r"say with --resize"):
         alphabar.vary(model, digit.resize((16, 8)), start=10, label=7)
     assert alphabar.vary(model, digit.convert("RGB").resize((9, 9)), start=10, label=7, resize="crop").tensor.ndim == 4
-    with pytest.raises(AlphabarError, match=r"a \.png, or as arrays, an \.npz"):
+    with pytest.raises(alphabar.AlphabarError, match=r"a \.png, or as arrays, an \.npz"):
         images.save(tmp_path / "folder")
 
 
@@ -176,7 +175,7 @@ def run_settings(run: alphabar.TrainedRun) -> dict[str, object]:
         (lambda model: model.sample(2, samplr="ddim"), "did you mean 'sampler'"),
         (lambda model: model.sample(2, sampler="dpmpp"), "There is no sampling.sampler 'dpmpp'"),
         (lambda model: model.sample(0), "at least 1; got 0"),
-        (lambda model: model.sample(3, seeds=[1]), "Both num and seeds"),
+        (lambda model: model.sample(3, seeds=[1]), "Both --num and --seeds"),
         (lambda model: model.sample(seeds=[-1]), "got -1"),
         (lambda model: model.sample(2, label="boot"), "There is no class boot"),
         (lambda model: model.sample(2, steps=41), "1..40"),
@@ -188,6 +187,6 @@ def run_settings(run: alphabar.TrainedRun) -> dict[str, object]:
     ],
 )
 def test_a_mistake_is_a_sentence(call, words: str, model) -> None:
-    with pytest.raises(AlphabarError) as caught:
+    with pytest.raises(alphabar.AlphabarError) as caught:
         call(model)
     assert words in str(caught.value)

@@ -12,6 +12,8 @@ Importing alphabar does not import torch; the first use of a function does.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from alphabar.errors import AlphabarError
+
 if TYPE_CHECKING:
     from alphabar.api.edit import inpaint, interpolate, vary
     from alphabar.api.evaluate import bits_per_dim, evaluate
@@ -41,9 +43,9 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
-    "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode", "encode",
-    "evaluate", "export", "fetch", "film", "inpaint", "inspect", "interpolate", "load", "recipes", "sample", "settings",
-    "train", "vary",
+    "AlphabarError", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode",
+    "encode", "evaluate", "export", "fetch", "film", "inpaint", "inspect", "interpolate", "load", "recipes", "sample",
+    "settings", "train", "vary",
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from alphabar import config as c
 from alphabar import data, diffusion, distributed, networks
 from alphabar.diffusion.timesteps import LossSecondMoment
-from alphabar.errors import AlphabarError, settings_of
+from alphabar.errors import AlphabarError, sentences
 from alphabar.registry import look_up
 
 
@@ -49,7 +49,7 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
             "or set network.class_conditional=false."
         )
     learned = diffusion.VARIANCES[config.diffusion.variance].learned
-    with settings_of("network"):
+    with sentences("network"):
         return look_up(networks.NETWORKS, section.name, "network")(
             image_size=(height, width),
             in_channels=channels,
@@ -74,7 +74,7 @@ def place(network: nn.Module, device: torch.device | str) -> nn.Module:
 def denoiser(config: c.Config, network: diffusion.Network) -> diffusion.Denoiser:
     """The network, read as the [diffusion] section says."""
     section = config.diffusion
-    with settings_of("diffusion"):
+    with sentences("diffusion"):
         return diffusion.Denoiser(
             network=network,
             schedule=look_up(diffusion.SCHEDULES, section.schedule, "noise schedule")(section.steps),
@@ -88,7 +88,7 @@ def denoiser(config: c.Config, network: diffusion.Network) -> diffusion.Denoiser
 def objective(config: c.Config) -> diffusion.Objective:
     """The loss of the [diffusion] section."""
     section = config.diffusion
-    with settings_of("diffusion"):
+    with sentences("diffusion"):
         objective = diffusion.Objective(
             kind=section.objective,
             vlb_weight=section.vlb_weight,

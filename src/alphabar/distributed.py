@@ -58,7 +58,7 @@ def barrier() -> None:
 
         try:
             dist.barrier()
-        except RuntimeError:
+        except (RuntimeError, ValueError):
             raise AlphabarError(f"Process {rank()} stops, because another process stopped.") from None
 
 

@@ -34,7 +34,9 @@ def parsed(text: str) -> list[int]:
 
 def _range(part: str, text: str) -> range:
     first, _, last = part.partition("-")
-    if not (first.isdecimal() and (last.isdecimal() or "-" not in part)) or int(last or first) < int(first):
+    if first.isdecimal() and last.isdecimal() and int(last) < int(first):
+        raise AlphabarError(f"The seeds {part} run backwards; write {last}-{first}.")
+    if not (first.isdecimal() and (last.isdecimal() or "-" not in part)):
         raise AlphabarError(f"'{text}' is not a list of seeds; write numbers and ranges, as 0-63,100.")
     if int(last or first) >= LIMIT:
         raise AlphabarError(f"The seed {last or first} is too large; seeds are below 2^32 = {LIMIT}.")

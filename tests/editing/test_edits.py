@@ -14,7 +14,7 @@ from alphabar import cli, data
 from alphabar.editing import inversion, pictures
 from alphabar.editing.interpolation import Interpolation, interpolation
 from alphabar.errors import AlphabarError
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop
 
@@ -33,7 +33,7 @@ def run(tiny, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(run) -> Model:
+def model(run) -> LoadedModel:
     return load_model(run)
 
 
@@ -61,7 +61,7 @@ def digit(k: int) -> np.ndarray:
     return DIGITS.images[k, 0].numpy()
 
 
-def pipeline(model: Model, **changes) -> Pipeline:
+def pipeline(model: LoadedModel, **changes) -> Pipeline:
     return Pipeline.of(model, changes, "none")
 
 
@@ -150,7 +150,7 @@ def test_what_cannot_come_back_is_refused_and_not_handed_out_as_noise(tiny, call
         interpolation(loud, *both(model), Interpolation([1000], 3, "linear", "encoded")).images()
 
 
-def both(model: Model) -> list[pictures.Picture]:
+def both(model: LoadedModel) -> list[pictures.Picture]:
     return [pictures.picture(model, text, "none", None) for text in ("3", "5")]
 
 
@@ -222,7 +222,10 @@ MISTAKES = {
     "no latents": (["decode", "{run}", "{tmp}/text.png"], ["text.png", "alphabar encode"]),
     "other weights": (["decode", "{run}", "{latents}", "--weights", "raw"], ["other weights"]),
     "a suffix": (["vary", "{run}", "3", "--out", "{tmp}/a.gif"], [".png", "a.gif"]),
-    "guidance of none": (["vary", "{run}", "3", "--class", "none", "--guidance", "2"], ["Guidance (2)", "no class"]),
+    "guidance of none": (
+        ["vary", "{run}", "3", "--class", "none", "--guidance", "2"],
+        ["--guidance 2", "no class", "--class"],
+    ),
 }
 
 

@@ -17,7 +17,7 @@ from alphabar.diffusion import Denoiser
 from alphabar.diffusion.x0_error import mean_x0_error, squared_x0_error
 from alphabar.errors import AlphabarError
 from alphabar.images import to_signed
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling import analytic_variance
 from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.sampling.pipeline import Pipeline
@@ -58,7 +58,7 @@ def measured(monkeypatch) -> list[int]:
     return seen
 
 
-def ask(run: Path, rows: list[int], model: Model | None = None) -> Denoiser:
+def ask(run: Path, rows: list[int], model: LoadedModel | None = None) -> Denoiser:
     model = model or load_model(run)
     return with_analytic_variance(model, model.denoiser.respaced(rows))
 
@@ -91,6 +91,7 @@ def test_it_is_measured_once_and_kept_with_all_that_it_depends_on(run, measured,
     assert found == {
         "weights_sha256": model.sha256, "steps": 20, "schedule": "cosine", "parameterization": "eps",
         "time_scale": 1.0, "x0_transform": "clip", "images_sha256": model.facts.fingerprint, "images_per_timestep": 24,
+        "version": analytic_variance.VERSION,
     }  # fmt: skip
     assert list(errors) == ["1", "9", "20"]
     assert all(0 < e["standard_error"] < e["value"] < 4 for e in errors.values())
@@ -220,17 +221,17 @@ def test_what_was_measured_before_an_interrupt_is_kept(run, monkeypatch) -> None
 def test_where_it_cannot_be_kept_it_is_used_all_the_same(run, capsys) -> None:
     (run / "analytic").write_text("in the way")
     assert all(map(math.isfinite, log_vars(ask(run, [1, 20]))))
-    assert "is used, but cannot be kept" in capsys.readouterr().err
+    assert "is used, but cannot be saved" in capsys.readouterr().err
 
 
 def test_a_network_that_has_diverged_is_a_sentence(run, monkeypatch) -> None:
     monkeypatch.setattr(analytic_variance, "squared_x0_error", lambda d, x0, t, eps: torch.full((len(x0),), math.nan))
-    with pytest.raises(AlphabarError, match=r"at timestep 20 is nan, no image: .* choose an earlier checkpoint"):
+    with pytest.raises(AlphabarError, match=r"at timestep 20 is nan: .* choose an earlier checkpoint"):
         ask(run, [20])
     assert not (run / "analytic").exists()
 
 
-def of_data(run: Path, **section: object) -> Model:
+def of_data(run: Path, **section: object) -> LoadedModel:
     model = load_model(run)
     config = model.config
     return replace(model, config=config.model_copy(update={"data": config.data.model_copy(update=section)}))
@@ -239,7 +240,8 @@ def of_data(run: Path, **section: object) -> Model:
 def test_images_that_are_gone_are_a_sentence_until_all_is_known(run, tmp_path) -> None:
     model = of_data(run, name="folder", path=tmp_path / "gone")
     with pytest.raises(
-        AlphabarError, match=r"trained on, and they are not there \(There is no folder .*gone\); bring them back, or ch"
+        AlphabarError,
+        match=r"trained on, and they are not available \(There is no folder .*gone\); restore them, or ",
     ):
         ask(run, [1, 20], model)
     ask(run, [1, 20])
@@ -248,7 +250,7 @@ def test_images_that_are_gone_are_a_sentence_until_all_is_known(run, tmp_path) -
 
 def test_other_images_are_a_sentence(run, tmp_path) -> None:
     model = of_data(run, name="folder", path=digits_folder(tmp_path))
-    with pytest.raises(AlphabarError, match=r"those in .*digits.* are others; bring the same ones back, or choose"):
+    with pytest.raises(AlphabarError, match=r"those in .*digits.* are others; restore the original ones, or choose"):
         ask(run, [1, 20], model)
 
 
@@ -263,8 +265,9 @@ def test_an_unconditional_model_is_told_nothing(tiny, tmp_path, monkeypatch) -> 
 RANKS = """
 import sys, torch
 from pathlib import Path
-from alphabar import analytic_variance, distributed
-from alphabar.model import load_model
+from alphabar import distributed
+from alphabar.runs.model import load_model
+from alphabar.sampling import analytic_variance
 torch.set_num_threads(1)
 analytic_variance.IMAGES = 24
 seen, plain = [], analytic_variance.squared_x0_error
@@ -272,8 +275,7 @@ analytic_variance.squared_x0_error = lambda *args: seen.append(args[2]) or plain
 run = Path(sys.argv[1])
 with distributed.session():
     model = load_model(run)
-    d = analytic_variance.with_analytic_variance(
-        run, model, model.denoiser.respaced([1, 9, 20]), None, torch.device("cpu"))
+    d = analytic_variance.with_analytic_variance(model, model.denoiser.respaced([1, 9, 20]))
     x = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
     log_vars = [float(d.variance.log_var(d.schedule, x, t, None)) for t in (1, 2, 3)]
     torch.save((seen, log_vars), run / f"{distributed.rank()}.pt")

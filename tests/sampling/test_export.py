@@ -13,7 +13,7 @@ from rich.console import Console
 from alphabar import images
 from alphabar.errors import AlphabarError
 from alphabar.runs.checkpoint import Checkpoint, read, steps
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling.export import DTYPES, export
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop
@@ -28,7 +28,7 @@ def trained(tiny, tmp_path_factory) -> Path:
     return path
 
 
-def drawn(model: Model) -> torch.Tensor:
+def drawn(model: LoadedModel) -> torch.Tensor:
     pipeline = Pipeline.of(model, {"sampler": "dpmpp_2m", "steps": 5})
     *_, last = pipeline.steps(pipeline.job(range(16)))
     return images.to_uint8(last.x).int()
@@ -73,7 +73,7 @@ def test_how_it_is_drawn_can_be_set_and_nothing_else(trained, tmp_path) -> None:
     export(trained, tmp_path / "small", overrides=["sampling.sampler=unipc", "sampling.steps=7"])
     sampling = load_model(tmp_path / "small").config.sampling
     assert (sampling.sampler, sampling.steps) == ("unipc", 7)
-    with pytest.raises(AlphabarError, match=r"Only sampling\.key=value .* got 'diffusion\.steps=10'"):
+    with pytest.raises(AlphabarError, match=r"Only sampling\.key=value, .* got 'diffusion\.steps=10'"):
         export(trained, tmp_path / "other", overrides=["diffusion.steps=10"])
     assert not (tmp_path / "other").exists()
 
@@ -100,7 +100,7 @@ def test_another_sampler_comes_with_its_own_grid(trained, tmp_path) -> None:
 def test_it_is_not_trained_further(trained, tmp_path, tiny, weights: str) -> None:
     export(trained, tmp_path / "small", weights=weights)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(AlphabarError, match="was exported to be drawn from and cannot be trained"):
+    with pytest.raises(AlphabarError, match="is an exported run: it can be sampled, not trained"):
         loop.train(tiny("training.steps=30"), tmp_path / "small", CPU, Console(quiet=True))
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
     assert after == before
@@ -127,9 +127,9 @@ def test_nobody_learns_where_the_images_were_and_all_may_read_it(trained, tmp_pa
 
 
 def test_what_cannot_be_exported_is_a_sentence_and_leaves_nothing(trained, tmp_path, monkeypatch) -> None:
-    with pytest.raises(AlphabarError, match="is there already; name a new folder"):
+    with pytest.raises(AlphabarError, match="exists already; name a new folder"):
         export(trained, tmp_path)
-    with pytest.raises(AlphabarError, match="called as a checkpoint in a run is"):
+    with pytest.raises(AlphabarError, match="named like a checkpoint in a run"):
         export(trained, tmp_path / "step-00000007")
     with pytest.raises(AlphabarError, match="got 'int8'"):
         export(trained, tmp_path / "small", dtype="int8")

@@ -14,7 +14,7 @@ from rich.console import Console
 from alphabar import seeds as seed_lists
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling import folder as folders
 from alphabar.sampling import parts
 from alphabar.sampling.job import Job
@@ -58,7 +58,13 @@ def test_classes_go_round_with_the_seed_or_are_the_one_asked_for(trained) -> Non
     model = load_model(trained)
     assert Pipeline.of(model).job([0, 9, 10, 23]).labels == (0, 9, 0, 3)
     assert Pipeline.of(model, label=7).job([0, 9]).labels == (7, 7)
-    assert Pipeline.of(model, label="none").job([0, 9]).labels is None
+    with pytest.raises(AlphabarError, match="needs a class for every image"):
+        Pipeline.of(model, label="none")
+    unconditional = with_classes(model, ())
+    assert Pipeline.of(unconditional).job([0, 9]).labels is None
+    for label in ("each", 0):
+        with pytest.raises(AlphabarError, match=r"no classes|no class 0"):
+            Pipeline.of(unconditional, label=label)
 
 
 def test_a_conditional_model_draws_what_it_is_told(trained) -> None:
@@ -82,7 +88,7 @@ def test_a_class_has_a_number_and_a_name(trained) -> None:
     assert with_classes(model, ()).label(None) == "none"
 
 
-def with_classes(model: Model, names: tuple[str, ...]) -> Model:
+def with_classes(model: LoadedModel, names: tuple[str, ...]) -> LoadedModel:
     return replace(model, facts=model.facts.model_copy(update={"class_names": names}))
 
 

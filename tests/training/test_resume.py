@@ -208,7 +208,7 @@ def test_two_processes_never_share_a_run(tiny, quiet, tmp_path) -> None:
 
 def test_a_folder_of_other_things_is_not_taken_for_a_run(tiny, quiet, tmp_path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(AlphabarError, match="holds other things than a run"):
+    with pytest.raises(AlphabarError, match="holds other files than those of a run"):
         loop.train(tiny(), tmp_path, CPU, quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 

@@ -1,11 +1,12 @@
 """Edits of pictures with a model, checked but not yet made; `alphabar.inpaint` and the others make them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index
 from pathlib import Path
 from typing import Any, Unpack
 
 from alphabar.api.model import Model, loaded
-from alphabar.api.options import Options, Seeds, changes, parsed_seeds
+from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
 from alphabar.editing import inpainting as inpaint_
 from alphabar.editing import inversion
 from alphabar.editing.edit import Edit
@@ -14,11 +15,11 @@ from alphabar.editing.interpolation import Interpolation, interpolation
 from alphabar.editing.pictures import Picture, Source, label_of, picture, read_mask
 from alphabar.editing.variation import variation
 from alphabar.errors import AlphabarError
-from alphabar.runs.model import Model as LoadedModel
+from alphabar.runs.model import LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 
-Times = int | Sequence[int] | None
-"""One timestep, or several; T/2 if None."""
+Times = int | Iterable[int] | str | None
+"""One timestep, or several, also as "250,500"; T/2 if None."""
 
 
 def edit_pipeline(
@@ -26,6 +27,7 @@ def edit_pipeline(
     pictures: Sequence[Picture],
     label: str | int | None,
     options: dict[str, Any],
+    data_root: StrPath | None = None,
     usual_steps: int | None = None,
 ) -> Pipeline:
     """The pipeline of an edit: of the class of `label`, or of the pictures.
@@ -34,13 +36,25 @@ def edit_pipeline(
     """
     if usual_steps is not None:
         options = {"steps": min(usual_steps, model.denoiser.schedule.T)} | options
-    return Pipeline.of(model, options, label_of(model, label, pictures))
+    return Pipeline.of(model, options, label_of(model, label, pictures), path(data_root))
+
+
+def deterministic(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of encoding and decoding: DDIM without noise; AlphabarError for options that say otherwise."""
+    flags = {"sampler": "--sampler", "eta": "--eta", "guidance_scale": "--guidance"}
+    if unused := [flag for name, flag in flags.items() if name in settings]:
+        raise AlphabarError(f"Latents are encoded and decoded by DDIM without noise; leave out {', '.join(unused)}.")
+    return settings | inversion.DETERMINISTIC
 
 
 def _times(t: Times, model: LoadedModel) -> list[int]:
     if t is None:
         return [max(1, model.denoiser.schedule.T // 2)]
-    return [t] if isinstance(t, int) else list(t)
+    try:
+        words: Iterable[Any] = map(int, t.split(",")) if isinstance(t, str) else t if isinstance(t, Iterable) else [t]
+        return [index(word) for word in words]
+    except (TypeError, ValueError):
+        raise AlphabarError(f"Timesteps are whole numbers with commas between them, as 250,500; got {t!r}.") from None
 
 
 def plan_interpolation(
@@ -55,7 +69,7 @@ def plan_interpolation(
     seed: int = 0,
     label: str | int | None = None,
     resize: str = "none",
-    data_root: Path | None = None,
+    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Edit:
     """The images between two images: mixed at the noise level t and denoised (DDPM §4.4, Fig. 8 and 9).
@@ -66,16 +80,12 @@ def plan_interpolation(
     source = loaded(model)
     settings = changes(options)
     if latents == "encoded":
-        if unused := [name for name in ("sampler", "eta", "guidance_scale") if name in settings]:
-            raise AlphabarError(
-                f"Encoded latents are encoded and decoded by DDIM without noise; leave out {', '.join(unused)}."
-            )
-        settings |= inversion.DETERMINISTIC
+        settings = deterministic(settings)
     mix = mix or ("spherical" if latents == "encoded" else "linear")
     how = Interpolation(_times(t, source), points, mix, latents, seed)
-    first, second = (picture(source, text, resize, data_root) for text in (a, b))
+    first, second = (picture(source, text, resize, path(data_root)) for text in (a, b))
     usual = inversion.STEPS if latents == "encoded" else None
-    return interpolation(edit_pipeline(source, [first, second], label, settings, usual), first, second, how)
+    return interpolation(edit_pipeline(source, [first, second], label, settings, data_root, usual), first, second, how)
 
 
 def plan_variation(
@@ -86,32 +96,32 @@ def plan_variation(
     seeds: Seeds = "0-7",
     label: str | int | None = None,
     resize: str = "none",
-    data_root: Path | None = None,
+    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Edit:
     """Other images near an image: noised to the timestep `start` and denoised again (SDEdit). Higher keeps less."""
     source = loaded(model)
-    original = picture(source, image, resize, data_root)
-    pipeline = edit_pipeline(source, [original], label, changes(options))
-    return variation(pipeline, original, _times(start, source), parsed_seeds(seeds) or range(8))
+    original = picture(source, image, resize, path(data_root))
+    pipeline = edit_pipeline(source, [original], label, changes(options), data_root)
+    return variation(pipeline, original, _times(start, source), seed_list("0-7" if seeds is None else seeds))
 
 
 def plan_inpainting(
     model: Model | str | Path,
     image: Source,
-    mask: str | Path,
+    mask: Source,
     *,
     seeds: Seeds = "0-7",
     jump_length: int | None = None,
     resamplings: int = 10,
     label: str | int | None = None,
     resize: str = "none",
-    data_root: Path | None = None,
+    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Edit:
     """A part of an image sampled anew, to fit the rest (RePaint); the other pixels stay as they are.
 
-    mask: an image file, white where to sample anew; or left, right, top, bottom, centre.
+    mask: an image, white where to sample anew; or left, right, top, bottom, centre.
     jump_length, resamplings: RePaint's j (1/25 of the steps if None) and r (1 never goes back).
     It takes about steps x resamplings network calls; 100 steps of ddim with eta 0.5 if no sampler is named.
     """
@@ -119,7 +129,9 @@ def plan_inpainting(
     settings = changes(options)
     if "sampler" not in settings:  # not the recipe's, which may look back, or be too rough in few steps (beta_t)
         settings = {"sampler": "ddim", "eta": 0.5} | settings
-    original = picture(source, image, resize, data_root)
-    pipeline = edit_pipeline(source, [original], label, settings, inpaint_.STEPS)
+    original = picture(source, image, resize, path(data_root))
+    pipeline = edit_pipeline(source, [original], label, settings, data_root, inpaint_.STEPS)
     area = read_mask(mask, source.facts.shape, resize)
-    return inpainting(pipeline, original, area, parsed_seeds(seeds) or range(8), Resampling(jump_length, resamplings))
+    return inpainting(
+        pipeline, original, area, seed_list("0-7" if seeds is None else seeds), Resampling(jump_length, resamplings)
+    )

@@ -5,71 +5,79 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from alphabar import build, distributed, evaluation
-from alphabar.api.options import Options, Seeds, changes, parsed_seeds
-from alphabar.evaluation.subjects import Sampling
+from alphabar.api.model import Model
+from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.evaluation.subjects import HowSampled
+from alphabar.runs.model import LoadedModel
+
+
+def _subject(subject: Model | StrPath) -> Path | LoadedModel:
+    return subject.loaded if isinstance(subject, Model) else Path(subject)
 
 
 def evaluate(
-    subject: str | Path,
+    subject: Model | StrPath,
     *,
-    reference: str | Path | None = None,
-    metrics: Sequence[str] | None = None,
+    reference: StrPath | None = None,
+    metrics: str | Sequence[str] | None = None,
     features: str = "auto",
     count: int | None = None,
-    extractor_weights: Path | None = None,
+    extractor_weights: StrPath | None = None,
     split: str | None = None,
     image_size: tuple[int, int] | None = None,
     resize: str = "none",
-    data_root: Path | None = None,
+    data_root: StrPath | None = None,
     seeds: Seeds = None,
     label: str | int | None = None,
     weights: str = "ema",
     step: int | str | None = None,
-    out: str | Path | None = None,
-    statistics: str | Path | None = None,
+    out: StrPath | None = None,
+    statistics: StrPath | None = None,
     device: str = "auto",
     **options: Unpack[Options],
 ) -> dict[str, Any]:
     """Measure images against real ones; returns the row of `alphabar evaluate`.
 
-    subject: a run, which is sampled first; a folder of images; an .npz.
+    Under torchrun the processes share the work, and the metrics are in the row of the first process.
+
+    subject: a run or a model, which is sampled first; a folder of images; an .npz.
     reference: a data set by name, a folder, an .npz of images, or one of mu and sigma; the run's own data if None.
     metrics: fd, kid, is, pr, coverage, classes, memorisation; all that can be measured if None.
     count: how many images; 10,000 of a run, all of a folder, if None.
     out: a folder for evaluations.jsonl and neighbours.png; the run if None. statistics: an .npz for mu and sigma.
     """
     request = evaluation.Request(
-        subject=Path(subject),
+        subject=_subject(subject),
         reference=None if reference is None else str(reference),
-        metrics=metrics,
+        metrics=[name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else metrics,
         features=features,
-        extractor_weights=extractor_weights,
+        extractor_weights=path(extractor_weights),
         count=count,
         split=split,
         image_size=image_size,
         resize=resize,
-        data_root=data_root,
-        sampling=Sampling(parsed_seeds(seeds), label, weights, step, changes(options)),
-        out=None if out is None else Path(out),
-        statistics=None if statistics is None else Path(statistics),
+        data_root=path(data_root),
+        sampling=HowSampled(None if seeds is None else seed_list(seeds), label, weights, step, changes(options)),
+        out=path(out),
+        statistics=path(statistics),
     )
     with distributed.session():
         return evaluation.evaluate(request, build.device(device))
 
 
 def bits_per_dim(
-    run: str | Path,
+    run: Model | StrPath,
     *,
     kind: str = "bound",
     split: str = "test",
     count: int | None = None,
-    steps: str | None = None,
+    steps: int | str | None = None,
     decoder: str = "exact",
     weights: str = "ema",
     step: int | str | None = None,
     batch_size: int | None = None,
-    data_root: Path | None = None,
-    out: str | Path | None = None,
+    data_root: StrPath | None = None,
+    out: StrPath | None = None,
     device: str = "auto",
 ) -> dict[str, Any]:
     """The bits per dimension of a run's images; returns the row of `alphabar evaluate --bpd`.
@@ -78,17 +86,17 @@ def bits_per_dim(
     steps: a shorter chain, as a number or a respacing. decoder: exact, or reference for the published approximation.
     """
     request = evaluation.BitsRequest(
-        run=Path(run),
+        run=_subject(run),
         kind=kind,
         split=split,
         count=count,
-        steps=steps,
+        steps=None if steps is None else str(steps),
         decoder=decoder,
         weights=weights,
         step=None if step is None else str(step),
         batch_size=batch_size,
-        data_root=data_root,
-        out=None if out is None else Path(out),
+        data_root=path(data_root),
+        out=path(out),
     )
     with distributed.session():
         return evaluation.bits_per_dim(request, build.device(device))

@@ -8,16 +8,16 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from alphabar.api.edits import edit_pipeline
+from alphabar.api.edits import deterministic, edit_pipeline
 from alphabar.api.model import Model, loaded
-from alphabar.api.options import Options, changes
+from alphabar.api.options import Options, StrPath, changes, path
 from alphabar.editing import inversion, latents
 from alphabar.editing.pictures import Picture, Source, picture
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Latents:
     """x_T of pictures, float32 (N, C, H, W), and the test of the way back."""
 
@@ -30,10 +30,13 @@ class Latents:
     """The names of the pictures."""
     pipeline: Pipeline
 
-    def save(self, path: str | Path) -> Path:
+    def __repr__(self) -> str:
+        return f"Latents({len(self.tensor)} of {', '.join(self.names)})"
+
+    def save(self, file: StrPath) -> Path:
         """Writes a .safetensors file that `decode` reads."""
-        latents.save(Path(path), self.tensor, self.pipeline)
-        return Path(path)
+        latents.save(Path(file), self.tensor, self.pipeline)
+        return Path(file)
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,16 @@ def plan_encoding(
     iterations: int = 3,
     label: str | int | None = None,
     resize: str = "none",
-    data_root: Path | None = None,
+    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Encoding:
     """The pictures and the pipeline of `encode`."""
     source = loaded(model)
     several = [images] if isinstance(images, Source) else list(images)
-    pictures = tuple(picture(source, image, resize, data_root) for image in several)
-    settings = changes(options) | inversion.DETERMINISTIC
-    return Encoding(edit_pipeline(source, pictures, label, settings, inversion.STEPS), pictures, iterations)
+    pictures = tuple(picture(source, image, resize, path(data_root)) for image in several)
+    settings = deterministic(changes(options))
+    pipeline = edit_pipeline(source, pictures, label, settings, data_root, inversion.STEPS)
+    return Encoding(pipeline, pictures, iterations)
 
 
 def encode(
@@ -87,7 +91,7 @@ def encode(
     iterations: int = 3,
     label: str | int | None = None,
     resize: str = "none",
-    data_root: Path | None = None,
+    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Latents:
     """Run DDIM backwards, from images to their x_T, in 100 steps; and decode them as a test.
@@ -118,12 +122,14 @@ class Decoding:
         return Images(images, self.settings, columns=min(len(images), 8))
 
 
-def plan_decoding(model: Model | str | Path, path: str | Path) -> Decoding:
-    """The latents and the pipeline of `decode`."""
-    tensor, pipeline = latents.load(Path(path), loaded(model))
-    return Decoding(Path(path), tensor, pipeline)
+def plan_decoding(model: Model | str | Path, file: StrPath) -> Decoding:
+    """The latents in a file, and the pipeline that decodes them."""
+    tensor, pipeline = latents.load(Path(file), loaded(model))
+    return Decoding(Path(file), tensor, pipeline)
 
 
-def decode(model: Model | str | Path, path: str | Path) -> Images:
-    """Run DDIM from saved latents to images, on the steps and with the class that they were encoded with."""
-    return plan_decoding(model, path).images()
+def decode(model: Model | str | Path, file: StrPath | Latents) -> Images:
+    """Run DDIM from latents, or a file of them, to images, on the steps and with the class of their encoding."""
+    if isinstance(file, Latents):
+        return file.decoded
+    return plan_decoding(model, file).images()

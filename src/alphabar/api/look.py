@@ -30,7 +30,7 @@ def settings(section: str | None = None) -> dict[str, tuple[str, str]]:
 def inspect(
     path: str | Path,
     *,
-    image_size: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
     resize: str = "none",
     channels: int | None = None,
     split: str = "train",
@@ -38,9 +38,8 @@ def inspect(
     """What a folder or file of images holds: every image is read; what is skipped, and why."""
     from alphabar import data
 
-    return data.inspect(
-        Path(path), data.DataOptions(image_size=image_size, resize=resize, channels=channels, split=split)
-    )
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return data.inspect(Path(path), data.DataOptions(image_size=size, resize=resize, channels=channels, split=split))
 
 
 def fetch(name: str, data_root: Path | None = None) -> list[str]:

@@ -1,17 +1,17 @@
 """The model that `alphabar.load` returns."""
 
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Unpack, cast
 
 from torch import nn
 
 from alphabar import build, config, data
-from alphabar.api.options import Options, Seeds, changes, parsed_seeds
+from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
 from alphabar.diffusion import Denoiser, Step
 from alphabar.errors import AlphabarError
-from alphabar.runs.model import Model as LoadedModel
-from alphabar.runs.model import load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
@@ -49,13 +49,15 @@ class Model:
         """The network read as a denoiser, for `alphabar.diffusion`."""
         return self.loaded.denoiser
 
-    def images(self, split: str | None = None, data_root: Path | None = None) -> data.ImageSet:
+    def images(self, split: str | None = None, data_root: StrPath | None = None) -> data.ImageSet:
         """The images that the model was trained on, or those of another split of the same data."""
-        return self.loaded.images(split, data_root)
+        return self.loaded.images(split, path(data_root))
 
-    def pipeline(self, label: str | int | None = None, **options: Unpack[Options]) -> Pipeline:
+    def pipeline(
+        self, label: str | int | None = None, *, data_root: StrPath | None = None, **options: Unpack[Options]
+    ) -> Pipeline:
         """How this model samples with these options, checked: what `sample`, `stream` and the figures use."""
-        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label))
+        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label), path(data_root))
 
     def sample(
         self,
@@ -63,7 +65,7 @@ class Model:
         *,
         label: str | int | None = None,
         seeds: Seeds = None,
-        data_root: Path | None = None,
+        data_root: StrPath | None = None,
         **options: Unpack[Options],
     ) -> Images:
         """Sample images: the same ones, to the bit, that `alphabar sample` writes with these options.
@@ -73,7 +75,7 @@ class Model:
         seeds: "0-63,100", or numbers. An image depends on its seed alone, not on the other seeds.
         options: see `alphabar.Options`.
         """
-        pipeline = self.pipeline(label, **options).measured(data_root)
+        pipeline = self.pipeline(label, data_root=data_root, **options)
         job = pipeline.job(image_seeds(pipeline, num, seeds))
         return Images(pipeline.images(job), pipeline.settings(), job, self.classes)
 
@@ -83,26 +85,26 @@ class Model:
         *,
         label: str | int | None = None,
         seeds: Seeds = None,
-        data_root: Path | None = None,
+        data_root: StrPath | None = None,
         **options: Unpack[Options],
     ) -> Iterator[Step]:
-        """The reverse process as it happens: step.t from T - 1 down to 0, step.x and its estimate step.x0.
+        """The reverse process as it happens, a `Step` for each network call or two.
 
-        x and x0 are float32 (N, C, H, W) in [-1, 1]. More images than a batch come batch after batch. The arguments are
-        those of `sample`.
+        step.t: the steps that remain, from steps - 1 down to 0 (not the network's timestep). step.x: the noisy images,
+        float32 (N, C, H, W). step.x0: the estimate of the final images, in [-1, 1]. At t = 0 both are the images. More
+        images than a batch come batch after batch. The arguments are those of `sample`.
         """
-        pipeline = self.pipeline(label, **options).measured(data_root)
+        pipeline = self.pipeline(label, data_root=data_root, **options)
         return pipeline.steps(pipeline.job(image_seeds(pipeline, num, seeds)))
 
 
 def image_seeds(pipeline: Pipeline, num: int | None, seeds: Seeds) -> Sequence[int]:
     """The seeds of the images to sample."""
     if num is not None and seeds is not None:
-        raise AlphabarError("Both num and seeds were given; num N means the seeds 0 to N - 1.")
-    if num is not None and num < 1:
-        raise AlphabarError(f"num is the number of images, at least 1; got {num}.")
-    parsed = parsed_seeds(seeds)
-    return parsed if parsed is not None else range(num or pipeline.section.num)
+        raise AlphabarError("Both --num and --seeds were given; --num N means --seeds 0-(N-1).")
+    if num is not None and (not isinstance(num, int) or num < 1):
+        raise AlphabarError(f"--num is the number of images, a whole number of at least 1; got {num!r}.")
+    return range(num or pipeline.section.num) if seeds is None else seed_list(seeds)
 
 
 def load(run: str | Path, *, weights: str = "ema", step: int | str | None = None, device: str = "auto") -> Model:
@@ -111,6 +113,8 @@ def load(run: str | Path, *, weights: str = "ema", step: int | str | None = None
     weights: "ema", "raw", or "ema-RATE". step: the training step of a checkpoint, or "best"; the newest if None.
     device: "auto", "cpu", "cuda", "cuda:1" or "mps".
     """
+    if not isinstance(run, str | PathLike):
+        raise AlphabarError(f"A run is named by its path or by the name of a bundled model; got {type(run).__name__}.")
     return Model(load_model(run, weights, build.device(device), step))
 
 

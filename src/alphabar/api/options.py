@@ -1,41 +1,48 @@
 """The options of sampling, for every function that samples; named as on the command line."""
 
 from collections.abc import Mapping, Sequence
+from operator import index
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypedDict
 
 from alphabar import seeds as seed_lists
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
 
-Seeds = str | Sequence[int] | None
+StrPath = str | PathLike[str]
+"""A path, as a text or an object."""
+Seeds = str | int | Sequence[int] | None
 """Seeds of images: "0-63,100", or numbers."""
 
 
 class Options(TypedDict, total=False):
-    """How images are sampled; what is left out, or None, is the model's default."""
+    """How images are sampled. What is left out, or None, is the model's default.
+
+    sampler: a key of SAMPLERS. Another sampler than the model's comes with its own steps, spacing and options.
+    steps: the number of steps; or a respacing: "10,15,20", "ddim50", "t:1,5,9".
+    spacing: which timesteps are visited, a key of SPACINGS.
+    eta: the noise of ddim, dpmpp_2m and the SDE samplers: 0 none, 1 all.
+    order: the order of unipc: 1, 2 or 3.
+    churn: EDM's S_churn, for euler and heun.
+    variance: the variance of ddpm's steps: model, fixed_small, fixed_large or analytic.
+    guidance: the scale of classifier-free guidance; 1 is off.
+    guidance_interval: the first and last timestep with guidance: (1, 400), or "1-400".
+    guidance_rescale: 0 to 1, how far the contrast that guidance adds is scaled back.
+    batch_size: images at a time.
+    """
 
     sampler: str | None
-    """A key of SAMPLERS. Another sampler than the model's comes with its own steps, spacing and options."""
     steps: int | str | None
-    """The number of steps; or a respacing: "10,15,20", "ddim50", "t:1,5,9"."""
     spacing: str | None
-    """Which timesteps are visited: a key of SPACINGS."""
     eta: float | None
-    """The noise of ddim and the SDE samplers: 0 none, 1 all."""
     order: int | None
-    """The order of unipc: 1, 2 or 3."""
     churn: float | None
-    """EDM's S_churn, for euler and heun."""
     variance: str | None
-    """The variance of ddpm's steps: model, fixed_small, fixed_large or analytic."""
     guidance: float | None
-    """The scale of classifier-free guidance; 1 is off."""
-    guidance_interval: tuple[int, int] | None
-    """The first and last timestep with guidance."""
+    guidance_interval: tuple[int, int] | str | None
     guidance_rescale: float | None
-    """0 to 1: how far the contrast that guidance adds is scaled back."""
     batch_size: int | None
-    """Images at a time."""
 
 
 def changes(options: Options) -> dict[str, Any]:
@@ -44,14 +51,35 @@ def changes(options: Options) -> dict[str, Any]:
     for name in values:
         if name not in Options.__annotations__:
             raise AlphabarError(unknown("sampling option", name, Options.__annotations__))
+    if isinstance(interval := values.get("guidance_interval"), str):
+        values = {**values, "guidance_interval": _interval(interval)}
     renamed = {"guidance": "guidance_scale"}
     return {renamed.get(name, name): value for name, value in values.items() if value is not None}
 
 
-def parsed_seeds(seeds: Seeds) -> Sequence[int] | None:
-    """The seeds as numbers; None stays None."""
+def _interval(text: str) -> tuple[int, int]:
+    """ "1-400" -> (1, 400)."""
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise AlphabarError(f"--guidance-interval must be two timesteps, as 1-400, the smaller first; got '{text}'.")
+    return int(first), int(last)
+
+
+def seed_list(seeds: str | int | Sequence[int]) -> list[int]:
+    """The seeds as numbers: from "0-63,100", one number, or several; AlphabarError if there are none."""
     if isinstance(seeds, str):
         return seed_lists.parsed(seeds)
-    if seeds is not None and (wrong := [seed for seed in seeds if not 0 <= seed < seed_lists.LIMIT]):
+    try:
+        numbers = [index(seeds)] if isinstance(seeds, int) else [index(seed) for seed in seeds]
+    except TypeError:
+        raise AlphabarError(f"Seeds are whole numbers, or a text such as 0-63,100; got {seeds!r}.") from None
+    if wrong := [seed for seed in numbers if not 0 <= seed < seed_lists.LIMIT]:
         raise AlphabarError(f"Seeds are numbers from 0 to 2^32 - 1; got {wrong[0]}.")
-    return seeds
+    if not numbers:
+        raise AlphabarError("No seeds were given; name at least one.")
+    return numbers
+
+
+def path(place: StrPath | None) -> Path | None:
+    """`place` as a Path; None stays None."""
+    return None if place is None else Path(place)

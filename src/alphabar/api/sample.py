@@ -6,7 +6,7 @@ from typing import Unpack
 
 from alphabar import distributed, films
 from alphabar.api.model import Model, image_seeds, loaded
-from alphabar.api.options import Options, Seeds, changes
+from alphabar.api.options import Options, Seeds, StrPath, changes, path
 from alphabar.sampling import folder as folders
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
@@ -20,22 +20,21 @@ def sample(
     label: str | int | None = None,
     seeds: Seeds = None,
     film: str | None = "gif",
-    out: str | Path | None = None,
-    data_root: Path | None = None,
+    out: StrPath | None = None,
+    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Images:
     """Sample images into a folder: PNGs, a grid, an .npz, and a film of the reverse process.
 
     Images that the folder holds already are not sampled again. Under torchrun the processes share the work.
-    film: gif, webp, mp4, or None. out: the folder; one in the run if None. For the rest see `Model.sample`.
+    film: gif, webp, mp4, or none. out: the folder; one in the run if None. For the rest see `Model.sample`.
     """
+    film = None if film == "none" else film
     if film is not None:
         films.check_format(film)
     source = loaded(model)
-    pipeline = Pipeline.of(source, changes(options), source.label(label))
-    plan = Plan.of(
-        pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), None if out is None else Path(out), data_root
-    )
+    pipeline = Pipeline.of(source, changes(options), source.label(label), path(data_root))
+    plan = Plan.of(pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), path(out))
     with distributed.session():
         samples = sample_to_folder(plan, film)
         if distributed.is_main():

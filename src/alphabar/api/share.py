@@ -5,13 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from alphabar import films
+from alphabar.api.model import Model
+from alphabar.api.options import StrPath
 from alphabar.runs.previews import previews
 from alphabar.sampling.export import export as write_export
 
 
+def _path(run: Model | StrPath) -> Path:
+    return run.loaded.path if isinstance(run, Model) else Path(run)
+
+
 def export(
-    run: str | Path,
-    out: str | Path,
+    run: Model | StrPath,
+    out: StrPath,
     *,
     weights: str = "ema",
     dtype: str = "float16",
@@ -22,17 +28,22 @@ def export(
 
     out: a new folder. overrides: settings of [sampling], its default way of sampling. Returns the file of the weights.
     """
-    return write_export(Path(run), Path(out), weights, dtype, step, overrides)
+    return write_export(_path(run), Path(out), weights, dtype, step, overrides)
 
 
-def film(run: str | Path, out: str | Path | None = None, *, seconds: float = 6.0) -> Path:
+def training_film(run: Model | StrPath, out: StrPath | None, seconds: float) -> tuple[Path, list[int]]:
+    """Write the film of a run; returns its path and the steps of its frames."""
+    path = Path(out) if out is not None else _path(run) / "film.gif"
+    films.check(path)
+    grids = previews(_path(run))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    films.save(path, grids.frames, seconds, comment=f"training steps {', '.join(map(str, grids.steps))}")
+    return path, grids.steps
+
+
+def film(run: Model | StrPath, out: StrPath | None = None, *, seconds: float = 6.0) -> Path:
     """A film of a training run: its preview grids, made from the same seeds every training.sample_every steps.
 
     out: a .gif, .webp, or (with ffmpeg) .mp4 file; film.gif in the run if None. Returns its path.
     """
-    path = Path(out) if out is not None else Path(run) / "film.gif"
-    films.check(path)
-    grids = previews(Path(run))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    films.save(path, grids.frames, seconds, comment=f"training steps {', '.join(map(str, grids.steps))}")
-    return path
+    return training_film(run, out, seconds)[0]

@@ -61,7 +61,7 @@ def _top(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error; it may stand anywhere.")
+        bool, typer.Option("--debug", help="Show the traceback of an error; give it before or after the command.")
     ] = False,
 ) -> None:
     pass

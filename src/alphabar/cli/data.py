@@ -46,7 +46,7 @@ def inspect_(
     path: Annotated[Path, typer.Argument(help="A folder of images, IDX or CIFAR-10 files, a .npz or a .tgz.")],
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
-    channels: Annotated[int | None, typer.Option(help="1, 3 or 4, as data.channels.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1, 3 or 4, like the setting data.channels.")] = None,
     split: Annotated[str, typer.Option(help="train or test.")] = "train",
 ) -> None:
     """Read every image in PATH; report what it holds, what is skipped and why, and the command to train on it."""

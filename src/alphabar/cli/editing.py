@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alphabar.cli import plotting
-from alphabar.errors import AlphabarError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
 PICTURE = "An image file; or a number k, or test:k: image k of the run's data."
 Out = Annotated[Path | None, typer.Option(help="The picture, a .png; a file in RUN/edits if left out.")]
+Seeds = Annotated[str | None, typer.Option(help="The seeds, one result for each: 0-63,100.")]
 Label = Annotated[
     str | None,
     typer.Option("--class", help="The class: number, name, or none; the picture's own, if known, when left out."),
@@ -35,12 +35,3 @@ def make(edit: "Edit", run: Path, out: Path | None) -> None:
     path = place(run, edit.name, edit.settings, out)
     edit.images().save(path)
     typer.echo(f"picture   {path}")
-
-
-def times(text: str | None) -> list[int] | None:
-    """ "100,250" -> [100, 250]."""
-    if text is None:
-        return None
-    if not all(word.strip().isdecimal() for word in text.split(",")):
-        raise AlphabarError(f"Timesteps are whole numbers with commas between them, as 250,500; got '{text}'.")
-    return [int(word) for word in text.split(",")]

@@ -12,7 +12,7 @@ from alphabar.cli import options as o
 def encode(
     run: o.Run,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help=editing.PICTURE)],
-    steps: o.Steps = None,
+    steps: Annotated[str | None, typer.Option(help="Number of steps; 100 if left out.")] = None,
     iterations: Annotated[int, typer.Option(min=1, help="Network calls per step: more decode more exactly.")] = 3,
     label: editing.Label = None,
     weights: o.Weights = "ema",
@@ -30,14 +30,14 @@ def encode(
     """
     from alphabar.api.latents import plan_encoding
     from alphabar.api.model import load
-    from alphabar.editing.edit import label_name
+    from alphabar.editing.edit import file_name_part
 
     plan = plan_encoding(
         load(run, weights=weights, step=step, device=device), images, iterations=iterations, label=label,
         resize=resize, data_root=data_root, **o.sampling(steps=steps),
     )  # fmt: skip
     more = f"-and-{len(plan.names) - 1}" if len(plan.names) > 1 else ""
-    path = editing.place(run, f"encode-{label_name(plan.names[0])}{more}", plan.settings, out, ".safetensors")
+    path = editing.place(run, f"encode-{file_name_part(plan.names[0])}{more}", plan.settings, out, ".safetensors")
     latents = plan.latents()
     latents.save(path)
     for name, error in zip(latents.names, latents.errors.tolist(), strict=True):

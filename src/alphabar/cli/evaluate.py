@@ -86,7 +86,7 @@ def evaluate(
     )
     if bpd is None:
         row = measuring.evaluate(
-            subject, reference=reference, metrics=None if metrics is None else [m.strip() for m in metrics.split(",")],
+            subject, reference=reference, metrics=metrics,
             features=features, count=count, extractor_weights=extractor_weights, split=split,
             image_size=o.parsed_size(image_size), resize=resize, data_root=data_root, seeds=seeds, label=label,
             weights=weights, step=step, out=out, statistics=statistics, device=device, **options,

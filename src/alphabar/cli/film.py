@@ -16,4 +16,5 @@ def film(
     """Film a training run: its preview grids, made from the same seeds every training.sample_every steps."""
     from alphabar.api import share
 
-    typer.echo(f"film      {share.film(run, out, seconds=seconds)}")
+    path, steps = share.training_film(run, out, seconds)
+    typer.echo(f"film      {path}  ({len(steps)} grids, steps {steps[0]:,} to {steps[-1]:,})")

@@ -14,13 +14,15 @@ def inpaint(
     mask: Annotated[
         str, typer.Argument(help="An image file, white where to sample anew; or left, right, top, bottom, centre.")
     ],
-    seeds: o.Seeds = "0-7",
+    seeds: editing.Seeds = "0-7",
     jump_length: Annotated[
         int | None, typer.Option(min=1, help="How many steps the chain goes back up; 1/25 of all if left out.")
     ] = None,
     resamplings: Annotated[int, typer.Option(min=1, help="How often each part is run; 1 never goes back.")] = 10,
-    sampler: o.Sampler = None,
-    steps: o.Steps = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="ddpm, ddim, euler or heun; ddim with eta 0.5 if left out.")
+    ] = None,
+    steps: Annotated[str | None, typer.Option(help="Number of steps; 100 if left out.")] = None,
     eta: o.Eta = None,
     label: editing.Label = None,
     guidance: o.Guidance = None,

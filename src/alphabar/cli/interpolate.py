@@ -49,7 +49,7 @@ def interpolate(
     from alphabar.api.model import load
 
     edit = plan_interpolation(
-        load(run, weights=weights, step=step, device=device), a, b, t=editing.times(t), points=points, mix=mix,
+        load(run, weights=weights, step=step, device=device), a, b, t=t, points=points, mix=mix,
         latents=latents, seed=seed, label=label, resize=resize, data_root=data_root,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip

@@ -15,7 +15,9 @@ _RUN = "A run directory, one checkpoint in it, or the bundled model fashion-mnis
 Run = Annotated[Path, typer.Argument(metavar="RUN", help=_RUN)]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="One or more: " + _RUN[0].lower() + _RUN[1:])]
 Subject = Annotated[Path, typer.Argument(help="A run, a checkpoint, a bundled model, a folder of images, or an .npz.")]
-Seeds = Annotated[str | None, typer.Option(help="Which images: 0-63,100. Image k depends on seed k alone.")]
+Seeds = Annotated[
+    str | None, typer.Option(help="The seeds of the images: 0-63,100. An image depends on its seed only.")
+]
 Sampler = Annotated[str | None, typer.Option(help=f"{names.listed(names.SAMPLERS)}; the recipe's if left out.")]
 Steps = Annotated[
     str | None,
@@ -37,21 +39,21 @@ Guidance = Annotated[
     typer.Option(help="Scale of classifier-free guidance, for networks trained with label dropout; 1 is off."),
 ]
 GuidanceInterval = Annotated[
-    str | None, typer.Option(help="Guide from t = A to t = B only, A-B in 1-T.", metavar="A-B")
+    str | None, typer.Option(help="Guide from t = A to t = B only, for example 200-700.", metavar="A-B")
 ]
 GuidanceRescale = Annotated[
     float | None, typer.Option(help="0 to 1: how far the contrast that guidance adds is scaled back.")
 ]
 Label = Annotated[str | None, typer.Option("--class", help="The class to sample, by number or name, or none.")]
-Weights = Annotated[str, typer.Option(help="ema, raw, or ema-RATE.")]
+Weights = Annotated[str, typer.Option(help="ema (the averaged weights), raw (not averaged), or ema-RATE.")]
 Step = Annotated[
     str | None, typer.Option(help="The checkpoint of this training step, or 'best'; the newest if left out.")
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Images at a time.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")]
-ImageSize = Annotated[str | None, typer.Option(help="N or HxW, as data.image_size.")]
-Resize = Annotated[str, typer.Option(help=f"{names.listed(('none', *names.RESIZE_RULES))}, as data.resize.")]
-DataRoot = Annotated[Path | None, typer.Option(help="The folder of a published data set's files.")]
+ImageSize = Annotated[str | None, typer.Option(help="N or HxW; see data.image_size.")]
+Resize = Annotated[str, typer.Option(help=f"{names.listed(('none', *names.RESIZE_RULES))}; see data.resize.")]
+DataRoot = Annotated[Path | None, typer.Option(help="The folder of a published data set's files, if not in the cache.")]
 Features = Annotated[
     str, typer.Option(help=f"{names.listed(names.EXTRACTORS)}; auto: fashion-cnn for Fashion-MNIST, else inception.")
 ]
@@ -68,16 +70,6 @@ def parsed_size(text: str | None) -> tuple[int, int] | None:
     if not height.isascii() or not height.isdigit() or (cross and not (width.isascii() and width.isdigit())):
         raise AlphabarError(f"--image-size must be a number or HEIGHTxWIDTH, such as 32 or 48x64; got '{text}'.")
     return int(height), int(width or height)
-
-
-def parsed_interval(text: str | None) -> tuple[int, int] | None:
-    """ "1-400" -> (1, 400)."""
-    if text is None:
-        return None
-    first, dash, last = text.partition("-")
-    if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-        raise AlphabarError(f"--guidance-interval must be two timesteps, as 1-400, the smaller first; got '{text}'.")
-    return int(first), int(last)
 
 
 def given(**options: object) -> dict[str, object]:
@@ -101,7 +93,7 @@ def sampling(
     """The options of sampling, as `alphabar.Options`."""
     options: dict[str, Any] = given(
         sampler=sampler, steps=steps, spacing=spacing, eta=eta, order=order, churn=churn, variance=variance,
-        guidance=guidance, guidance_interval=parsed_interval(guidance_interval), guidance_rescale=guidance_rescale,
+        guidance=guidance, guidance_interval=guidance_interval, guidance_rescale=guidance_rescale,
         batch_size=batch_size,
     )  # fmt: skip
     return options  # type: ignore[return-value]  # the keys are those of Options

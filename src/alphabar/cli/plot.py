@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from alphabar.api.options import Options
-    from alphabar.runs.model import Model
+    from alphabar.runs.model import LoadedModel
     from alphabar.sampling.pipeline import Pipeline
 
 Measured = Annotated[
@@ -93,7 +93,7 @@ def rate_distortion(runs: Measured, out: Out = None) -> None:
 
 def gradient_noise(
     run: o.Run,
-    batches: Annotated[int, typer.Option(min=1, help="Batches of 32 gradients to measure, at least 8.")] = 32,
+    batches: Annotated[int, typer.Option(min=8, help="How many batches of 32 gradients to measure.")] = 32,
     weights: Annotated[str, typer.Option(help="raw, ema, or ema-RATE.")] = "raw",
     step: o.Step = None,
     data_root: o.DataRoot = None,
@@ -158,7 +158,7 @@ def steps(
 
     several = names.SAMPLERS if samplers == "all" else samplers.split(",")
     against = Against(count, features, extractor_weights, data_root)
-    save(figures.steps(_model(run, weights, None, device), several, budgets, against, weights), path)
+    save(figures.steps(_model(run, weights, None, device), several, budgets, against), path)
 
 
 def loss(
@@ -268,7 +268,7 @@ def list_() -> None:
         typer.echo(f"{name:{width}}  {(command.__doc__ or '').strip()}")
 
 
-def _model(run: Path, weights: str, step: str | None, device: str) -> "Model":
+def _model(run: Path, weights: str, step: str | None, device: str) -> "LoadedModel":
     from alphabar import build
     from alphabar.runs.model import load_model
 

@@ -40,12 +40,8 @@ def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
 
 def save(figure: "Figure", path: Path) -> None:
     """Write the picture and, beside it, its numbers."""
-    from alphabar import plots
-
-    beside = path.with_suffix(".csv")
-    figure.table.save(beside)
-    plots.save(figure.figure, path)
-    typer.echo(f"picture  {path}\nnumbers  {beside}")
+    numbers = figure.save(path)
+    typer.echo(f"picture  {path}\nnumbers  {numbers}")
 
 
 def numbers(option: str, text: str, kind: type[int] | type[float]) -> list[int] | list[float]:

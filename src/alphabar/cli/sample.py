@@ -34,7 +34,7 @@ def sample(
     out: Annotated[Path | None, typer.Option(help="The folder of the images; one in the run if left out.")] = None,
     device: o.Device = "auto",
 ) -> None:
-    """Sample images: PNGs, a grid, an .npz, and a film of the reverse process; the settings of the model are known.
+    """Sample images: PNGs, a grid, an .npz, and a film of the reverse process.
 
     The same command again samples only what is missing. Under torchrun the processes share the work.
     """

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 
-def settings(section: Annotated[str | None, typer.Argument(help="Only this section, as training.")] = None) -> None:
+def settings(
+    section: Annotated[str | None, typer.Argument(help="Only this section, e.g. training.")] = None,
+) -> None:
     """List the settings, with their defaults and what they mean."""
     from rich.console import Console
     from rich.table import Column, Table

@@ -14,7 +14,8 @@ INTERRUPTED = 4
 def train(
     recipe: Annotated[str, typer.Argument(help="A name from `alphabar recipes`, or a .toml file.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="section.key=value, as training.batch_size=64; see `alphabar settings`.")
+        list[str] | None,
+        typer.Argument(help="section.key=value, e.g. training.batch_size=64; see `alphabar settings`."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Your own images: a folder, or a file.")] = None,
     data_root: o.DataRoot = None,

@@ -17,7 +17,7 @@ def vary(
             help="Noise it to this t, in 1..T; several, as 250,500, make a grid. T/2 if left out.", metavar="T"
         ),
     ] = None,
-    seeds: o.Seeds = "0-7",
+    seeds: editing.Seeds = "0-7",
     sampler: o.Sampler = None,
     steps: o.Steps = None,
     eta: o.Eta = None,
@@ -38,7 +38,7 @@ def vary(
     from alphabar.api.model import load
 
     edit = plan_variation(
-        load(run, weights=weights, step=step, device=device), image, start=editing.times(start), seeds=seeds,
+        load(run, weights=weights, step=step, device=device), image, start=start, seeds=seeds,
         label=label, resize=resize, data_root=data_root,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip

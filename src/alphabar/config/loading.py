@@ -140,7 +140,7 @@ def _sentence(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         *section, name = (str(part) for part in item["loc"])
         model = sections()[section[0]] if section else Config
-        return unknown(f"option in [{section[0]}]" if section else "section", name, model.model_fields)
+        return unknown(f"setting of [{section[0]}] called" if section else "section", name, model.model_fields)
     if item["type"] == "unknown_name":
         return unknown(where, item["input"], item["ctx"]["names"])
     message: str = item["msg"].removeprefix("Value error, ")

@@ -36,6 +36,10 @@ class Section(BaseModel):
 
 def _respacing(value: object) -> object:
     value = _none(value)
+    if isinstance(value, bool) or not isinstance(value, int | str | None):
+        raise ValueError(
+            f"sampling.steps is a whole number, or a respacing such as 10,15,20, ddim50 or t:1,5,9; got {value}"
+        )
     value = int(value) if isinstance(value, str) and value.isdecimal() else value
     if isinstance(value, int) and value < 1:
         raise ValueError(f"Sampling takes at least 1 step; got {value}")
@@ -136,7 +140,9 @@ class Optimizer(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """The learning rate after the warm-up."""
     betas: tuple[Rate, Rate] = (0.9, 0.999)
+    """Adam's β_1 and β_2."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Adam's ε."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Decoupled weight decay (AdamW), if positive."""
     warmup_steps: Count = 0
@@ -159,9 +165,11 @@ class Training(Section):
     minutes: OptionalFloat = None
     """Length in minutes of training, summed over all sessions of the run."""
     batch_size: BatchSize = 128
+    """Images per optimizer step."""
     micro_batch_size: OptionalInt = None
     """Images per forward pass, where a batch does not fit into memory; gradients are accumulated."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """The seed of the initial weights, the order of the images, t and the noise."""
     precision: Annotated[str, OneOf(names.PRECISIONS)] = "fp32"
     """Precision of the network's forward pass; everything else stays in float32."""
     ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)

@@ -69,14 +69,19 @@ def decode(path: Path, channels: int, background: Colour, limit_pixels: int) -> 
     """The upright image in mode L, RGB or RGBA for 1, 3 or 4 channels; raises UnreadableError."""
     with _opened(path, limit_pixels) as image:
         image.load()
-        upright = _UPRIGHT.get(_orientation(image))
-        eight_bit = _eight_bit(image, path)
-        if upright is not None:
-            eight_bit = eight_bit.transpose(upright)
-        if channels != 4 and (eight_bit.mode in _ALPHA or "transparency" in eight_bit.info):
-            canvas = Image.new("RGBA", eight_bit.size, (*background, 255))
-            eight_bit = Image.alpha_composite(canvas, eight_bit.convert("RGBA"))
-        return eight_bit.convert(MODES[channels])
+        return converted(image, channels, background, path)
+
+
+def converted(image: Image.Image, channels: int, background: Colour, path: Path) -> Image.Image:
+    """A Pillow image, upright, in mode L, RGB or RGBA for 1, 3 or 4 channels; UnreadableError names `path`."""
+    upright = _UPRIGHT.get(_orientation(image))
+    eight_bit = _eight_bit(image, path)
+    if upright is not None:
+        eight_bit = eight_bit.transpose(upright)
+    if channels != 4 and (eight_bit.mode in _ALPHA or "transparency" in eight_bit.info):
+        canvas = Image.new("RGBA", eight_bit.size, (*background, 255))
+        eight_bit = Image.alpha_composite(canvas, eight_bit.convert("RGBA"))
+    return eight_bit.convert(MODES[channels])
 
 
 @contextmanager

@@ -39,10 +39,9 @@ class Edit:
         return Images(results, self.settings, tiles=tiles, columns=columns)
 
 
-def chain(pipeline: Pipeline, t: int, count: int) -> Denoiser:
-    """The denoiser for `count` images of the pipeline's class, on its grid cut at timestep t, which is the last row."""
-    labels = [pipeline.label] * count if isinstance(pipeline.label, int) else None
-    return pipeline.up_to(t).measured().conditioned(labels)
+def denoiser_of(pipeline: Pipeline, count: int) -> Denoiser:
+    """The denoiser for `count` images of the pipeline's class."""
+    return pipeline.conditioned([pipeline.label] * count if isinstance(pipeline.label, int) else None)
 
 
 def batches(pipeline: Pipeline, seeds: Sequence[int]) -> list[Sequence[int]]:
@@ -68,6 +67,6 @@ def end_image(steps: Iterator[Step], advance: Callable[[float], None]) -> Tensor
     return images.to_uint8(end(steps, advance)).cpu()
 
 
-def label_name(name: str) -> str:
-    """A picture's name as part of a file name."""
+def file_name_part(name: str) -> str:
+    """A picture's name, fit to be part of a file name."""
     return name.replace(":", "-").replace("/", "-")

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from alphabar.diffusion import SeededNoise
 from alphabar.diffusion.editing import inpaint, inpainting_levels
-from alphabar.editing.edit import Edit, batches, chain, end_image, label_name
+from alphabar.editing.edit import Edit, batches, denoiser_of, end_image, file_name_part
 from alphabar.editing.pictures import Mask, Picture, signed
-from alphabar.errors import AlphabarError, settings_of
+from alphabar.errors import AlphabarError, sentences
 from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
 
@@ -37,25 +37,25 @@ def inpainting(pipeline: Pipeline, picture: Picture, mask: Mask, seeds: Sequence
             f"Inpainting goes back up the chain, and the sampler '{pipeline.section.sampler}' builds on its earlier "
             "steps; choose ddpm, ddim, euler or heun."
         )
-    t = int(pipeline.denoiser.schedule.timesteps[-1])
-    with settings_of("inpaint"):
+    t = pipeline.last_timestep
+    with sentences():
         levels = inpainting_levels(len(pipeline.rows_up_to(t)), how.jump_length, how.resamplings)
     options: dict[str, object] = {"inpainted": picture.name, "mask": mask.name, "seeds": list(seeds)}
     options |= {"jump_length": how.jump_length, "resamplings": how.resamplings}
-    parts, steps = batches(pipeline, seeds), sum(b < a for a, b in pairwise(levels))
+    batches_of_seeds, steps = batches(pipeline, seeds), sum(b < a for a, b in pairwise(levels))
 
     def make() -> tuple[Tensor, Tensor, int]:
-        known = 1 - mask.unknown[None].to(pipeline.model.device)
+        known, chain = 1 - mask.unknown[None].to(pipeline.model.device), pipeline.up_to(t)
         results = []
-        with progress("inpainting", steps * len(parts)) as advance:
-            for batch in parts:
+        with progress("inpainting", steps * len(batches_of_seeds)) as advance:
+            for batch in batches_of_seeds:
                 x0 = signed(pipeline, picture).expand(len(batch), -1, -1, -1)
                 chain_steps = inpaint(
-                    pipeline.sampler, chain(pipeline, t, len(batch)), x0, known.to(x0),
+                    pipeline.sampler, denoiser_of(chain, len(batch)), x0, known.to(x0),
                     jump_length=how.jump_length, resamplings=how.resamplings, noise=SeededNoise(batch),
                 )  # fmt: skip
                 results.append(end_image(chain_steps, advance))
         samples = torch.cat(results)
         return samples, mask.shown(picture, samples), 10
 
-    return Edit(pipeline, f"inpaint-{label_name(picture.name)}-{mask.short_name}", options, make)
+    return Edit(pipeline, f"inpaint-{file_name_part(picture.name)}-{mask.short_name}", options, make)

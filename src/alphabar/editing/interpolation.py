@@ -9,7 +9,7 @@ from torch import Tensor
 from alphabar import images
 from alphabar.diffusion import DDIM, SeededNoise
 from alphabar.diffusion.editing import MIXES, interpolate, interpolate_latents
-from alphabar.editing.edit import Edit, chain, end, label_name
+from alphabar.editing.edit import Edit, denoiser_of, end, file_name_part
 from alphabar.editing.inversion import check_round_trip, encode_on, relative_errors
 from alphabar.editing.pictures import Picture, signed
 from alphabar.errors import AlphabarError
@@ -53,21 +53,22 @@ def interpolation(pipeline: Pipeline, first: Picture, second: Picture, how: Inte
         pipeline.rows_up_to(t)
     options = {"interpolated": [first.name, second.name], "t": list(how.times), "points": how.points, "mix": how.mix}
     options |= {"latents": how.latents, "seed": how.seed}
-    name = f"interpolate-{label_name(first.name)}-{label_name(second.name)}"
+    name = f"interpolate-{file_name_part(first.name)}-{file_name_part(second.name)}"
     return Edit(pipeline, name, options, lambda: _make(pipeline, first, second, how))
 
 
 def _make(pipeline: Pipeline, first: Picture, second: Picture, how: Interpolation) -> tuple[Tensor, Tensor, int]:
     ends = signed(pipeline, first, second)
     mixtures = _encoded if how.latents == "encoded" else _noised
-    with progress("interpolating", sum(len(pipeline.rows_up_to(t)) for t in how.times)) as advance:
-        rows = [images.to_uint8(mixtures(pipeline, ends, t, how, advance)).cpu() for t in how.times]
+    chains = [pipeline.up_to(t) for t in how.times]
+    with progress("interpolating", sum(chain.steps_per_image for chain in chains)) as advance:
+        rows = [images.to_uint8(mixtures(chain, ends, how, advance)).cpu() for chain in chains]
     tiles = [torch.cat([first.pixels[None], row, second.pixels[None]]) for row in rows]
     return torch.cat(rows), torch.cat(tiles), how.points + 2
 
 
-def _noised(pipeline: Pipeline, ends: Tensor, t: int, how: Interpolation, advance: Callable[[float], None]) -> Tensor:
-    denoiser, noise = chain(pipeline, t, how.points), SeededNoise([how.seed])
+def _noised(pipeline: Pipeline, ends: Tensor, how: Interpolation, advance: Callable[[float], None]) -> Tensor:
+    denoiser, noise = denoiser_of(pipeline, how.points), SeededNoise([how.seed])
     steps = interpolate(
         pipeline.sampler, denoiser, ends[:1], ends[1:],
         start=denoiser.schedule.T, weights=how.weights, mix=MIXES[how.mix], noise=noise,
@@ -75,9 +76,9 @@ def _noised(pipeline: Pipeline, ends: Tensor, t: int, how: Interpolation, advanc
     return end(steps, advance)
 
 
-def _encoded(pipeline: Pipeline, ends: Tensor, t: int, how: Interpolation, advance: Callable[[float], None]) -> Tensor:
-    denoiser = replace(chain(pipeline, t, how.points), x0_transform=None)
-    latents, _ = encode_on(pipeline, ends, t)
+def _encoded(pipeline: Pipeline, ends: Tensor, how: Interpolation, advance: Callable[[float], None]) -> Tensor:
+    denoiser, t = replace(denoiser_of(pipeline, how.points), x0_transform=None), pipeline.last_timestep
+    latents, _ = encode_on(pipeline, ends)
     steps = interpolate_latents(
         DDIM(0.0), denoiser, latents[:1], latents[1:],
         start=denoiser.schedule.T, weights=how.weights, mix=MIXES[how.mix], noise=SeededNoise([how.seed]),

@@ -11,7 +11,7 @@ from alphabar import images
 from alphabar.diffusion import DDIM, Denoiser, reverse_process
 from alphabar.diffusion.editing import encode
 from alphabar.diffusion.spacing import NOISIEST
-from alphabar.editing.edit import chain, end
+from alphabar.editing.edit import denoiser_of, end
 from alphabar.editing.pictures import Picture, signed
 from alphabar.errors import AlphabarError
 from alphabar.progress import progress
@@ -38,23 +38,24 @@ def encoded(pipeline: Pipeline, pictures: Sequence[Picture], iterations: int) ->
 
     iterations: network calls per step. More calls decode more exactly.
     """
-    x0, t = signed(pipeline, *pictures), noisiest(pipeline)
-    latents, denoiser = encode_on(pipeline, x0, t, iterations)
+    x0, chain = signed(pipeline, *pictures), pipeline.up_to(noisiest(pipeline))
+    latents, denoiser = encode_on(chain, x0, iterations)
     decoded = _decoded(denoiser, latents)
     errors = relative_errors(decoded, x0)
-    check_round_trip(float(errors.max()), t)
+    check_round_trip(float(errors.max()), chain.last_timestep)
     return Encoded(latents.cpu(), images.to_uint8(decoded).cpu(), errors.cpu())
 
 
 def decoded(pipeline: Pipeline, latents: Tensor) -> Tensor:
     """The images of latents on the pipeline's grid, uint8 (N, C, H, W)."""
-    denoiser = replace(chain(pipeline, noisiest(pipeline), len(latents)), x0_transform=None)
+    chain = pipeline.up_to(noisiest(pipeline))
+    denoiser = replace(denoiser_of(chain, len(latents)), x0_transform=None)
     return images.to_uint8(_decoded(denoiser, latents.to(pipeline.model.device))).cpu()
 
 
-def encode_on(pipeline: Pipeline, x0: Tensor, t: int, iterations: int = 3) -> tuple[Tensor, Denoiser]:
-    """x_t of images in [−1, 1], and the denoiser of the chain up to t that decodes them."""
-    denoiser = replace(chain(pipeline, t, len(x0)), x0_transform=None)
+def encode_on(pipeline: Pipeline, x0: Tensor, iterations: int = 3) -> tuple[Tensor, Denoiser]:
+    """x_t of images in [−1, 1] at the end of the pipeline's chain, and the denoiser that decodes them."""
+    denoiser = replace(denoiser_of(pipeline, len(x0)), x0_transform=None)
     with progress("encoding", denoiser.schedule.T) as advance:
         return end(encode(denoiser, x0, iterations=iterations), advance), denoiser
 

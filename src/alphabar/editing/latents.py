@@ -10,7 +10,7 @@ from torch import Tensor
 from alphabar.editing.inversion import DETERMINISTIC
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 
 
@@ -26,7 +26,7 @@ def save(path: Path, latents: Tensor, pipeline: Pipeline) -> None:
         file.write(serialized({"latents": latents.contiguous()}, {"alphabar": json.dumps(about)}))
 
 
-def load(path: Path, model: Model) -> tuple[Tensor, Pipeline]:
+def load(path: Path, model: LoadedModel) -> tuple[Tensor, Pipeline]:
     """The latents, and the pipeline that decodes them; AlphabarError if they are another model's."""
     try:
         with safe_open(path, "pt") as file:

@@ -1,5 +1,6 @@
 """The pictures and masks that people bring to a model: files, Pillow images, or images of the run's data."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,11 @@ from torch import Tensor
 
 from alphabar import data, images
 from alphabar.data import DataOptions
-from alphabar.data.decode import MODES, decode, read_header
+from alphabar.data.decode import MODES, converted, decode
 from alphabar.errors import AlphabarError
 from alphabar.images import RESIZE_RULES, Colour
 from alphabar.registry import look_up
-from alphabar.runs.model import Label, Model
+from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 
 Source = str | Path | int | Image.Image
@@ -31,14 +32,17 @@ class Picture:
     label: int | None
 
 
-def picture(model: Model, source: Source, resize: str = "none", data_root: Path | None = None) -> Picture:
+def picture(model: LoadedModel, source: Source, resize: str = "none", data_root: Path | None = None) -> Picture:
     """An image file or a Pillow image, brought to the model's shape; or a number k, or 'test:k': image k of its data.
 
     resize: "none", or a key of RESIZE_RULES, for pictures of another size.
     """
+    shape, background = model.facts.shape, model.config.data.background
     if isinstance(source, Image.Image):
-        image = source.convert(MODES[model.facts.shape[0]])
-        return Picture("picture", _fitted(image, "The picture", model.facts.shape, resize), None)
+        pixels = read_picture(source, shape, resize, background)
+        return Picture(f"picture-{hashlib.sha256(pixels.numpy().tobytes()).hexdigest()[:8]}", pixels, None)
+    if not isinstance(source, str | Path | int):
+        raise AlphabarError(f"A picture is a file, a Pillow image, or a number; got {type(source).__name__}.")
     text = str(source)
     split, _, number = text.rpartition(":")
     if number.isdecimal() and split in ("", *data.SPLITS) and not Path(text).exists():
@@ -48,10 +52,10 @@ def picture(model: Model, source: Source, resize: str = "none", data_root: Path 
         raise AlphabarError(
             f"There is no picture {text}; name an image file, or image k of the run's data as a number, or as test:k."
         )
-    return Picture(path.stem, read_picture(path, model.facts.shape, resize, model.config.data.background), None)
+    return Picture(path.stem, read_picture(path, shape, resize, background), None)
 
 
-def _of_data(model: Model, split: str, k: int, data_root: Path | None) -> Picture:
+def _of_data(model: LoadedModel, split: str, k: int, data_root: Path | None) -> Picture:
     images = model.images(split, data_root)
     if k >= len(images):
         raise AlphabarError(f"There is no image {k}: the run's {split} images are 0 to {len(images) - 1}.")
@@ -59,24 +63,23 @@ def _of_data(model: Model, split: str, k: int, data_root: Path | None) -> Pictur
     return Picture(f"{split}:{k}", images.images[k], label)
 
 
-def read_picture(path: Path, shape: tuple[int, int, int], resize: str, background: Colour = images.BLACK) -> Tensor:
-    """The file as uint8 (C, H, W); AlphabarError if it is no image, or of another size and `resize` is "none".
+def read_picture(
+    source: Path | Image.Image, shape: tuple[int, int, int], resize: str, background: Colour = images.BLACK
+) -> Tensor:
+    """A picture as uint8 (C, H, W); AlphabarError if it is no image, or of another size and `resize` is "none".
 
     background: the colour behind transparent pixels and around padded images.
     """
-    channels = shape[0]
-    if channels not in MODES:
-        raise AlphabarError(f"An image file has 1, 3 or 4 channels, and this model's images have {channels}.")
-    limit = DataOptions().limit_pixels
-    read_header(path, limit)
-    return _fitted(decode(path, channels, background, limit), str(path), shape, resize, background)
-
-
-def _fitted(
-    image: Image.Image, name: str, shape: tuple[int, int, int], resize: str, background: Colour = images.BLACK
-) -> Tensor:
-    """The pixels (C, H, W) of an image that has the right mode."""
     channels, height, width = shape
+    if channels not in MODES:
+        raise AlphabarError(f"A picture has 1, 3 or 4 channels, and this model's images have {channels}.")
+    limit = DataOptions().limit_pixels
+    if isinstance(source, Image.Image):
+        name = Path("the picture")
+        image = converted(source, channels, background, name)
+    else:
+        name = source
+        image = decode(name, channels, background, limit)
     if (image.height, image.width) != (height, width):
         if resize == "none":
             raise AlphabarError(
@@ -92,7 +95,7 @@ def signed(pipeline: Pipeline, *pictures: Picture) -> Tensor:
     return images.to_signed(torch.stack([picture.pixels for picture in pictures])).to(pipeline.model.device)
 
 
-def label_of(model: Model, name: str | int | None, pictures: Sequence[Picture]) -> Label:
+def label_of(model: LoadedModel, name: str | int | None, pictures: Sequence[Picture]) -> Label:
     """The class of an edit: the one that is named, else the pictures' own, else "none" where the network allows it."""
     if name is not None:
         return model.label(name)
@@ -131,9 +134,10 @@ class Mask:
         return torch.cat([picture.pixels[None], known[None], samples])
 
 
-def read_mask(name: str | Path, shape: tuple[int, int, int], resize: str = "none") -> Mask:
-    """One of MASKS, or an image file that is white (above middle grey) where to sample anew."""
-    text, (_, height, width) = str(name), shape
+def read_mask(source: Source, shape: tuple[int, int, int], resize: str = "none") -> Mask:
+    """One of MASKS, or an image that is white (above middle grey) where to sample anew."""
+    _, height, width = shape
+    text = "mask" if isinstance(source, Image.Image) else str(source)
     boxes = {
         "left": (slice(None), slice(0, width // 2)),
         "right": (slice(None), slice(width // 2, None)),
@@ -145,9 +149,10 @@ def read_mask(name: str | Path, shape: tuple[int, int, int], resize: str = "none
         mask = torch.zeros(1, height, width)
         mask[(slice(None), *boxes[text])] = 1
         return Mask(text, mask)
-    if not Path(text).is_file():
+    if not isinstance(source, Image.Image) and not Path(text).is_file():
         raise AlphabarError(f"There is no mask {text}; name an image file, or one of {', '.join(MASKS)}.")
-    mask = (read_picture(Path(text), (1, height, width), resize) > 127).float()
+    picture = source if isinstance(source, Image.Image) else Path(text)
+    mask = (read_picture(picture, (1, height, width), resize) > 127).float()
     if mask.min() == mask.max():
         problem = "white: no pixel is known" if mask.max() else "black: no pixel is to be sampled"
         raise AlphabarError(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from alphabar.diffusion import SeededNoise
 from alphabar.diffusion.editing import vary
-from alphabar.editing.edit import Edit, batches, chain, end_image, label_name
+from alphabar.editing.edit import Edit, batches, denoiser_of, end_image, file_name_part
 from alphabar.editing.pictures import Picture, signed
 from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
@@ -19,18 +19,21 @@ def variation(pipeline: Pipeline, picture: Picture, times: Sequence[int], seeds:
         pipeline.rows_up_to(t)
     options = {"varied": picture.name, "t": list(times), "seeds": list(seeds)}
     parts = batches(pipeline, seeds)
-    return Edit(pipeline, f"vary-{label_name(picture.name)}", options, lambda: _make(pipeline, picture, times, parts))
+    return Edit(
+        pipeline, f"vary-{file_name_part(picture.name)}", options, lambda: _make(pipeline, picture, times, parts)
+    )
 
 
 def _make(
     pipeline: Pipeline, picture: Picture, times: Sequence[int], parts: Sequence[Sequence[int]]
 ) -> tuple[Tensor, Tensor, int]:
     rows = []
-    with progress("varying", sum(len(pipeline.rows_up_to(t)) for t in times) * len(parts)) as advance:
-        for t in times:
+    chains = [pipeline.up_to(t) for t in times]
+    with progress("varying", sum(chain.steps_per_image for chain in chains) * len(parts)) as advance:
+        for chain in chains:
             row = []
             for seeds in parts:
-                denoiser = chain(pipeline, t, len(seeds))
+                denoiser = denoiser_of(chain, len(seeds))
                 x0 = signed(pipeline, picture).expand(len(seeds), -1, -1, -1)
                 steps = vary(pipeline.sampler, denoiser, x0, start=denoiser.schedule.T, noise=SeededNoise(seeds))
                 row.append(end_image(steps, advance))

@@ -13,7 +13,7 @@ from torch import Tensor
 from alphabar import distributed, plots
 from alphabar.data import ImageSet
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
-from alphabar.errors import AlphabarError, settings_of
+from alphabar.errors import AlphabarError, sentences
 from alphabar.evaluation.features import random_order
 from alphabar.evaluation.flow_likelihood import flow_bits
 from alphabar.evaluation.vlb import BoundJob, bound
@@ -21,7 +21,7 @@ from alphabar.files import atomic_file
 from alphabar.metrics import Z
 from alphabar.registry import unknown
 from alphabar.runs import evaluations, provenance
-from alphabar.runs.model import Model, load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.runs.run import home
 
 KINDS = ("bound", "ode")
@@ -31,7 +31,7 @@ KINDS = ("bound", "ode")
 class BitsRequest:
     """The run, the images and the likelihood; the options of `alphabar evaluate RUN --bpd`."""
 
-    run: Path
+    run: Path | LoadedModel
     kind: str = "bound"
     """bound: the variational bound, by the sum of its terms. ode: the likelihood of the probability flow."""
     split: str = "test"
@@ -53,12 +53,14 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     for what, name, names in (("kind of bits/dim", request.kind, KINDS), ("decoder", request.decoder, DECODERS)):
         if name not in names:
             raise AlphabarError(unknown(what, name, names))
-    model = load_model(request.run, request.weights, device, request.step)
+    model = request.run
+    if not isinstance(model, LoadedModel):
+        model = load_model(model, request.weights, device, request.step)
     images = _images(model, request)
     rows = random_order(len(images))[: request.count]
     labels = images.labels[rows] if model.config.network.class_conditional and images.labels is not None else None
     denoiser = _respaced(model.denoiser, request.steps)
-    folder = request.out or home(request.run) / "bits_per_dim"
+    folder = request.out or home(model.path) / "bits_per_dim"
     key = {
         "kind": request.kind,
         "weights_sha256": model.sha256,
@@ -90,7 +92,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         "split": request.split,
         "data": model.config.data.name,
         "fingerprint": images.fingerprint(),
-        "run": str(request.run),
+        "run": str(model.path),
         "step": model.step,
         "weights": model.weights,
         "weights_sha256": model.sha256,
@@ -105,11 +107,11 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - started, 1),
     }
     if distributed.is_main():
-        evaluations.add(request.out or home(request.run), row)
+        evaluations.add(request.out or home(model.path), row)
     return row
 
 
-def _images(model: Model, request: BitsRequest) -> ImageSet:
+def _images(model: LoadedModel, request: BitsRequest) -> ImageSet:
     images = model.images(request.split, request.data_root)
     if request.count is not None and request.count > len(images):
         raise AlphabarError(
@@ -121,7 +123,7 @@ def _images(model: Model, request: BitsRequest) -> ImageSet:
 def _respaced(denoiser: Denoiser, spec: str | None) -> Denoiser:
     if spec is None:
         return denoiser
-    with settings_of("steps"):
+    with sentences():
         return denoiser.respaced(rows_of(spec, denoiser.schedule.T))
 
 

@@ -14,10 +14,11 @@ from alphabar.errors import AlphabarError
 from alphabar.evaluation import extractors, features, references, scores, statistics_file, subjects
 from alphabar.evaluation.neighbours import save_neighbours
 from alphabar.evaluation.references import Reference
-from alphabar.evaluation.subjects import Sampling, Subject
+from alphabar.evaluation.subjects import HowSampled, Subject
 from alphabar.images import Size
 from alphabar.metrics import Extractor, Features, moments
 from alphabar.runs import evaluations, provenance
+from alphabar.runs.model import LoadedModel
 from alphabar.runs.run import home
 from alphabar.sampling.to_folder import Plan
 
@@ -26,8 +27,8 @@ from alphabar.sampling.to_folder import Plan
 class Request:
     """What is measured against what; the options of `alphabar evaluate`."""
 
-    subject: Path
-    """A run or a checkpoint, which is sampled; a folder of images; an .npz."""
+    subject: Path | LoadedModel
+    """A run, a checkpoint or its model, which is sampled; a folder of images; an .npz."""
     reference: str | None = None
     """A data set by name, or a path; None means the data that the run was trained on."""
     metrics: Sequence[str] | None = None
@@ -41,11 +42,16 @@ class Request:
     image_size: Size | None = None
     resize: str = "none"
     data_root: Path | None = None
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: HowSampled = field(default_factory=HowSampled)
     out: Path | None = None
     """The folder for the row and neighbours.png; None means the run's folder, or nowhere."""
     statistics: Path | None = None
     """An .npz for mu and sigma of the evaluated images."""
+
+    @property
+    def path(self) -> Path:
+        """The path of the subject."""
+        return self.subject.path if isinstance(self.subject, LoadedModel) else self.subject
 
 
 def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
         n, shape = len(plan.job.seeds), plan.job.shape
         subject = None
     else:
-        subject = subjects.of_path(request.subject, request.image_size, request.resize, request.count)
+        subject = subjects.of_path(request.path, request.image_size, request.resize, request.count)
         n, shape = len(subject.images), subject.images.shape
     reference = _reference(request, plan, shape)
     extractor = extractors.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
@@ -68,7 +74,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     if reference.statistics is not None:
         statistics_file.check_fits(reference.statistics, extractor, str(reference.about["path"]))
     if plan is not None:
-        _can_write(request.out or home(request.subject))
+        _can_write(request.out or home(request.path))
         subject = subjects.of_plan(plan)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
@@ -107,7 +113,7 @@ def _can_write(folder: Path) -> None:
 
 
 def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
-    folder = request.out or (home(request.subject) if plan else None)
+    folder = request.out or (home(request.path) if plan else None)
     if folder is not None:
         evaluations.add(folder, row)
 
@@ -127,7 +133,7 @@ def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int])
         reference = references.of_run(plan.pipeline.model, label, request.split, request.data_root)
     else:
         raise AlphabarError(
-            f"{request.subject} does not say which images it should be compared with; name a data set, a folder or an "
+            f"{request.path} does not say which images it should be compared with; name a data set, a folder or an "
             ".npz with --reference."
         )
     references.check_shapes(reference, shape)

@@ -11,7 +11,7 @@ from alphabar.data.options import sized
 from alphabar.errors import AlphabarError
 from alphabar.evaluation.statistics_file import Statistics, arrays, read_statistics
 from alphabar.images import Size
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,21 @@ class Reference:
         return self.statistics.moments.n or None if self.statistics else None
 
 
-def of_run(model: Model, label: int | None = None, split: str | None = None, root: Path | None = None) -> Reference:
+def of_run(
+    model: LoadedModel, label: int | None = None, split: str | None = None, root: Path | None = None
+) -> Reference:
     """The images of a run's [data] and of its test split; those of class `label` alone, if one is named."""
-    section = model.data(split, root)
-    whole = _with_held_out(section.name, build.data_options(section), {"name": section.name})
-    assert whole.images is not None
-    is_own = section.split == "train" and whole.images.fingerprint() == model.facts.fingerprint
-    facts = {"is_what_was_trained_on": is_own}
+    section, images = model.data(split, root), model.images(split, root)
+    try:
+        held_out = model.images("test", root) if section.split == "train" else None
+    except NoSplitError:
+        held_out = None
+    is_own = section.split == "train" and images.fingerprint() == model.facts.fingerprint
+    facts = {"name": section.name, **about(images, build.data_options(section)), "is_what_was_trained_on": is_own}
     if label is None:
-        return replace(whole, about={**whole.about, **facts})
-    images, held_out = (part and _of_class(part, label) for part in (whole.images, whole.held_out))
-    return replace(whole, images=images, held_out=held_out, about={**whole.about, **facts, "class": label})
+        return Reference(images, None, held_out, facts)
+    one_class, held_out = _of_class(images, label), held_out and _of_class(held_out, label)
+    return Reference(one_class, None, held_out, {**facts, "class": label})
 
 
 def of_name(

@@ -15,7 +15,7 @@ from alphabar.evaluation import references
 from alphabar.evaluation.features import random_order
 from alphabar.images import Size
 from alphabar.runs import bundled, checkpoint
-from alphabar.runs.model import load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.runs.run import Run
 from alphabar.sampling import folder as folders
 from alphabar.sampling.pipeline import Pipeline
@@ -33,7 +33,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Sampling:
+class HowSampled:
     """How the images of a run are sampled, where that differs from its recipe."""
 
     seeds: Sequence[int] | None = None
@@ -57,19 +57,21 @@ def is_run(path: Path) -> bool:
     return is_folder or bundled.is_bundled(path) or (checkpoint.is_one(path) and (path / checkpoint.MANIFEST).exists())
 
 
-def plan(path: Path, how: Sampling, count: int, device: torch.device, data_root: Path | None = None) -> Plan | None:
+def plan(
+    path: Path | LoadedModel, how: HowSampled, count: int, device: torch.device, data_root: Path | None = None
+) -> Plan | None:
     """The images that a run is sampled for; None if `path` is not a run."""
-    if not is_run(path):
+    if not isinstance(path, LoadedModel) and not is_run(path):
         if how.options:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in how.options)
+            flags = ", ".join(f"--{name.removesuffix('_scale').replace('_', '-')}" for name in how.options)
             raise AlphabarError(f"{path} is no run, so nothing is sampled from it; leave out {flags}.")
         return None
-    model = load_model(path, how.weights, device, how.step)
-    pipeline = Pipeline.of(model, how.changes, model.label(how.label))
+    model = path if isinstance(path, LoadedModel) else load_model(path, how.weights, device, how.step)
+    pipeline = Pipeline.of(model, how.changes, model.label(how.label), data_root)
     image_seeds = range(count) if how.seeds is None else how.seeds
     if repeated := [seed for seed, times in Counter(image_seeds).items() if times > 1]:
         raise AlphabarError(f"Seed {repeated[0]} is named twice in the seeds; each image counts once.")
-    return Plan.of(pipeline, pipeline.job(image_seeds), data_root=data_root)
+    return Plan.of(pipeline, pipeline.job(image_seeds))
 
 
 def of_plan(plan: Plan) -> Subject:
@@ -112,7 +114,7 @@ def _about_samples(settings: Mapping[str, Any], image_seeds: Sequence[int]) -> d
     kept = {name: value for name, value in settings.items() if name not in ("alphabar", "seeds", "classes")}
     return {
         **kept,
-        "drawn_by": f"alphabar {settings.get('alphabar')}",
+        "sampled_by": f"alphabar {settings.get('alphabar')}",
         "nfe": settings.get("network_calls", settings["steps"]),
         "seeds": seeds.listed(image_seeds),
         "rounding": ROUNDED,

@@ -7,7 +7,7 @@ from pathlib import Path
 from alphabar.evaluation import extractors
 from alphabar.evaluation.scores import Floor
 from alphabar.metrics import Extractor
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Against:
     data_root: Path | None = None
     """The folder of the published data set that the run uses."""
 
-    def extractor(self, model: Model) -> Extractor:
+    def extractor(self, model: LoadedModel) -> Extractor:
         """The extractor for the run's images."""
         return extractors.extractor(self.features, self.extractor_weights, model.config.data.name, model.device)
 

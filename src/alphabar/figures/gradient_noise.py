@@ -19,7 +19,7 @@ from alphabar.images import to_signed
 from alphabar.metrics.jackknife import jackknife
 from alphabar.plots.gradient_noise import Uncertain
 from alphabar.progress import progress
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 
 DRAWS = 32
 """Gradients in a batch."""
@@ -44,7 +44,7 @@ class Draws:
     sums: Tensor
 
 
-def gradient_noise(model: Model, batches: int, data_root: Path | None = None) -> plots.Figure:
+def gradient_noise(model: LoadedModel, batches: int, data_root: Path | None = None) -> plots.Figure:
     """The variance of a batch's gradient of L_vlb, t sampled uniformly or by importance, beside its squared mean."""
     if batches < GROUPS:
         raise AlphabarError(f"--batches must be at least {GROUPS}, to say how sure the numbers are; got {batches}.")
@@ -74,7 +74,7 @@ def gradient_noise(model: Model, batches: int, data_root: Path | None = None) ->
     return plots.Figure(figure, table)
 
 
-def importance(model: Model, images: ImageSet, generator: torch.Generator) -> Tensor:
+def importance(model: LoadedModel, images: ImageSet, generator: torch.Generator) -> Tensor:
     """p(t) of `LossSecondMoment`, (T,), after its history of each t is full."""
     T = model.denoiser.schedule.T
     sampler = LossSecondMoment(T)
@@ -85,7 +85,7 @@ def importance(model: Model, images: ImageSet, generator: torch.Generator) -> Te
     return sampler.p()
 
 
-def draws(model: Model, images: ImageSet, q: Tensor, count: int, generator: torch.Generator) -> Draws:
+def draws(model: LoadedModel, images: ImageSet, q: Tensor, count: int, generator: torch.Generator) -> Draws:
     """`count` gradients, one by one; only their sums are kept."""
     device = model.device
     parameters = [p.requires_grad_() for p in cast(nn.Module, model.denoiser.network).parameters()]
@@ -101,10 +101,12 @@ def draws(model: Model, images: ImageSet, q: Tensor, count: int, generator: torc
             squared[i] = gradient.double().square().sum() if device.type != "mps" else gradient.square().sum()
             sums[group[i]] += weight[i] * gradient
             advance(1)
+    for parameter in parameters:
+        parameter.requires_grad_(False)
     return Draws(t, group, squared, sums)
 
 
-def _terms(model: Model, images: ImageSet, t: Tensor, generator: torch.Generator) -> Tensor:
+def _terms(model: LoadedModel, images: ImageSet, t: Tensor, generator: torch.Generator) -> Tensor:
     """T · L_{t−1} of a random image for each t, (B,) bits/dim."""
     rows = torch.randint(len(images), t.shape, generator=generator)
     x0 = to_signed(images.images[rows].to(model.device))

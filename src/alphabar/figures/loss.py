@@ -15,13 +15,15 @@ from alphabar.figures.runs import conditioned, names
 from alphabar.images import to_signed
 from alphabar.plots import Band
 from alphabar.progress import progress
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 
 BINS = 50
 BATCH = 100
 
 
-def loss(models: Sequence[Model], count: int, split: str = "train", data_root: Path | None = None) -> plots.Figure:
+def loss(
+    models: Sequence[LoadedModel], count: int, split: str = "train", data_root: Path | None = None
+) -> plots.Figure:
     """Mean and standard error of (target − output)² per pixel, of `count` samples of (x_0, t, ε) in each bin of t."""
     named = dict(zip(names([model.path for model in models]), models, strict=True))
     sets = {name: model.images(split, data_root) for name, model in named.items()}
@@ -46,7 +48,9 @@ def bins(T: int) -> plots.Array:
     return np.stack([edges[:-1] + 1, edges[1:]], axis=1)
 
 
-def _losses(model: Model, images: ImageSet, edges: plots.Array, count: int, advance: Callable[[float], None]) -> Tensor:
+def _losses(
+    model: LoadedModel, images: ImageSet, edges: plots.Array, count: int, advance: Callable[[float], None]
+) -> Tensor:
     """The losses (K, count)."""
     generator, objective = torch.Generator().manual_seed(0), build.objective(model.config)
     first, last = (torch.from_numpy(edges[:, side]).repeat_interleave(count) for side in (0, 1))

@@ -14,12 +14,13 @@ from alphabar.sampling.job import Job
 from alphabar.sampling.pipeline import Pipeline
 
 
-def progressive(pipeline: Pipeline, seeds: Sequence[int], columns: int = 10) -> plots.Figure:
+def progressive(pipeline: Pipeline, seeds: Sequence[int] = range(8), columns: int | None = None) -> plots.Figure:
     """The estimates x̂_0 of the reverse process at evenly spaced points of its chain, from x_T on; at t = 0, x_0.
 
     The table: RMSE between x̂_0 and x_0 of each image, in levels of 255, and over all ('all', from the mean square).
     """
     K, job = pipeline.steps_per_image, pipeline.job(seeds)
+    columns = min(10, K + 1) if columns is None else columns
     if len(seeds) > MOST_ROWS:
         raise AlphabarError(f"A picture of {len(seeds):,} rows is too tall; name at most {MOST_ROWS} seeds.")
     if not 2 <= columns <= min(K + 1, MOST_ROWS):
@@ -47,6 +48,7 @@ def progressive(pipeline: Pipeline, seeds: Sequence[int], columns: int = 10) -> 
 def _estimates(pipeline: Pipeline, job: Job, rows: Sequence[int]) -> dict[int, Tensor]:
     """x̂_0 (N, C, H, W) at these rows of the chain, in their order; row 0 is x_0."""
     parts: dict[int, list[Tensor]] = {row: [] for row in rows}
+    pipeline.prepare()
     with progress("sampling", len(job.seeds)) as advance:
         for step in pipeline.steps(job):
             advance(len(step.x) / pipeline.steps_per_image)

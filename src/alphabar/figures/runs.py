@@ -7,7 +7,7 @@ from torch import Tensor
 
 from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 from alphabar.runs.run import home
 
 
@@ -17,7 +17,7 @@ def names(runs: Sequence[Path]) -> list[str]:
     return [str(run) if short.count(name) > 1 else name for run, name in zip(runs, short, strict=True)]
 
 
-def conditioned(model: Model, images: ImageSet, rows: Tensor) -> Denoiser:
+def conditioned(model: LoadedModel, images: ImageSet, rows: Tensor) -> Denoiser:
     """The denoiser of these rows of the images, conditioned on their classes if the network has classes."""
     if not model.config.network.class_conditional or images.labels is None:
         return model.denoiser

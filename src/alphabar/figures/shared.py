@@ -31,10 +31,11 @@ def shared(pipeline: Pipeline, seed: int, at: Sequence[float], count: int = 8) -
     if not is_stochastic(pipeline):
         raise AlphabarError(
             f"The sampler '{pipeline.section.sampler}' adds no noise here, so all chains from one x_t would end in "
-            "the same image; choose ddpm, or ddim with an eta above 0."
+            "the same image; choose ddpm, or ddim with an --eta above 0."
         )
     seeds = tuple((seed + k) % LIMIT for k in range(1, count + 1))
     others = Job(seeds, job.labels and job.labels * count, job.shape)
+    pipeline.prepare()
     with progress("sampling", sum(rows) * count + K - rows[-1]) as advance:
         states = _states(pipeline, job, rows, advance)
         ends = torch.stack([_ends(pipeline, states[row], row, others, advance) for row in rows])

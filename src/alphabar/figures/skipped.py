@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from alphabar import images, plots
+from alphabar import plots
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import references, scores
 from alphabar.evaluation.features import features_in_memory
@@ -81,7 +80,7 @@ def _curve(pipeline: Pipeline, shares: Sequence[float], against: Against) -> Cur
     reference = references.of_run(pipeline.model, root=against.data_root)
     references.check_shapes(reference, pipeline.model.facts.shape)
     extractor = against.extractor(pipeline.model)
-    return Curve(pipeline, rows, extractor, scores.real(reference, extractor))
+    return Curve(pipeline.prepare(), rows, extractor, scores.real(reference, extractor))
 
 
 def _distance(curve: Curve, row: int, count: int, advance: Callable[[float], None]) -> tuple[float, float]:
@@ -93,9 +92,4 @@ def _distance(curve: Curve, row: int, count: int, advance: Callable[[float], Non
 
 def samples(pipeline: Pipeline, row: int, count: int, advance: Callable[[float], None]) -> Tensor:
     """Images of the seeds 0..count-1, uint8 (N, C, H, W); with the last row they are those of `alphabar sample`."""
-    parts = []
-    for step in pipeline.steps(pipeline.job(range(count)), row):
-        advance(len(step.x))
-        if step.t == 0:
-            parts.append(images.to_uint8(step.x).cpu())
-    return torch.cat(parts)
+    return pipeline.images(pipeline.job(range(count)), row, watch=lambda step: advance(len(step.x)), bar="")

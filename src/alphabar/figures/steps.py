@@ -11,12 +11,12 @@ from alphabar.diffusion import SAMPLERS
 from alphabar.diffusion.samplers import network_calls
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import Request, evaluate
-from alphabar.evaluation.subjects import Sampling
+from alphabar.evaluation.subjects import HowSampled
 from alphabar.figures.against import Against
 from alphabar.metrics import display_name
 from alphabar.registry import look_up
 from alphabar.runs import evaluations
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 from alphabar.runs.run import home
 from alphabar.sampling.folder import WHEREABOUTS
 from alphabar.sampling.parts import SAMPLER_OPTIONS, spacing
@@ -36,14 +36,11 @@ class Cell:
     calls: int
 
 
-def steps(
-    model: Model, samplers: Sequence[str], budgets: Sequence[int], against: Against, weights: str = "ema"
-) -> plots.Figure:
+def steps(model: LoadedModel, samplers: Sequence[str], budgets: Sequence[int], against: Against) -> plots.Figure:
     """FD of samples against the training images, for each sampler and each budget of network calls (NFE).
 
     Each point is an evaluation of the run, saved in its evaluations.jsonl, and is not made again: the work may be
     interrupted and resumed. A sampler is left out at budgets beyond its longest chain.
-    weights: the name by which the model was loaded.
     """
     if against.count < 3:
         raise AlphabarError(
@@ -59,29 +56,29 @@ def steps(
     extractor = against.extractor(model)
     rows = [
         known(model, cell, against.count, extractor.weights_sha256, display_name("fd", extractor.name))
-        or evaluate(_request(model, cell, against, weights), model.device)
+        or evaluate(_request(model, cell, against), model.device)
         for cell in cells
     ]
     return _figure(cells, rows, display_name("fd", extractor.name), model)
 
 
-def _T(model: Model) -> int:
+def _T(model: LoadedModel) -> int:
     return model.denoiser.schedule.T
 
 
-def _request(model: Model, cell: Cell, against: Against, weights: str) -> Request:
+def _request(model: LoadedModel, cell: Cell, against: Against) -> Request:
     return Request(
-        subject=model.path,
+        subject=model,
         metrics=["fd"],
         features=against.features,
         extractor_weights=against.extractor_weights,
         count=against.count,
         data_root=against.data_root,
-        sampling=Sampling(weights=weights, changes=cell.changes),
+        sampling=HowSampled(changes=cell.changes),
     )
 
 
-def cells_of(model: Model, spec: str, budgets: Sequence[int]) -> list[Cell]:
+def cells_of(model: LoadedModel, spec: str, budgets: Sequence[int]) -> list[Cell]:
     """The points of one sampler with its options: for each budget, as many steps as it pays for."""
     changes, cells = changes_of(spec), []
     for budget in budgets:
@@ -131,7 +128,7 @@ def label(pipeline: Pipeline) -> str:
     return f"{', '.join(words)} ({spacing(section)})"
 
 
-def known(model: Model, cell: Cell, count: int, extractor_sha256: str, metric: str) -> dict[str, Any] | None:
+def known(model: LoadedModel, cell: Cell, count: int, extractor_sha256: str, metric: str) -> dict[str, Any] | None:
     """The newest row of the run's evaluations that has the value of this cell."""
     expected = {
         key: value for key, value in Pipeline.of(model, cell.changes).settings().items() if key not in WHEREABOUTS
@@ -146,7 +143,7 @@ def known(model: Model, cell: Cell, count: int, extractor_sha256: str, metric: s
     return None
 
 
-def _figure(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], metric: str, model: Model) -> plots.Figure:
+def _figure(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], metric: str, model: LoadedModel) -> plots.Figure:
     curves, parts = {}, []
     for name in dict.fromkeys(cell.label for cell in cells):
         mine = [(cell, row) for cell, row in zip(cells, rows, strict=True) if cell.label == name]

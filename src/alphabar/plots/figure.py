@@ -13,12 +13,22 @@ if TYPE_CHECKING:
 DPI = 120
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Figure:
     """A matplotlib figure, and the table of the numbers that it shows."""
 
     figure: "MatplotlibFigure"
     table: Table
+
+    def __repr__(self) -> str:
+        return f"Figure(table of {', '.join(self.table.columns)})"
+
+    def save(self, path: str | Path) -> Path:
+        """Saves the picture as PNG or SVG, with its numbers beside it as CSV; returns the path of the numbers."""
+        numbers = Path(path).with_suffix(".csv")
+        self.table.save(numbers)
+        save(self.figure, Path(path))
+        return numbers
 
 
 def save(figure: "MatplotlibFigure", path: Path) -> None:

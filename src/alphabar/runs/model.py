@@ -20,7 +20,7 @@ Label = int | Literal["each", "none"]
 
 
 @dataclass(frozen=True)
-class Model:
+class LoadedModel:
     """A trained network, how its output is read, and where it comes from."""
 
     path: Path
@@ -59,6 +59,18 @@ class Model:
             )
         return images
 
+    def check_label(self, label: Label) -> None:
+        """AlphabarError for a label that the network cannot be conditioned on."""
+        names = self.class_names
+        if label == "each" and not names:
+            raise AlphabarError("Images of each class were asked for, but this model has no classes.")
+        if label == "none" and not self.knows_no_class:
+            raise AlphabarError(
+                "This network was trained without network.label_dropout and needs a class for every image; choose one."
+            )
+        if isinstance(label, int) and not 0 <= label < len(names):
+            raise AlphabarError(f"There is no class {label}; this model has {len(names)} classes.")
+
     def label(self, name: str | int | None) -> Label:
         """A class by number, by name, or 'none'; "each" for None ("none" if the network has no classes)."""
         names = self.class_names
@@ -80,7 +92,7 @@ class Model:
 
 def load_model(
     path: Path | str, weights: str = "ema", device: torch.device | str = "cpu", step: int | str | None = None
-) -> Model:
+) -> LoadedModel:
     """The model of a run directory, of one of its checkpoints, or the bundled model of this name.
 
     weights: 'ema' (the first rate), 'raw', or 'ema-RATE'.
@@ -92,7 +104,7 @@ def load_model(
     network = build.network(config, facts)
     _load_weights(network, saved, name)
     build.place(network, device).eval().requires_grad_(False)
-    return Model(
+    return LoadedModel(
         path=Path(path),
         denoiser=build.denoiser(config, network),
         config=config,
@@ -126,6 +138,8 @@ def find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
         newest = checkpoint.latest(folder)
         if newest is None:
             hides = f" It hides the bundled model {path}." if str(path) in bundled.names() else ""
+            if not Run(path).config.exists():
+                raise AlphabarError(f"{path} holds no checkpoint and is not a run directory.{hides}")
             raise AlphabarError(
                 f"{path} holds no checkpoint; a run has its first one after training.checkpoint_every steps.{hides}"
             )

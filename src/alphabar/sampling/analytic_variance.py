@@ -22,11 +22,14 @@ from alphabar.errors import AlphabarError
 from alphabar.files import write_json
 from alphabar.images import to_signed
 from alphabar.progress import progress
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 from alphabar.runs.run import home
 
 IMAGES = 512
 """Images per timestep: they give the error of x̂_0 to a few percent, and σ_t to half of that."""
+
+VERSION = 2
+"""The version of the estimate: raised when other images or noise are used."""
 
 LAST_NOISE = 2 * (2 / 255) * math.sqrt(math.pi / 2)
 """The largest σ_2, at which E|σ_2 ε| is two of the 255 steps of [−1, 1], as in the code of Analytic-DPM."""
@@ -37,7 +40,7 @@ DECIDES_X0 = ("steps", "schedule", "parameterization", "time_scale", "x0_transfo
 ERRORS = "x0_error"
 
 
-def with_analytic_variance(model: Model, denoiser: Denoiser, data_root: Path | None = None) -> Denoiser:
+def with_analytic_variance(model: LoadedModel, denoiser: Denoiser, data_root: Path | None = None) -> Denoiser:
     """The denoiser with the optimal isotropic variance at each timestep that it visits (`variance.analytic`).
 
     denoiser: the model's, perhaps respaced. data_root: the folder of the published data set that the run uses.
@@ -55,7 +58,9 @@ def with_analytic_variance(model: Model, denoiser: Denoiser, data_root: Path | N
     return replace(denoiser, variance=with_last_noise(best, LAST_NOISE))
 
 
-def _known_or_measured(path: Path, model: Model, denoiser: Denoiser, data_root: Path | None) -> dict[int, X0Error]:
+def _known_or_measured(
+    path: Path, model: LoadedModel, denoiser: Denoiser, data_root: Path | None
+) -> dict[int, X0Error]:
     """The errors by timestep, at least at those that the denoiser visits; new ones are saved, interrupted or not."""
     key = _key(model)
     errors, complaint = _saved(path, key)
@@ -74,7 +79,7 @@ def _known_or_measured(path: Path, model: Model, denoiser: Denoiser, data_root: 
     return errors | measured
 
 
-def _key(model: Model) -> dict[str, Any]:
+def _key(model: LoadedModel) -> dict[str, Any]:
     """Everything that an estimate depends on, apart from its timestep."""
     settings = model.config.diffusion.model_dump(mode="json")
     return {
@@ -82,10 +87,11 @@ def _key(model: Model) -> dict[str, Any]:
         **{name: settings[name] for name in DECIDES_X0},
         "images_sha256": model.facts.fingerprint,
         "images_per_timestep": IMAGES,
+        "version": VERSION,
     }
 
 
-def _training_images(model: Model, data_root: Path | None) -> ImageSet:
+def _training_images(model: LoadedModel, data_root: Path | None) -> ImageSet:
     """The images that the run was trained on; AlphabarError if they are gone, or others now."""
     try:
         images = model.images(root=data_root)
@@ -102,7 +108,9 @@ def _training_images(model: Model, data_root: Path | None) -> ImageSet:
     return images
 
 
-def _measured(model: Model, denoiser: Denoiser, rows: Sequence[int], images: ImageSet) -> Iterator[tuple[int, X0Error]]:
+def _measured(
+    model: LoadedModel, denoiser: Denoiser, rows: Sequence[int], images: ImageSet
+) -> Iterator[tuple[int, X0Error]]:
     """(timestep, error of x̂_0) for each of `rows`; it depends on the timestep alone, not on the others or the batch."""
     labels = images.labels if model.config.network.class_conditional else None
     size, device = model.config.sampling.batch_size, model.device

@@ -57,6 +57,8 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / SETTINGS).exists() and any(folder.glob("[!.]*")):
+            raise AlphabarError(f"{folder} holds other files than samples; choose a new or empty folder with --out.")
         earlier = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).exists() else settings
     except (OSError, ValueError) as error:
         raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None
@@ -164,9 +166,14 @@ def _load(folder: Path, job: Job, k: int, settings: Mapping[str, Any]) -> Tensor
     return both[0] if both and not _differences(_about(job, k, settings), _stated(both[1])) else None
 
 
+def about_all(job: Job, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a job, with its seeds and classes."""
+    return dict(settings) | {"seeds": list(job.seeds)} | ({} if job.labels is None else {"classes": list(job.labels)})
+
+
 def save_overview(folder: Path, samples: Tensor, job: Job, settings: Mapping[str, Any]) -> None:
     """grid.png, samples.npz and settings.json of the whole job."""
-    whole = dict(settings) | {"seeds": list(job.seeds)} | ({} if job.labels is None else {"classes": list(job.labels)})
+    whole = about_all(job, settings)
     images.save_png(folder / "grid.png", images.sheet(samples[:GRID_IMAGES]), {"alphabar": json.dumps(whole)})
     images.save_npz(folder / "samples.npz", samples, job.label_tensor())
     write_json(folder / SETTINGS, whole)

@@ -10,6 +10,12 @@ from alphabar import seeds as seed_lists
 from alphabar.errors import AlphabarError
 
 
+def check_count(count: int) -> None:
+    """AlphabarError for more images than one job can have."""
+    if count > seed_lists.MOST:
+        raise AlphabarError(f"{count:,} images are too many for one job; sample at most {seed_lists.MOST:,} at a time.")
+
+
 @dataclass(frozen=True)
 class Job:
     """A seed for each image, its class (None: no classes), and the shape (C, H, W) of an image."""
@@ -19,10 +25,7 @@ class Job:
     shape: tuple[int, int, int]
 
     def __post_init__(self) -> None:
-        if len(self.seeds) > seed_lists.MOST:
-            raise AlphabarError(
-                f"{len(self.seeds):,} images are too many for one job; sample at most {seed_lists.MOST:,} at a time."
-            )
+        check_count(len(self.seeds))
 
     def batches(self, size: int) -> Iterator["Job"]:
         """The job in pieces of at most `size` images."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from alphabar import config as c
 from alphabar import diffusion, names
-from alphabar.errors import AlphabarError, settings_of
+from alphabar.errors import AlphabarError, sentences
 from alphabar.registry import look_up
 
 
@@ -38,9 +38,9 @@ def sampler(section: c.Sampling) -> diffusion.Sampler:
             takers = [other for other in diffusion.SAMPLERS if name in options_of(other)]
             raise AlphabarError(
                 f"[sampling] {name} is an option of {names.listed(takers)}, and the sampler is '{section.sampler}'; "
-                f"leave {name} out (none), or choose one of those."
+                f"leave it out, or choose one of those."
             )
-    with settings_of("sampling"):
+    with sentences("sampling"):
         return make(**options)
 
 
@@ -48,7 +48,7 @@ def rows(schedule: diffusion.NoiseSchedule, section: c.Sampling) -> list[int]:
     """The timesteps, in 1..T, that a [sampling] section visits: its own, or its sampler's default grid."""
     usual = diffusion.SAMPLERS[section.sampler].grid.steps or schedule.T
     steps = section.steps if section.steps is not None else min(usual, schedule.T)
-    with settings_of("sampling"):
+    with sentences("sampling"):
         if isinstance(steps, str):
             return diffusion.rows_of(steps, schedule.T)
         return diffusion.spaced(schedule, spacing(section), steps)

@@ -1,8 +1,10 @@
 """A model and how it samples, checked once: the object that everything which samples holds."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +17,36 @@ from alphabar import images
 from alphabar.diffusion import Denoiser, Sampler, SeededNoise, Step, reverse_process
 from alphabar.errors import AlphabarError
 from alphabar.progress import progress
-from alphabar.runs.model import Label, Model
+from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling import parts, settings
 from alphabar.sampling.analytic_variance import with_analytic_variance
-from alphabar.sampling.job import Job
+from alphabar.sampling.job import Job, check_count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pipeline:
     """The model's denoiser on the timesteps that `section` visits, the sampler, and how classes are conditioned on.
 
     label: the class of every image, "each" for class (seed mod number of classes), or "none".
     """
 
-    model: Model
+    model: LoadedModel
     section: c.Sampling
     denoiser: Denoiser
     sampler: Sampler
     condition: parts.Condition
     label: Label
+    data_root: Path | None = None
+    """The folder of the published data set that the model was trained on, if an analytic variance is measured."""
 
     @classmethod
-    def of(cls, model: Model, changes: Mapping[str, Any] | None = None, label: Label | None = None) -> "Pipeline":
+    def of(
+        cls,
+        model: LoadedModel,
+        changes: Mapping[str, Any] | None = None,
+        label: Label | None = None,
+        data_root: Path | None = None,
+    ) -> "Pipeline":
         """The model's own [sampling] with `changes` (its setting -> value). AlphabarError says what cannot be.
 
         label: "each" if None, or "none" for a network without classes.
@@ -46,17 +56,27 @@ class Pipeline:
         rows = parts.rows(model.denoiser.schedule, section)
         denoiser = parts.respaced(model.denoiser, section, rows)
         condition = parts.condition(model.config, model.facts, section)
-        label = label if label is not None else "each" if model.class_names else "none"
+        label = label if label is not None else model.label(None)
+        model.check_label(label)
         if label == "none" and section.guidance_scale != 1:
             raise AlphabarError(
-                f"Guidance ({section.guidance_scale:g}) is towards a class, and no class is sampled; leave one out."
+                f"--guidance {section.guidance_scale:g} is towards a class, and these images have no class; choose one "
+                "with --class, or leave --guidance at 1."
             )
-        return cls(model, section, denoiser, sampler, condition, label)
+        return cls(model, section, denoiser, sampler, condition, label, data_root)
+
+    def __repr__(self) -> str:
+        return f"Pipeline({str(self.model.path)!r}: {self.how}, {self.steps_per_image} steps, class {self.label})"
 
     @property
     def steps_per_image(self) -> int:
         """The length of the chain."""
         return self.denoiser.schedule.T
+
+    @property
+    def last_timestep(self) -> int:
+        """The noisiest timestep of the chain, in 1..T."""
+        return int(self.denoiser.schedule.timesteps[-1])
 
     @property
     def how(self) -> str:
@@ -78,17 +98,21 @@ class Pipeline:
             "unconditional": (self.label == "none" and bool(model.class_names)) or None,
         }
 
-    def measured(self, data_root: Path | None = None) -> "Pipeline":
-        """This pipeline, ready to sample: an analytic reverse variance is measured, if it is not known yet.
-
-        data_root: the folder of the published data set that the model was trained on.
-        """
+    @cached_property
+    def measured_denoiser(self) -> Denoiser:
+        """The denoiser that samples: with the analytic variance measured, if that is the one and is not known yet."""
         if self.section.variance != "analytic":
-            return self
-        return replace(self, denoiser=with_analytic_variance(self.model, self.denoiser, data_root))
+            return self.denoiser
+        return with_analytic_variance(self.model, self.denoiser, self.data_root)
+
+    def prepare(self) -> "Pipeline":
+        """Measure an analytic variance now, before a bar is shown or processes share the work; returns the pipeline."""
+        _ = self.measured_denoiser
+        return self
 
     def job(self, seeds: Sequence[int]) -> Job:
         """The images of these seeds."""
+        check_count(len(seeds))
         label, classes = self.label, len(self.model.class_names)
         labels = None if label == "none" else tuple(seed % classes if label == "each" else label for seed in seeds)
         return Job(tuple(seeds), labels, self.model.facts.shape)
@@ -96,8 +120,8 @@ class Pipeline:
     def conditioned(self, labels: Sequence[int] | None) -> Denoiser:
         """The denoiser of p(x | labels), one label for each image of a batch; of p(x) if None."""
         if labels is None:
-            return self.denoiser
-        return self.condition(self.denoiser, torch.tensor(labels, device=self.model.device))
+            return self.measured_denoiser
+        return self.condition(self.measured_denoiser, torch.tensor(labels, device=self.model.device))
 
     def noise(self, job: Job) -> tuple[Tensor, SeededNoise]:
         """x_T ~ N(0, I) of a job (N, C, H, W), and the noise of its seeds from there on."""
@@ -115,12 +139,20 @@ class Pipeline:
             x, noise = self.noise(batch)
             yield from reverse_process(self.sampler, self.conditioned(batch.labels), x, start=start, noise=noise)
 
-    def images(self, job: Job, start: int | None = None) -> Tensor:
-        """The images of a job, uint8 (N, C, H, W)."""
+    def images(
+        self, job: Job, start: int | None = None, watch: Callable[[Step], object] | None = None, bar: str = "sampling"
+    ) -> Tensor:
+        """The images of a job, uint8 (N, C, H, W).
+
+        watch: called with every step, for an interrupt or a bar of one's own. bar: the label of the bar; "" shows none.
+        """
         samples = []
-        with progress("sampling", len(job.seeds)) as advance:
+        self.prepare()
+        with progress(bar, len(job.seeds)) if bar else nullcontext(lambda amount: None) as advance:
             for step in self.steps(job, start):
                 advance(len(step.x) / (start or self.steps_per_image))
+                if watch:
+                    watch(step)
                 if step.t == 0:
                     samples.append(images.to_uint8(step.x).cpu())
         return torch.cat(samples)
@@ -141,4 +173,5 @@ class Pipeline:
 
     def up_to(self, t: int) -> "Pipeline":
         """The pipeline on the timesteps `rows_up_to(t)`."""
-        return replace(self, denoiser=parts.respaced(self.model.denoiser, self.section, self.rows_up_to(t)))
+        denoiser = parts.respaced(self.model.denoiser, self.section, self.rows_up_to(t))
+        return replace(self, denoiser=denoiser).prepare()

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,12 @@ class Images:
     def __len__(self) -> int:
         return len(self.tensor)
 
+    def __getitem__(self, k: int) -> Image.Image:
+        return images.to_pil(self.tensor[k])
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return iter(self.pil)
+
     def __repr__(self) -> str:
         count, *shape = self.tensor.shape
         return f"Images({count} of {'x'.join(map(str, shape))})"
@@ -45,7 +51,7 @@ class Images:
         return [images.to_pil(image) for image in self.tensor]
 
     def grid(self) -> Image.Image:
-        """All images in one picture, small ones enlarged."""
+        """The images in one picture, small ones enlarged; the first 400 of more."""
         return images.to_pil(self._sheet())
 
     def save(self, path: str | Path) -> Path:
@@ -58,7 +64,10 @@ class Images:
         if path.suffix == ".npz":
             images.save_npz(path, self.tensor, None if self.job is None else self.job.label_tensor())
         elif path.suffix == ".png":
-            images.save_png(path, self._sheet(), {"alphabar": json.dumps(dict(self.settings))})
+            about = dict(self.settings) if self.job is None else folders.about_all(self.job, self.settings)
+            images.save_png(path, self._sheet(), {"alphabar": json.dumps(about)})
+        elif path.suffix.lower() in Image.registered_extensions():
+            raise AlphabarError(f"Images are saved as .png, as .npz, or into a folder; got {path}.")
         elif self.job is None:
             raise AlphabarError(f"Edits are saved as one picture, a .png, or as arrays, an .npz; got {path}.")
         else:

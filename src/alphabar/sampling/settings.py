@@ -23,15 +23,15 @@ def changed(config: c.Config, changes: Mapping[str, Any]) -> c.Sampling:
     section = c.parse(settings).sampling
     if changes.get("spacing") and isinstance(section.steps, str):
         raise AlphabarError(
-            f"spacing '{section.spacing}' chooses timesteps, and steps '{section.steps}' names them; leave one out."
+            f"--spacing {section.spacing} chooses timesteps, and --steps {section.steps} names them; leave one out."
         )
     if changes.get("spacing") and section.steps is None and SAMPLERS[section.sampler].grid.steps is None:
-        raise AlphabarError(
-            f"spacing '{section.spacing}' chooses among the timesteps; set the number of steps as well."
-        )
+        raise AlphabarError(f"--spacing {section.spacing} chooses among the timesteps; give their number with --steps.")
     for name in ("guidance_interval", "guidance_rescale"):
         if changes.get(name) and section.guidance_scale == 1:
-            raise AlphabarError(f"{name} says how to guide, and a guidance of 1 does not guide; raise the guidance.")
+            raise AlphabarError(
+                f"--{name.replace('_', '-')} says how to guide, and --guidance 1 does not guide; raise it."
+            )
     return section
 
 

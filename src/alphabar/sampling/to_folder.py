@@ -23,15 +23,13 @@ class Plan:
     job: Job
     folder: Path
     settings: dict[str, Any]
-    data_root: Path | None = None
-    """The folder of the published data set that the model was trained on, if an analytic variance is measured."""
 
     @classmethod
-    def of(cls, pipeline: Pipeline, job: Job, folder: Path | None = None, data_root: Path | None = None) -> "Plan":
+    def of(cls, pipeline: Pipeline, job: Job, folder: Path | None = None) -> "Plan":
         """folder: None for one in the run that is named after the way of sampling."""
         how = pipeline.settings()
         folder = folder or home(pipeline.model.path) / "generated" / settings.folder_name(how)
-        return cls(pipeline, job, folder, how, data_root)
+        return cls(pipeline, job, folder, how)
 
 
 def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
@@ -49,7 +47,7 @@ def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
     batches = list(todo.batches(batch_size))
     share = distributed.mine(batches)
     distributed.barrier()  # nobody writes while another process still looks at the folder
-    pipeline = plan.pipeline.measured(plan.data_root) if batches else plan.pipeline
+    pipeline = plan.pipeline.prepare() if batches else plan.pipeline
     names = pipeline.model.class_names
     with progress("sampling", sum(len(batch.seeds) for batch in share)) as advance:
         for batch in share:

@@ -3,13 +3,11 @@
 import json
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from alphabar import images
 from alphabar.config import Config
+from alphabar.diffusion import Step
 from alphabar.evaluation import Scorer
-from alphabar.progress import progress
 from alphabar.runs import checkpoint
 from alphabar.runs.run import Best, Run, read_best, write_best
 from alphabar.sampling.job import Job
@@ -38,17 +36,21 @@ def prune(run: Run, keep: int) -> None:
     checkpoint.prune(run.checkpoints, keep, best.step if best else None)
 
 
-def sample(pipeline: Pipeline, job: Job, interrupt: Interrupt, label: str) -> Tensor | None:
-    """The images of a job, uint8 (N, C, H, W); None if the run is interrupted meanwhile. label: of the bar."""
-    samples = []
-    with progress(label, len(job.seeds)) as advance:
-        for step in pipeline.steps(job):
-            if interrupt.requested:
-                return None
-            advance(len(step.x) / pipeline.steps_per_image)
-            if step.t == 0:
-                samples.append(images.to_uint8(step.x).cpu())
-    return torch.cat(samples)
+class Interrupted(Exception):
+    """Sampling was given up, because the run is to be left."""
+
+
+def sample(pipeline: Pipeline, job: Job, interrupt: Interrupt, bar: str) -> Tensor | None:
+    """The images of a job, uint8 (N, C, H, W); None if the run is interrupted meanwhile. bar: the label of the bar."""
+
+    def watch(step: Step) -> None:
+        if interrupt.requested:
+            raise Interrupted
+
+    try:
+        return pipeline.images(job, watch=watch, bar=bar)
+    except Interrupted:
+        return None
 
 
 def evaluate(run: Run, state: TrainState, pipeline: Pipeline, scorer: Scorer, log: Log, interrupt: Interrupt) -> None:

@@ -12,7 +12,7 @@ from alphabar.config import Config, ImageFacts
 from alphabar.diffusion import TimestepSampler
 from alphabar.errors import AlphabarError
 from alphabar.runs.checkpoint import Checkpoint
-from alphabar.runs.model import Model
+from alphabar.runs.model import LoadedModel
 from alphabar.training.ema import EMA
 from alphabar.training.meter import LossMeter
 
@@ -33,10 +33,10 @@ class TrainState:
         self.images = 0
         self.seconds = 0.0
 
-    def model(self, path: Path) -> Model:
+    def model(self, path: Path) -> LoadedModel:
         """The model of the first EMA, which follows the training; `path` is the run's."""
         rate, average = next(iter(self.ema.networks.items()))
-        return Model(
+        return LoadedModel(
             path=path,
             denoiser=build.denoiser(self.config, average),
             config=self.config,

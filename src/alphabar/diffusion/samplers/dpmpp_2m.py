@@ -41,6 +41,9 @@ class DPMpp2MSDE(DPMpp2M):
     eta: float = 1.0
     grid: ClassVar[Grid] = Grid("karras", 10)
 
+    def __post_init__(self) -> None:
+        check_eta("dpmpp_2m_sde", self.eta)
+
 
 def _extrapolated(schedule: NoiseSchedule, x0: Tensor, t: int, history: tuple[Step, ...]) -> Tensor:
     """x̂_0 in the middle of the step from t to t − 1, on the line through the last two; x̂_0 itself at the ends."""
