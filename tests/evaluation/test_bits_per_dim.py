@@ -118,6 +118,13 @@ def test_an_interrupted_job_goes_on_at_its_next_term(denoiser, tmp_path, monkeyp
         assert torch.equal(getattr(again, name), getattr(whole, name))
 
 
+def test_each_image_and_each_step_has_a_noise_of_its_own() -> None:
+    noise = bounds.noise_of((3, 4), torch.zeros(2, 1, 8, 8))
+    eps = torch.stack([noise(1), noise(2), noise(20)]).flatten(0, 1).flatten(1)
+    assert len(eps.unique(dim=0)) == 6 and torch.equal(noise(2), noise(2))
+    assert torch.equal(bounds.noise_of((4,), torch.zeros(1, 1, 8, 8))(2)[0], noise(2)[1])
+
+
 def test_a_damaged_batch_is_made_anew(denoiser, tmp_path) -> None:
     whole = bound(denoiser, job_of(tmp_path), CPU)
     path = next(tmp_path.rglob("00000000-*.safetensors"))

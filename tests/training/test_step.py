@@ -26,6 +26,48 @@ def run_steps(config, count: int) -> tuple[TrainState, list[float]]:
     return state, [float(train_step(update, state, batch)) for batch in batches]
 
 
+class Fixed:
+    """A timestep sampler of t = 1..B and one weight, which keeps the losses that it is told."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight, self.losses = weight, []
+
+    def sample(self, batch: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.arange(1, batch + 1, device=device), torch.full((batch,), self.weight, device=device)
+
+    def update(self, t: torch.Tensor, loss: torch.Tensor) -> None:
+        self.losses.append(loss)
+
+
+def one_step(config, sampler: Fixed) -> tuple[TrainState, float]:
+    image_set = build.image_set(config.data)
+    state = TrainState(config, build.image_facts(image_set), CPU)
+    state.timestep_sampler = sampler
+    batch = data.ShuffledStream(image_set, 0, False).batch(0, config.training.batch_size)
+    return state, float(train_step(Update.of(state, CPU, 10), state, batch))
+
+
+def test_the_weights_of_the_timestep_sampler_multiply_the_loss(tiny) -> None:
+    (_, plain), (_, tripled) = (one_step(tiny(), Fixed(weight)) for weight in (1.0, 3.0))
+    assert plain > 0 and tripled == pytest.approx(3 * plain, rel=1e-4)
+
+
+def test_the_timestep_sampler_is_told_the_bound_if_there_is_one(tiny) -> None:
+    """IDDPM §3.3: importance sampling is for L_vlb, the squared error does not count."""
+    sampler = Fixed(1.0)
+    state, _ = one_step(tiny("diffusion.objective=hybrid", "diffusion.variance=learned_range"), sampler)
+    means = state.meter.read()
+    assert float(torch.cat(sampler.losses).mean()) == pytest.approx(means["vlb"], rel=1e-6)
+    assert means["vlb"] != pytest.approx(means["loss"], rel=0.01)
+
+
+def test_each_update_has_the_learning_rate_of_its_own_step(tiny) -> None:
+    config = tiny("optimizer.warmup_steps=4", "optimizer.decay=linear")
+    for count in (1, 3, 6):
+        state, _ = run_steps(config, count)
+        assert state.optimizer.param_groups[0]["lr"] == learning_rate(config.optimizer, count - 1, count)
+
+
 @pytest.mark.parametrize("pieces", [1, 3, 4, 8])
 def test_the_gradient_of_the_whole_batch_is_the_mean_over_its_micro_batches(tiny, pieces: int) -> None:
     """Peers sum them: then clipping and logged norms depend on how the batch is cut."""
