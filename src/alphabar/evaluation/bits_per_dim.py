@@ -58,33 +58,8 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         model = load_model(model, request.weights, device, request.step)
     images = _images(model, request)
     rows = random_order(len(images))[: request.count]
-    labels = images.labels[rows] if model.config.network.class_conditional and images.labels is not None else None
     denoiser = _respaced(model.denoiser, request.steps)
-    folder = request.out or home(model.path) / "bits_per_dim"
-    key = {
-        "kind": request.kind,
-        "weights_sha256": model.sha256,
-        "diffusion": model.config.diffusion.model_dump(mode="json"),
-        "images": images.fingerprint(),
-        "count": len(rows),
-        "timesteps": denoiser.schedule.timesteps[1:].tolist(),
-        "decoder": request.decoder,
-    }
-    job = BoundJob(
-        images=images.images[rows],
-        seeds=tuple(rows.tolist()),
-        labels=labels,
-        decoder=request.decoder,
-        batch_size=request.batch_size or model.config.sampling.batch_size,
-        folder=folder,
-        key=key,
-    )
-    if request.kind == "ode":
-        quantities, more = flow_bits(denoiser, job, device)
-    else:
-        vlb = bound(denoiser, job, device)
-        quantities = {"total": vlb.total, "prior": vlb.prior, "rate": vlb.rate, "distortion": vlb.distortion}
-        more = _saved(vlb, denoiser, job, rows) if distributed.is_main() else {}
+    quantities, more = _measured(request, _job(request, model, denoiser, images, rows), denoiser, rows, device)
     row = {
         "bits_per_dim": {name: estimate(values) for name, values in quantities.items()},
         "kind": request.kind,
@@ -109,6 +84,40 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     if distributed.is_main():
         evaluations.add(request.out or home(model.path), row)
     return row
+
+
+def _job(request: BitsRequest, model: LoadedModel, denoiser: Denoiser, images: ImageSet, rows: Tensor) -> BoundJob:
+    """The images of these rows, and the key of all that their bits depend on."""
+    labels = images.labels[rows] if model.config.network.class_conditional and images.labels is not None else None
+    key = {
+        "kind": request.kind,
+        "weights_sha256": model.sha256,
+        "diffusion": model.config.diffusion.model_dump(mode="json"),
+        "images": images.fingerprint(),
+        "count": len(rows),
+        "timesteps": denoiser.schedule.timesteps[1:].tolist(),
+        "decoder": request.decoder,
+    }
+    return BoundJob(
+        images=images.images[rows],
+        seeds=tuple(rows.tolist()),
+        labels=labels,
+        decoder=request.decoder,
+        batch_size=request.batch_size or model.config.sampling.batch_size,
+        folder=request.out or home(model.path) / "bits_per_dim",
+        key=key,
+    )
+
+
+def _measured(
+    request: BitsRequest, job: BoundJob, denoiser: Denoiser, rows: Tensor, device: torch.device
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The quantities by name, (N,) bits/dim of each image, and the row's entries about how they were measured."""
+    if request.kind == "ode":
+        return flow_bits(denoiser, job, device)
+    vlb = bound(denoiser, job, device)
+    quantities = {"total": vlb.total, "prior": vlb.prior, "rate": vlb.rate, "distortion": vlb.distortion}
+    return quantities, _saved(vlb, denoiser, job, rows) if distributed.is_main() else {}
 
 
 def _images(model: LoadedModel, request: BitsRequest) -> ImageSet:
