@@ -114,7 +114,7 @@ def _tested(tests: Sequence[str], source: Path, output: int) -> int:
     os.chdir(ROOT)
     os.environ["PYTHONPATH"] = str(source)
     sys.path.insert(0, str(source))
-    options = ["-x", "-q", "-m", "not heavy", "--tb=no", "-p", "no:cacheprovider"]
+    options = ["-x", "-q", "-m", "not heavy", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     code = int(pytest.main([*options, *(f"tests/{test}" for test in tests)]))
     sys.stdout.flush()
     return code

@@ -28,6 +28,7 @@ with distributed.session():
 """
 
 
+@pytest.mark.heavy  # test_loss_second_moment gathers in one process
 def test_two_ranks_with_uneven_batches_hold_equal_histories(tmp_path) -> None:
     (tmp_path / "ranks.py").write_text(RANKS)
     done = two_ranks(tmp_path / "ranks.py", tmp_path)
@@ -62,6 +63,7 @@ def test_a_broken_environment_is_a_sentence(environment, words, monkeypatch) -> 
         pass
 
 
+@pytest.mark.heavy
 def test_training_under_torchrun_is_refused_in_a_sentence(tmp_path: Path) -> None:
     done = two_ranks(*ALPHABAR, "train", "ddpm_digits", cwd=tmp_path)
     assert done.returncode != 0 and "several processes" in done.stderr and not (tmp_path / "runs").exists()

@@ -262,6 +262,7 @@ def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeyp
     assert len(list((tmp_path / "cache").rglob("0*.safetensors"))) == 3 + 2
 
 
+@pytest.mark.heavy
 def test_two_processes_draw_what_one_would(trained, tmp_path, monkeypatch) -> None:
     args = ["sample", trained, "--seeds", "0-9", "--batch-size", "3", "--out"]
     assert call(monkeypatch, *args, tmp_path / "one") == 0

@@ -1,5 +1,6 @@
 """tr Σ and |G|²: against sums that are known, and against batches that are drawn."""
 
+import pytest
 import torch
 
 from alphabar import diffusion, images
@@ -35,6 +36,7 @@ def test_the_estimates_are_unbiased_whatever_q_is() -> None:
         assert traces[name].error < 0.1 * trace and traces[name].low < traces[name].value < traces[name].high
 
 
+@pytest.mark.heavy
 def test_a_batch_has_the_variance_that_is_plotted(runs, plot) -> None:
     """Batches of 8, drawn as training draws them, against 1/8 of the variance of single draws."""
     rows = plot("gradient-noise", runs["linear"], "--batches", 16)
@@ -48,7 +50,7 @@ def test_a_batch_has_the_variance_that_is_plotted(runs, plot) -> None:
     parameters = [parameter.requires_grad_() for parameter in model.denoiser.network.parameters()]
     for name, chosen in p.items():
         gradients = []
-        for _ in range(60):
+        for _ in range(150):
             t = torch.multinomial(chosen, 8, replacement=True, generator=generator) + 1
             picked = torch.randint(40, (8,), generator=generator)
             x0, eps = images.to_signed(found.images[picked]), torch.randn(8, 1, 8, 8, generator=generator)

@@ -36,7 +36,9 @@ def args(measured, name) -> list[str]:
     return [arg.format(**measured) for arg in ARGS[name]]
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.heavy if name == "steps" else ()) for name in FIGURES]
+)  # its picture takes four evaluations, which test_steps makes once
 def test_a_figure_is_a_picture_and_its_numbers_and_both_places_are_said(
     name, args, call, tmp_path, monkeypatch, capsys
 ) -> None:

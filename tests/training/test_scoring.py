@@ -121,7 +121,9 @@ def whole(cache, tiny, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("call", [1, 2, 4])
+@pytest.mark.parametrize(
+    "call", [pytest.param(1, marks=pytest.mark.heavy), 2, pytest.param(4, marks=pytest.mark.heavy)]
+)
 @pytest.mark.parametrize(("module", "name"), [(scoring, "sample"), (scoring, "write_best"), (loop.checkpoint, "save")])
 def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, whole, module, name, call) -> None:
     config = tiny(*SCORED, "evaluation.best=recall")
