@@ -249,3 +249,11 @@ def test_too_many_images_are_a_sentence(seeds: str) -> None:
         seed_lists.parsed(seeds)
     with pytest.raises(AlphabarError, match=r"at most 1,000,000"):
         Job(range(5_000_000_000), None, (1, 8, 8))
+
+
+def test_a_folder_of_other_files_is_left_alone(trained, tmp_path) -> None:
+    """Samples among somebody's training images would be trained on."""
+    (tmp_path / "photo.png").write_bytes(b"mine")
+    with pytest.raises(AlphabarError, match="holds other files than samples"):
+        sample_to_folder(plan(trained, tmp_path, [0]))
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]

@@ -146,6 +146,8 @@ def _sentence(item: Any) -> str:
     message: str = item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error":
         return message + "."
+    if item["type"] == "tuple_type":
+        return f"{where} is {item['input']!r}; it must be a list, such as [1, 2]."
     if item["type"] == "missing":
         return f"{where} is missing."
     return f"{where} is {item['input']!r}; {message[0].lower() + message[1:]}."

@@ -57,11 +57,12 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / SETTINGS).exists() and any(folder.glob("[!.]*")):
-            raise AlphabarError(f"{folder} holds other files than samples; choose a new or empty folder with --out.")
+        is_foreign = not (folder / SETTINGS).exists() and any(folder.glob("[!.]*"))
         earlier = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).exists() else settings
     except (OSError, ValueError) as error:
         raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None
+    if is_foreign:
+        raise AlphabarError(f"{folder} holds other files than samples; choose a new or empty folder with --out.")
     if other := _differences(settings, earlier):
         raise AlphabarError(
             f"{folder} holds images sampled with another {', '.join(other)}; choose another with --out, or delete it."
