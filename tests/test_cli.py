@@ -253,3 +253,9 @@ def test_settings_lists_every_setting_with_its_default(monkeypatch, capsys) -> N
 def test_one_folder_never_mixes_classes(trained, tmp_path, monkeypatch) -> None:
     args = ["sample", trained, "--num", "1", "--out", tmp_path / "out", "--class"]
     assert [call(monkeypatch, *args, name) for name in ("3", "3", "4")] == [0, 0, 2]
+
+
+@pytest.mark.parametrize("words", ["CUDA error: an illegal memory access was encountered", "unsupported memory format"])
+def test_an_error_that_only_speaks_of_memory_keeps_its_traceback(words: str) -> None:
+    assert cli._sentence(RuntimeError(words)) is None
+    assert "not enough memory" in str(cli._sentence(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from alphabar import films, images
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
 from alphabar.images import (
@@ -182,3 +183,22 @@ def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(AlphabarError, match=r"Cannot write .*folder"):
         save_png(tmp_path / "folder", noise(1, 2, 2))
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]  # noqa: PTH208
+
+
+def test_only_the_named_formats_are_opened_whatever_a_file_is_called(tmp_path, monkeypatch) -> None:
+    """An EPS file would start Ghostscript."""
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **options: pytest.fail("Ghostscript was started"))
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n%%EOF\n"
+    (tmp_path / "seed-000000.png").write_bytes(eps)
+    assert images.load_png(tmp_path / "seed-000000.png", (1, 8, 8)) is None
+    assert films.comment_of(tmp_path / "seed-000000.png") is None
+
+
+def test_a_picture_that_claims_too_many_pixels_is_not_decoded(tmp_path) -> None:
+    images.save_png(tmp_path / "image.png", torch.zeros(1, 8, 9, dtype=torch.uint8))
+    with pytest.raises(images.TooLargeError, match="8x9"), images.opened(tmp_path / "image.png", largest=71):
+        pass
+    with images.opened(tmp_path / "image.png", largest=72) as picture:
+        assert picture.size == (9, 8)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
-from alphabar.images import to_pil
+from alphabar.images import opened, to_pil
 from alphabar.registry import look_up
 
 RATE = 50
@@ -85,7 +85,7 @@ def comment_of(path: Path) -> str | None:
         if _kind(path) == "mp4":
             _, mark, text = path.read_bytes().rpartition(_BOX)
             return text.decode() if mark else None
-        with Image.open(path) as film:
+        with opened(path, ("GIF", "WEBP")) as film:
             if film.format == "GIF":
                 return bytes(film.info["comment"]).decode()
             return str(film.getexif()[_EXIF_DESCRIPTION])

@@ -4,9 +4,10 @@ A tensor of images is uint8 (N, C, H, W) outside the model and float32 in [-1, 1
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import torch
@@ -126,6 +127,32 @@ def to_pil(image: Tensor) -> Image.Image:
 # ---- files ------------------------------------------------------------------------------------------------------
 
 
+LARGEST = 64_000_000
+"""Pixels; larger pictures are not decoded."""
+
+
+class TooLargeError(ValueError):
+    """A picture has too many pixels; the text is its size, as far as it is known."""
+
+
+@contextmanager
+def opened(
+    source: Path | BinaryIO, formats: tuple[str, ...] = ("PNG",), largest: int = LARGEST
+) -> Iterator[Image.Image]:
+    """A picture, open for reading: the only way to open one.
+
+    It must be in one of `formats`, whatever its name says: for others Pillow would start programs such as Ghostscript.
+    OSError if it is not; TooLargeError if its header claims more pixels than `largest`.
+    """
+    try:
+        with Image.open(source, formats=formats) as picture:
+            if picture.width * picture.height > largest:
+                raise TooLargeError(f"{picture.height}x{picture.width}")
+            yield picture
+    except Image.DecompressionBombError:
+        raise TooLargeError("far too many") from None
+
+
 def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None) -> None:
     """Writes uint8 (C, H, W) as PNG. `text` is stored in the file's text chunks (sampling settings, for example)."""
     chunks = PngImagePlugin.PngInfo()
@@ -138,7 +165,7 @@ def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None) -
 def load_png(path: Path, shape: tuple[int, int, int]) -> tuple[Tensor, dict[str, str]] | None:
     """The image of `shape` (C, H, W) and the text that `save_png` wrote; None if `path` is not such an image."""
     try:
-        with Image.open(path) as picture:
+        with opened(path) as picture:
             pixels = torch.from_numpy(np.array(picture))
             text = {str(key): value for key, value in picture.info.items() if isinstance(value, str)}
     except (OSError, SyntaxError, ValueError):  # Pillow: a SyntaxError for a broken chunk

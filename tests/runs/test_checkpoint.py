@@ -27,7 +27,7 @@ def test_what_is_saved_is_what_is_read(tmp_path: Path) -> None:
 
 def test_channels_last_weights_keep_their_values(tmp_path: Path) -> None:
     weight = torch.randn(4, 3, 3, 3).contiguous(memory_format=torch.channels_last)
-    found = checkpoint.read(checkpoint.save(tmp_path, 1, {"w": {"w": weight}}, {}))
+    found = checkpoint.read(checkpoint.save(tmp_path, 1, {"w": {"w": weight}}, {"step": 1}))
     assert torch.equal(found.tensors("w")["w"], weight)
 
 
@@ -82,3 +82,11 @@ def test_pruning_keeps_the_newest_and_clears_what_killed_runs_left(tmp_path: Pat
 def test_missing_tensors_are_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(AlphabarError, match=r"no readable 'ema-0\.5' weights"):
         checkpoint.read(write(tmp_path)).tensors("ema-0.5")
+
+
+@pytest.mark.parametrize("step", ["/../../../elsewhere", 8, -7, 7.5, True, None])
+def test_a_state_that_does_not_state_the_step_of_its_folder_is_refused(tmp_path: Path, step: object) -> None:
+    """Output folders are named after the step: a forged one must not lead elsewhere."""
+    path = checkpoint.save(tmp_path, 7, TENSORS, {"step": step})
+    with pytest.raises(AlphabarError, match=r"state\.json does not state the step of its folder"):
+        checkpoint.read(path)

@@ -167,6 +167,28 @@ def test_a_polite_signal_saves_and_the_run_goes_on_from_there(
     }
 
 
+@pytest.mark.parametrize("moment", ["write", "tick", "restart_clock"])
+def test_a_signal_at_any_moment_between_two_steps_loses_no_step(
+    tiny, quiet, tmp_path, monkeypatch, uninterrupted, moment: str
+) -> None:
+    """While the log is written, or the host waits for the loss: the step before is saved all the same."""
+    config = tiny("training.checkpoint_every=100", "training.log_every=1")
+    real, calls = getattr(loop.Log, moment), []
+
+    def interrupted(log, state, **more) -> None:
+        calls.append(state.step)
+        if len(calls) == (4 if moment == "restart_clock" else 3):
+            os.kill(os.getpid(), signal.SIGINT)
+        real(log, state, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Log, moment, interrupted)
+        assert not loop.train(config, tmp_path / "run", CPU, quiet)
+    found = checkpoint.latest(tmp_path / "run" / "checkpoints")
+    assert found is not None and found.state["step"] == calls[-1]
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+
+
 def test_a_finished_run_that_is_started_again_changes_nothing(tiny, quiet, tmp_path, uninterrupted) -> None:
     for _ in range(2):
         assert loop.train(tiny(), tmp_path / "run", CPU, quiet)

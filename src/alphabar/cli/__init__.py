@@ -82,6 +82,10 @@ def main() -> None:
         sys.exit(2)
 
 
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+"""Words of torch's errors for memory that could not be allocated; other errors speak of memory too."""
+
+
 def _sentence(error: Exception) -> str | None:
     """The sentence for an error that the user can correct; None for a bug, whose traceback is shown."""
     if isinstance(error, AlphabarError):
@@ -89,6 +93,6 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}."
-    if isinstance(error, MemoryError) or "memory" in str(error):
+    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
         return f"There is not enough memory ({error}); try a smaller training.micro_batch_size or --batch-size."
     return None

@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from alphabar.data.files import UnreadableError, open_regular
 from alphabar.data.options import MEGAPIXEL
-from alphabar.images import Colour, Size
+from alphabar.images import Colour, Size, TooLargeError, opened
 
 # Pillow goes by the content, not the suffix: without this list, an EPS file called x.png would run Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
@@ -91,16 +91,14 @@ def _opened(path: Path, limit_pixels: int) -> Iterator[Image.Image]:
             raise UnreadableError(path, "the file is empty")
         file.seek(0)
         try:
-            with Image.open(file, formats=FORMATS) as image:
-                if image.width * image.height > limit_pixels:
-                    raise UnreadableError(path, _too_large(f"{image.height}x{image.width}", limit_pixels))
+            with opened(file, FORMATS, limit_pixels) as image:
                 yield image
         except UnreadableError:
             raise
         except UnidentifiedImageError:
             raise UnreadableError(path, "it is not an image in a supported format") from None
-        except Image.DecompressionBombError:
-            raise UnreadableError(path, _too_large("far too many", limit_pixels)) from None
+        except TooLargeError as error:
+            raise UnreadableError(path, _too_large(str(error), limit_pixels)) from None
         except Exception as error:  # Pillow's plugins raise almost anything when a file is malformed
             raise UnreadableError(path, f"it cannot be decoded ({str(error) or type(error).__name__})") from error
 

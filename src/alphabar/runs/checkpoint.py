@@ -105,6 +105,8 @@ def read(path: Path) -> Checkpoint:
         raise _corrupt(path, str(error)) from None
     if bad or STATE not in expected:
         raise _corrupt(path, f"{bad[0] if bad else STATE} is not what was written")
+    if not isinstance(state, dict) or state.get("step") != step_of(path) or isinstance(state["step"], bool):
+        raise _corrupt(path, f"{STATE} does not state the step of its folder")
     return Checkpoint(path, state, expected)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.films import titled
+from alphabar.images import opened
 from alphabar.runs import bundled
 from alphabar.runs.run import Run
 
@@ -48,7 +48,7 @@ def previews(path: Path) -> Previews:
 
 def _grid(path: Path) -> Tensor:
     try:
-        with Image.open(path) as picture:
+        with opened(path) as picture:
             pixels = np.atleast_3d(np.array(picture))
     except (OSError, SyntaxError, ValueError) as error:  # Pillow: a SyntaxError for a broken chunk
         raise AlphabarError(f"The preview grid {path} cannot be read ({error}); move it elsewhere.") from None

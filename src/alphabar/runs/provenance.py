@@ -42,19 +42,21 @@ def environment() -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """The commit of alphabar's own source, with '+' if it was edited since; None outside a git checkout."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty=+",
-        "--exclude=*",
-    ]
+    """The commit of alphabar's own source, with '+' if it was edited since; None if git does not track this file.
+
+    The package may be installed inside somebody's repository, whose commit says nothing about it.
+    """
+    here = Path(__file__)
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return None
+    return _git(here.parent, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*")
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What a git command prints; None if it fails."""
+    command = ["git", "-C", str(folder), *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    return (done.stdout.strip() or None) if done.returncode == 0 else None

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from alphabar import films, images
@@ -115,7 +114,7 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
         paths = sorted(path for path in folder.glob("seed-*.png") if path.stem.removeprefix("seed-").isdecimal())
         if not {"sampler", "steps", "weights_sha256"} <= set(settings):
             return None
-        with Image.open(paths[0]) as first:
+        with images.opened(paths[0]) as first:
             shape = (len(first.getbands()), first.height, first.width)
     except (OSError, ValueError, IndexError, TypeError):
         return None

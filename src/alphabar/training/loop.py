@@ -45,7 +45,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
         saved_step = state.step if saved else None
         greet(console, path, state, end, image_set, device)
         before, start = state.seconds, time.perf_counter()
-        last, leaving = is_over(every, end, state.step, state.seconds), False
+        last = is_over(every, end, state.step, state.seconds)
         with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt(log.say) as interrupt:
             if saved_step and _preview_is_due(config, state.step, last) and not _preview_path(run, state).exists():
                 preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
@@ -53,30 +53,36 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
             if scorer:
                 log.say(f"{scorer.floor_n:,} real images against others score  {scoring.listed(scorer.floor)}")
-            while not (last or leaving):
+            while not (last or interrupt.requested):
                 norm = train_step(update, state, stream.batch(state.images, every.batch_size))
                 state.seconds = before + time.perf_counter() - start
                 log.tick(state)
-                last, leaving = is_over(every, end, state.step, state.seconds), interrupt.requested
+                last = is_over(every, end, state.step, state.seconds)
                 if state.step % every.log_every == 0 or last:
                     _stop_if_not_finite(state, norm, saved_step)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
                 show, score = _preview_is_due(config, state.step, last), scoring.is_due(config, state.step, last)
-                if state.step % every.checkpoint_every == 0 or show or score or last or leaving:
-                    _stop_if_not_finite(state, norm, saved_step)
-                    checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
-                    scoring.prune(run, every.keep_checkpoints)
-                    saved_step = state.step
+                if state.step % every.checkpoint_every == 0 or show or score or last:
+                    saved_step = save(run, state, norm, saved_step)
                 if show:
                     preview(run, state, pipeline, log, interrupt)
                 if scorer and score and not interrupt.requested:
                     scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
-                leaving = leaving or interrupt.requested
                 if saved_step == state.step:
                     log.restart_clock(state)
+            if state.step and saved_step != state.step:  # an interrupt came, at whatever moment of the step
+                save(run, state, norm, saved_step)
         plots.loss_curve(run.metrics, run.path / "loss.png")
         plots.scores(run.metrics, run.path / "scores.png")
         return last
+
+
+def save(run: Run, state: TrainState, norm: Tensor, saved_step: int | None) -> int:
+    """Write a checkpoint, unless the run has diverged, and remove the oldest; returns the step."""
+    _stop_if_not_finite(state, norm, saved_step)
+    checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
+    scoring.prune(run, state.config.training.keep_checkpoints)
+    return state.step
 
 
 def _preview_is_due(config: Config, step: int, last: bool) -> bool:
