@@ -31,3 +31,19 @@ def tiny() -> Callable[..., c.Config]:
 @pytest.fixture
 def quiet() -> Console:
     return Console(file=io.StringIO())
+
+
+@pytest.fixture
+def drawn_seeds(monkeypatch) -> list[int]:
+    """The seeds that go through the network, in order."""
+    from alphabar.sampling.pipeline import Pipeline
+
+    seen: list[int] = []
+    steps = Pipeline.steps
+
+    def watched(self, job, *more):
+        seen.extend(job.seeds)
+        yield from steps(self, job, *more)
+
+    monkeypatch.setattr(Pipeline, "steps", watched)
+    return seen

@@ -211,20 +211,6 @@ def plan(trained: Path, out: Path, seeds: list[int], **changes: object) -> Plan:
     return Plan.of(pipeline, pipeline.job(seeds), out)
 
 
-@pytest.fixture
-def drawn_seeds(monkeypatch) -> list[int]:
-    """The seeds that go through the network, in order."""
-    seen: list[int] = []
-    steps = Pipeline.steps
-
-    def watched(self, job, *more):
-        seen.extend(job.seeds)
-        yield from steps(self, job, *more)
-
-    monkeypatch.setattr(Pipeline, "steps", watched)
-    return seen
-
-
 @pytest.mark.parametrize("name", films.FORMATS)
 def test_what_is_filmed_is_not_drawn_again(name: str, trained, tmp_path, drawn_seeds, fake_ffmpeg) -> None:
     for seeds in ([0, 1], [0, 1], [0, 1, 2], [0, 1]):

@@ -163,20 +163,6 @@ def test_a_respacing_is_written_as_improved_diffusion_does(trained, tmp_path, sp
     assert sample_to_folder(job).shape == (1, 1, 8, 8)
 
 
-@pytest.fixture
-def drawn_seeds(monkeypatch) -> list[int]:
-    """The seeds that go through the network, in order."""
-    seen: list[int] = []
-    steps = Pipeline.steps
-
-    def watched(self, job, *more):
-        seen.extend(job.seeds)
-        yield from steps(self, job, *more)
-
-    monkeypatch.setattr(Pipeline, "steps", watched)
-    return seen
-
-
 def test_only_what_is_missing_is_drawn(trained, tmp_path, drawn_seeds) -> None:
     whole = sample_to_folder(plan(trained, tmp_path / "whole", [*range(6)]))
     drawn_seeds.clear()
