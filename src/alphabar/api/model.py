@@ -7,11 +7,12 @@ from typing import Unpack, cast
 
 from torch import nn
 
-from alphabar import build, config, data
+from alphabar import build, config
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser, Step
 from alphabar.errors import AlphabarError
-from alphabar.runs.model import LoadedModel, load_model
+from alphabar.runs.model import DataPlace, LoadedModel, load_model
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
@@ -49,15 +50,13 @@ class Model:
         """The network read as a denoiser, for `alphabar.diffusion`."""
         return self.loaded.denoiser
 
-    def images(self, split: str | None = None, data_root: StrPath | None = None) -> data.ImageSet:
+    def images(self, split: str | None = None) -> ImageSet:
         """The images that the model was trained on, or those of another split of the same data."""
-        return self.loaded.images(split, path(data_root))
+        return self.loaded.images(split)
 
-    def pipeline(
-        self, label: str | int | None = None, *, data_root: StrPath | None = None, **options: Unpack[Options]
-    ) -> Pipeline:
+    def pipeline(self, label: str | int | None = None, **options: Unpack[Options]) -> Pipeline:
         """How this model samples with these options, checked: what `sample`, `stream` and the figures use."""
-        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label), path(data_root))
+        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label))
 
     def sample(
         self,
@@ -65,7 +64,6 @@ class Model:
         *,
         label: str | int | None = None,
         seeds: Seeds = None,
-        data_root: StrPath | None = None,
         **options: Unpack[Options],
     ) -> Images:
         """Sample images: the same ones, to the bit, that `alphabar sample` writes with these options.
@@ -75,7 +73,7 @@ class Model:
         seeds: "0-63,100", or numbers. An image depends on its seed alone, not on the other seeds.
         options: see `alphabar.Options`.
         """
-        pipeline = self.pipeline(label, data_root=data_root, **options)
+        pipeline = self.pipeline(label, **options)
         job = pipeline.job(image_seeds(pipeline, num, seeds))
         return Images(pipeline.images(job), pipeline.settings(), job, self.classes)
 
@@ -85,7 +83,6 @@ class Model:
         *,
         label: str | int | None = None,
         seeds: Seeds = None,
-        data_root: StrPath | None = None,
         **options: Unpack[Options],
     ) -> Iterator[Step]:
         """The reverse process as it happens, a `Step` for each network call or two.
@@ -94,7 +91,7 @@ class Model:
         float32 (N, C, H, W). step.x0: the estimate of the final images, in [-1, 1]. At t = 0 both are the images. More
         images than a batch come batch after batch. The arguments are those of `sample`.
         """
-        pipeline = self.pipeline(label, data_root=data_root, **options)
+        pipeline = self.pipeline(label, **options)
         return pipeline.steps(pipeline.job(image_seeds(pipeline, num, seeds)))
 
 
@@ -107,15 +104,24 @@ def image_seeds(pipeline: Pipeline, num: int | None, seeds: Seeds) -> Sequence[i
     return range(num or pipeline.section.num) if seeds is None else seed_list(seeds)
 
 
-def load(run: str | Path, *, weights: str = "ema", step: int | str | None = None, device: str = "auto") -> Model:
+def load(
+    run: str | Path,
+    *,
+    weights: str = "ema",
+    step: int | str | None = None,
+    device: str = "auto",
+    data: StrPath | None = None,
+    data_root: StrPath | None = None,
+) -> Model:
     """The model of a run directory, of a checkpoint, or the bundled model of this name ("fashion-mnist").
 
     weights: "ema", "raw", or "ema-RATE". step: the training step of a checkpoint, or "best"; the newest if None.
     device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+    data: the images that the run was trained on, if they were moved. data_root: the files of its published data set.
     """
     if not isinstance(run, str | PathLike):
         raise AlphabarError(f"A run is named by its path or by the name of a bundled model; got {type(run).__name__}.")
-    return Model(load_model(run, weights, build.device(device), step))
+    return Model(load_model(run, weights, build.device(device), step, DataPlace(path(data), path(data_root))))
 
 
 def loaded(model: Model | str | Path) -> LoadedModel:

@@ -3,7 +3,19 @@
 Nothing here imports torch, so that a mistake is reported at once.
 """
 
-from alphabar.config.loading import differences, load, meaning, merge, parse, read, recipes, sections, shown, summary
+from alphabar.config.loading import (
+    absolute,
+    differences,
+    load,
+    meaning,
+    merge,
+    parse,
+    read,
+    recipes,
+    sections,
+    shown,
+    summary,
+)
 from alphabar.config.sections import (
     Config,
     Data,
@@ -28,6 +40,7 @@ __all__ = [
     "Sampling",
     "Section",
     "Training",
+    "absolute",
     "differences",
     "load",
     "meaning",

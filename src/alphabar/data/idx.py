@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from alphabar.data.files import UnreadableError, only_train, open_regular, shown
+from alphabar.data.files import NoSplitError, UnreadableError, check_split, open_regular, shown
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_bytes
@@ -21,7 +21,7 @@ from alphabar.errors import AlphabarError
 _UINT8 = b"\x00\x00\x08"
 _GZIP = b"\x1f\x8b"
 _IMAGES = re.compile(r"(?P<prefix>.*)images(?P<mark>[-.])idx3-ubyte(?P<gz>\.gz)?")
-_SPLITS = {"train": ("train",), "test": ("t10k", "test")}
+_SPLITS = {"train": ("train",), "val": ("val",), "test": ("t10k", "test")}
 
 
 def read_idx(path: Path, rank: int, sha256: str | None = None) -> Pixels:
@@ -110,8 +110,11 @@ def idx(options: DataOptions) -> ImageSet:
     pairs = idx_files(options.path)
     prefixes = [prefix for prefix in pairs if any(mark in prefix for mark in _SPLITS[options.split])]
     if not prefixes and len(pairs) == 1:
-        only_train(shown(options.path), options)
+        check_split(shown(options.path), options)
         prefixes = list(pairs)
+    if not prefixes and pairs:
+        names = ", ".join(shown(Path(path.name)) for path, _ in pairs.values())
+        raise NoSplitError(f"{shown(options.path)} has no image file for data.split={options.split}; it holds {names}.")
     if len(prefixes) != 1:
         names = ", ".join(shown(Path(path.name)) for path, _ in pairs.values()) or "no *images-idx3-ubyte file at all"
         raise AlphabarError(

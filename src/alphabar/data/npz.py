@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from alphabar.data.files import UnreadableError, only_train, open_regular, shown
+from alphabar.data.files import UnreadableError, check_split, open_regular, shown
 from alphabar.data.fit import fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_bytes
@@ -29,7 +29,7 @@ def npz(options: DataOptions) -> ImageSet:
     path = options.path
     if path is None:
         raise AlphabarError("data.name=npz needs a file; set data.path.")
-    only_train(shown(path), options)
+    check_split(shown(path), options)
     images, labels = _arrays(path)
     if images.dtype != np.uint8 or images.ndim != 4:
         raise UnreadableError(path, f"its images are {_described(images)}, not uint8 (N, H, W, C)")
