@@ -4,9 +4,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 from unicodedata import normalize
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from alphabar.data.contents import some
 from alphabar.data.image_set import ImageSet
@@ -66,6 +70,12 @@ def matched(images: ImageSet, names: Sequence[str], what: str) -> ImageSet:
         _LOG.warning("%s have no image of %d of the %d classes: %s.", what, len(missing), len(names), some(missing))
     table = torch.tensor([numbers.get(label) or 0 for label in range(len(images.class_names))])
     return replace(images, labels=table[images.labels], class_names=tuple(names))
+
+
+def numbered(labels: npt.NDArray[Any]) -> tuple[Tensor, tuple[str, ...]]:
+    """Labels (N,) of classes without names -> int64 labels, and the numbers that occur as the names."""
+    numbers, positions = np.unique(labels, return_inverse=True)
+    return torch.from_numpy(positions.astype(np.int64)), tuple(map(str, numbers.tolist()))
 
 
 def _is_number(text: str) -> bool:

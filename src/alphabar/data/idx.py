@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
+from alphabar.data.classes import numbered
 from alphabar.data.files import NoSplitError, UnreadableError, check_split, open_regular, shown
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
@@ -69,17 +70,18 @@ def image_set_from_idx(
     source: str,
     options: DataOptions,
 ) -> ImageSet:
-    """An ImageSet of images (N, H, W) and labels (N,). Without `class_names` the classes are named "0", "1", ..."""
+    """An ImageSet of images (N, H, W) and labels (N,). Without `class_names` the classes are the numbers that occur."""
     if labels is not None and len(labels) != len(images):
         raise AlphabarError(
             f"{source} has {len(images):,} images but {len(labels):,} labels; the two files do not belong together."
         )
+    classes = None if labels is None else torch.from_numpy(labels.astype(np.int64))
     if labels is not None and class_names is None:
-        class_names = tuple(str(k) for k in range(int(labels.max()) + 1))
+        classes, class_names = numbered(labels)
     return ImageSet(
         name=name,
         images=fitted(images[..., None], options, source),
-        labels=None if labels is None else torch.from_numpy(labels.astype(np.int64)),
+        labels=classes,
         class_names=class_names or (),
         source=source,
     )
