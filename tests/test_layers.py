@@ -43,6 +43,7 @@ INSIDE_DIFFUSION = [
     "guidance",
     "likelihood",
     "probability_flow",
+    "adaptive_ode",
     "objective",
     "timesteps",
     "samplers",

@@ -70,7 +70,7 @@ def cifar10(options: DataOptions) -> ImageSet:
     images, labels = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
     return ImageSet(
         name="cifar10",
-        images=fitted(images, options, shown(source)),
+        **fitted(images, options, shown(source)),
         labels=torch.from_numpy(labels),
         class_names=_class_names(source, batches) if options.path is not None else CLASSES,
         source=shown(source),

@@ -32,7 +32,7 @@ def digits(options: DataOptions) -> ImageSet:
     pixels = np.rint(levels * 255 / _WHITE).astype(np.uint8).reshape(-1, 8, 8, 1)
     return ImageSet(
         name="digits",
-        images=fitted(pixels, options, "The bundled data set 'digits'"),
+        **fitted(pixels, options, "The bundled data set 'digits'"),
         labels=torch.from_numpy(labels),
         class_names=tuple("0123456789"),
         source="bundled: UCI Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak), CC BY 4.0",

@@ -1,6 +1,8 @@
 """Converts images as a source stores them, (N, H, W, C), to the requested channels and size, (N, C, H, W)."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +21,35 @@ _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # ITU-R 601 times 2^16,
 _CHUNK = 4096  # images per chunk, to bound the memory of intermediate uint32 arrays
 
 
-def fitted(images: Pixels, options: DataOptions, what: str) -> Tensor:
+class Fitted(TypedDict):
+    """The arguments of an ImageSet that come from its arrays."""
+
+    images: Tensor
+    stored: Tensor | None
+
+
+def fitted(images: Pixels, options: DataOptions, what: str) -> Fitted:
     """uint8 (N, H, W, C) -> contiguous uint8 (N, C, H, W) as `options` request; raises AlphabarError if impossible."""
+    before = (images.shape[3], *images.shape[1:3])
     channels = options.channels or images.shape[3]
     size = options.image_size or (images.shape[1], images.shape[2])
     check_memory(what, len(images), size, channels)
     images = with_channels(images, channels, options.background, what)
     images = with_size(images, size, options.resize, options.background, what)
     planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return torch.from_numpy(planes if planes.flags.writeable else planes.copy())
+    pixels = torch.from_numpy(planes if planes.flags.writeable else planes.copy())
+    return {"images": pixels, "stored": stored_values([before] * len(pixels), (channels, *size), options.resize)}
+
+
+def stored_values(before: Sequence[tuple[int, int, int]], after: tuple[int, int, int], rule: str) -> Tensor | None:
+    """The number of values of each image as stored, (N,) int64, if padding alone brought all of them to (C, H, W).
+
+    None if nothing was padded, or if a pixel was changed: bits per stored value would have no meaning.
+    """
+    is_kept = all(b[0] == after[0] and b[1] <= after[1] and b[2] <= after[2] for b in before)
+    if rule != "pad" or not is_kept or all(b == after for b in before):
+        return None
+    return torch.tensor([math.prod(each) for each in before])
 
 
 def with_channels(images: Pixels, channels: int, background: Colour, what: str) -> Pixels:

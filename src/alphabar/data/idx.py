@@ -80,7 +80,7 @@ def image_set_from_idx(
         classes, class_names = numbered(labels)
     return ImageSet(
         name=name,
-        images=fitted(images[..., None], options, source),
+        **fitted(images[..., None], options, source),
         labels=classes,
         class_names=class_names or (),
         source=source,

@@ -44,7 +44,7 @@ def npz(options: DataOptions) -> ImageSet:
     classes, class_names = (None, ()) if labels is None else numbered(labels)
     return ImageSet(
         name=path.stem,
-        images=fitted(images, options, shown(path)),
+        **fitted(images, options, shown(path)),
         labels=classes,
         class_names=class_names,
         source=shown(path),

@@ -56,7 +56,7 @@ def twemoji(options: DataOptions) -> ImageSet:
     images = with_channels(pictures[rows], 3, _WHITE, shown(source))
     return ImageSet(
         name="twemoji",
-        images=fitted(images, options, shown(source)),
+        **fitted(images, options, shown(source)),
         labels=torch.tensor([names.index(emoji[k].category) for k in rows]),
         class_names=names,
         source=shown(source),
