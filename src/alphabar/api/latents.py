@@ -131,5 +131,6 @@ def plan_decoding(model: Model | str | Path, file: StrPath) -> Decoding:
 def decode(model: Model | str | Path, file: StrPath | Latents) -> Images:
     """Run DDIM from latents, or a file of them, to images, on the steps and with the class of their encoding."""
     if isinstance(file, Latents):
+        latents.check_weights(repr(file), file.pipeline.model.sha256, loaded(model))
         return file.decoded
     return plan_decoding(model, file).images()

@@ -26,6 +26,15 @@ def save(path: Path, latents: Tensor, pipeline: Pipeline) -> None:
         file.write(serialized({"latents": latents.contiguous()}, {"alphabar": json.dumps(about)}))
 
 
+def check_weights(latents: str, sha256: str, model: LoadedModel) -> None:
+    """AlphabarError unless `model` has the weights of this sha256, which encoded the latents."""
+    if sha256 != model.sha256:
+        raise AlphabarError(
+            f"{latents} was encoded with other weights than those of step {model.step} ({model.weights}); name the "
+            "run, --step and --weights that encoded it."
+        )
+
+
 def load(path: Path, model: LoadedModel) -> tuple[Tensor, Pipeline]:
     """The latents, and the pipeline that decodes them; AlphabarError if they are another model's."""
     try:
@@ -35,11 +44,7 @@ def load(path: Path, model: LoadedModel) -> tuple[Tensor, Pipeline]:
             sha256, steps, spacing, label = (about[key] for key in ("weights_sha256", "steps", "spacing", "class"))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         raise AlphabarError(f"{path} holds no latents; `alphabar encode` writes them.") from None
-    if sha256 != model.sha256:
-        raise AlphabarError(
-            f"{path} was encoded with other weights than those of step {model.step} ({model.weights}); name the "
-            "run, --step and --weights that encoded it."
-        )
+    check_weights(str(path), sha256, model)
     if latents.ndim != 4 or tuple(latents.shape[1:]) != model.facts.shape:
         raise AlphabarError(
             f"The latents in {path} are {tuple(latents.shape)}; the model's images are {model.facts.shape}."
