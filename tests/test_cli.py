@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from alphabar import cli
+from alphabar.cli import mistakes
 from alphabar.errors import AlphabarError
 from alphabar.training import loop
 from tiny_settings import TINY
@@ -220,10 +221,11 @@ def test_the_command_that_inspect_suggests_works(size, tmp_path, monkeypatch, ca
     "error", [OSError(28, "No space left on device", "disk"), MemoryError("9 GB"), RuntimeError("x")]
 )
 def test_what_the_machine_refuses_is_a_sentence_and_what_we_broke_a_traceback(error, monkeypatch, capsys) -> None:
-    def fail() -> None:
+    def fail(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "_options", lambda words: set())
     if str(error) == "x":
         monkeypatch.setattr(sys, "argv", ["alphabar"])
         with pytest.raises(RuntimeError):
@@ -257,5 +259,5 @@ def test_one_folder_never_mixes_classes(trained, tmp_path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("words", ["CUDA error: an illegal memory access was encountered", "unsupported memory format"])
 def test_an_error_that_only_speaks_of_memory_keeps_its_traceback(words: str) -> None:
-    assert cli._sentence(RuntimeError(words)) is None
-    assert "not enough memory" in str(cli._sentence(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")))
+    assert mistakes.sentences(RuntimeError(words)) is None
+    assert "not enough memory" in str(mistakes.sentences(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alphabar import films
+from alphabar import films, outputs
 from alphabar.api.model import Model
 from alphabar.api.options import StrPath
 from alphabar.runs.previews import previews
@@ -35,8 +35,9 @@ def training_film(run: Model | StrPath, out: StrPath | None, seconds: float) -> 
     """Write the film of a run; returns its path and the steps of its frames."""
     path = Path(out) if out is not None else _path(run) / "film.gif"
     films.check(path)
+    outputs.check(path, outputs.FILM)
     grids = previews(_path(run))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    outputs.prepare(path.parent, path=path)
     films.save(path, grids.frames, seconds, comment=f"training steps {', '.join(map(str, grids.steps))}")
     return path, grids.steps
 

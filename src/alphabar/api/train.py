@@ -87,15 +87,14 @@ def train(
     """
     settings = resolved(recipe, data, overrides, data_root)
 
-    from rich.console import Console
-
     from alphabar import build, distributed, training
     from alphabar.errors import AlphabarError
+    from alphabar.terminal import console
 
     if distributed.world_size() > 1:
         raise AlphabarError(
             "Training on several processes is not supported yet; start `alphabar train` without torchrun."
         )
     path = run_path(recipe, run)
-    finished = training.train(settings, path, build.device(device), Console(stderr=True))
+    finished = training.train(settings, path, build.device(device), console(error=True))
     return TrainedRun(path, finished)

@@ -7,6 +7,7 @@ import typer
 
 from alphabar.cli import editing
 from alphabar.cli import options as o
+from alphabar.terminal import say
 
 
 def decode(
@@ -22,6 +23,6 @@ def decode(
     from alphabar.api.model import load
 
     decoding = latents.plan_decoding(load(run, weights=weights, step=step, device=device), file)
-    path = editing.place(run, f"decode-{file.stem}", decoding.settings, out)
+    path = editing.place(run, f"decode-{file.stem}", decoding.settings, out, [file])
     decoding.images().save(path)
-    typer.echo(f"picture   {path}")
+    say(f"picture   {path}")

@@ -53,4 +53,4 @@ def interpolate(
         latents=latents, seed=seed, label=label, resize=resize, data_root=data_root,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
-    editing.make(edit, run, out)
+    editing.make(edit, run, out, a, b)

@@ -42,4 +42,4 @@ def vary(
         label=label, resize=resize, data_root=data_root,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
-    editing.make(edit, run, out)
+    editing.make(edit, run, out, image)

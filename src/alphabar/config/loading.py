@@ -64,7 +64,7 @@ def parse(settings: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
-        raise AlphabarError("\n".join(_sentences(error))) from None
+        raise AlphabarError(*_sentences(error)) from None
 
 
 def merge(settings: dict[str, Any], overrides: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.schedule import NoiseSchedule
 
 FlowState = tuple[Tensor, Tensor]
@@ -25,7 +26,7 @@ def flow_ends(schedule: NoiseSchedule) -> tuple[float, float]:
     """(σ_1, σ_T) of the network's chain; raises ValueError if σ_T is infinite."""
     chain = schedule.full or schedule
     if chain.ends_in_pure_noise:
-        raise ValueError("This schedule ends at ᾱ_T = 0, where σ = √((1 − ᾱ)/ᾱ) is infinite: its flow has no end.")
+        raise DiffusionError("This schedule ends at ᾱ_T = 0, where σ = √((1 − ᾱ)/ᾱ) is infinite: its flow has no end.")
     sigma = (-chain.half_log_snr).exp()
     return float(sigma[1]), float(sigma[-1])
 
@@ -47,7 +48,7 @@ def flow(denoiser: Denoiser, x_bar: Tensor, sigma: float | Tensor) -> Tensor:
     The network is called in the precision of x̄. The denoiser's x0_transform is applied to x̂_0.
     """
     if denoiser.parameterization.name == "mu":
-        raise ValueError(
+        raise DiffusionError(
             "The probability flow calls the network between timesteps, where the parameterization 'mu' is undefined; "
             "use a model with 'eps', 'x0' or 'v'."
         )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alphabar.editing.inversion import DETERMINISTIC
 from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file
+from alphabar.outputs import LATENTS, mark, written
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 
@@ -22,8 +22,9 @@ def save(path: Path, latents: Tensor, pipeline: Pipeline) -> None:
         "spacing": pipeline.section.spacing,
         "class": pipeline.label if isinstance(pipeline.label, int) else None,
     }
-    with atomic_file(path) as file:
-        file.write(serialized({"latents": latents.contiguous()}, {"alphabar": json.dumps(about)}))
+    metadata = {"alphabar": json.dumps(about), "written_by": mark(LATENTS)}
+    with written(path, LATENTS) as file:
+        file.write(serialized({"latents": latents.contiguous()}, metadata))
 
 
 def check_weights(latents: str, sha256: str, model: LoadedModel) -> None:

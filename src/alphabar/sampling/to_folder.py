@@ -39,6 +39,7 @@ def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
     """
     if distributed.is_main():
         folders.make(plan.folder, plan.settings)
+        folders.check(plan.folder, plan.job, film)
     distributed.barrier()
     batch_size = plan.pipeline.section.batch_size
     film_path = folders.film_path(plan.folder, film or "gif")
