@@ -57,7 +57,7 @@ def check_folder(folder: Path, option: str = "--out") -> None:
         is_checkpoint = (place / "manifest.json").exists() and (place / "state.json").exists()
         if is_checkpoint or (place.name == "checkpoints" and (place.parent / "config.json").exists()):
             raise AlphabarError(
-                f"{folder} lies in the checkpoints of a run, where nothing is written; choose another {option}."
+                f"{folder} lies in the checkpoints of a run, which stay as they are; choose another {option}."
             )
 
 

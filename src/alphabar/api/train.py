@@ -87,7 +87,7 @@ def train(
     """
     settings = resolved(recipe, data, overrides, data_root)
 
-    from alphabar import build, distributed, training
+    from alphabar import build, distributed, outputs, training
     from alphabar.errors import AlphabarError
     from alphabar.terminal import console
 
@@ -96,5 +96,7 @@ def train(
             "Training on several processes is not supported yet; start `alphabar train` without torchrun."
         )
     path = run_path(recipe, run)
+    outputs.check_folder(path, "--run")
+    outputs.check_apart(path, [] if settings.data.path is None else [settings.data.path], "--run")
     finished = training.train(settings, path, build.device(device), console(error=True))
     return TrainedRun(path, finished)

@@ -25,7 +25,8 @@ def check(folder: Path) -> None:
     """AlphabarError unless a row can be added in `folder`: its evaluations.jsonl, if it has one, is ours."""
     outputs.check_folder(folder)
     path = folder / EVALUATIONS
-    if os.path.lexists(path) and not (path.is_file() and outputs.ends(path).startswith((b"", *_STARTS))):
+    is_ours = path.is_file() and (path.stat().st_size == 0 or outputs.ends(path).startswith(_STARTS))
+    if os.path.lexists(path) and not is_ours:
         raise outputs.foreign(path, "evaluations")
 
 
