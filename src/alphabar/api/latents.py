@@ -13,6 +13,7 @@ from alphabar.api.model import Model, loaded
 from alphabar.api.options import Options, StrPath, changes, path
 from alphabar.editing import inversion, latents
 from alphabar.editing.pictures import Picture, Source, picture
+from alphabar.errors import sentences
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
@@ -84,6 +85,7 @@ def plan_encoding(
     return Encoding(pipeline, pictures, iterations)
 
 
+@sentences()
 def encode(
     model: Model | str | Path,
     images: Source | Sequence[Source],
@@ -128,6 +130,7 @@ def plan_decoding(model: Model | str | Path, file: StrPath) -> Decoding:
     return Decoding(Path(file), tensor, pipeline)
 
 
+@sentences()
 def decode(model: Model | str | Path, file: StrPath | Latents) -> Images:
     """Run DDIM from latents, or a file of them, to images, on the steps and with the class of their encoding."""
     if isinstance(file, Latents):

@@ -7,6 +7,7 @@ from typing import Any
 from alphabar import films, outputs
 from alphabar.api.model import Model
 from alphabar.api.options import StrPath
+from alphabar.errors import sentences
 from alphabar.runs.previews import previews
 from alphabar.sampling.export import export as write_export
 
@@ -15,6 +16,7 @@ def _path(run: Model | StrPath) -> Path:
     return run.loaded.path if isinstance(run, Model) else Path(run)
 
 
+@sentences()
 def export(
     run: Model | StrPath,
     out: StrPath,
@@ -42,6 +44,7 @@ def training_film(run: Model | StrPath, out: StrPath | None, seconds: float) -> 
     return path, grids.steps
 
 
+@sentences()
 def film(run: Model | StrPath, out: StrPath | None = None, *, seconds: float = 6.0) -> Path:
     """A film of a training run: its preview grids, made from the same seeds every training.sample_every steps.
 

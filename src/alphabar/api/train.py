@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphabar import config as c
+from alphabar.errors import sentences
 
 if TYPE_CHECKING:
     from alphabar.api.model import Model
@@ -68,6 +69,7 @@ def rehearsed(
     return training.dry_run(settings, build.device(device))
 
 
+@sentences()
 def train(
     recipe: str | Path,
     *,

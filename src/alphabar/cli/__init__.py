@@ -91,8 +91,8 @@ def main() -> None:
 
 
 def _options(words: Sequence[str]) -> set[str]:
-    """The options of the command that is named in the words of the command line."""
+    """The options and arguments of the command that is named in the words of the command line."""
     command = typer.main.get_command(app)
     for word in words:
         command = getattr(command, "commands", {}).get(word, command)
-    return {option for parameter in command.params for option in parameter.opts}
+    return {name for parameter in command.params for name in (*parameter.opts, parameter.name)}

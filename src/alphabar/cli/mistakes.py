@@ -1,5 +1,6 @@
 """Errors -> the sentences that the command line prints; None for a bug, whose traceback is shown."""
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -8,6 +9,9 @@ from alphabar.errors import is_sentence
 NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 """Words of torch's errors for memory that could not be allocated; other errors speak of memory too."""
 
+
+TAKES_SETTINGS = "overrides"
+"""The argument of the commands that take section.key=value."""
 
 LESS_MEMORY = {
     "--dry-run": "a smaller training.micro_batch_size",
@@ -25,7 +29,7 @@ def sentences(error: Exception, options: Collection[str] = ()) -> tuple[str, ...
     options: those of the command, so that no other is advised.
     """
     if is_sentence(error):
-        return tuple(map(str, error.args))
+        return tuple(in_options(str(sentence), options) for sentence in error.args)
     if hasattr(error, "format_message"):  # of typer, whose classes have changed their module between versions
         return (_usage(error),)
     if isinstance(error, OSError):
@@ -42,3 +46,31 @@ def _usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     see = f"; see `{context.command_path} --help`" if context is not None else ""
     return f"{error.format_message().rstrip('.?')}{see}."
+
+
+_SETTING = re.compile(r"\b(?:data|sampling|evaluation)\.([a-z_]+)(?:=([^\s,;)]*[^\s,;.)]))?")
+_OF_SAMPLING = re.compile(r"\[sampling\] (?:([a-z_]+) )?")
+_FLAGS = {"guidance_scale": "--guidance", "path": "--data", "root": "--data-root", "num": "--num"}
+"""Options that are not called like the setting."""
+
+
+def in_options(sentence: str, options: Collection[str]) -> str:
+    """A sentence of the settings in the words of a command: data.image_size=32 is --image-size 32, if it has that.
+
+    The commands that take settings keep them, and so does a sentence about what the command has no option for.
+    """
+    if TAKES_SETTINGS in options:
+        return sentence
+
+    def flag(name: str) -> str | None:
+        option = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+        return option if option in options else None
+
+    def setting(match: re.Match[str]) -> str:
+        option, value = flag(match[1]), match[2]
+        return match[0] if option is None else option if value is None else f"{option} {value}"
+
+    def word(match: re.Match[str]) -> str:
+        return "" if match[1] is None else f"{flag(match[1]) or match[1]} "
+
+    return _SETTING.sub(setting, _OF_SAMPLING.sub(word, sentence))

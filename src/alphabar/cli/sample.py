@@ -54,6 +54,8 @@ def sample(
     )  # fmt: skip
     folder = images.folder
     if folder is not None and distributed.is_main():
+        if images.sampled == 0:
+            say(f"Nothing was sampled: the {len(images)} images were there already; other --seeds give others.")
         say(f"images    {folder}  ({len(images)} PNGs, samples.npz, settings.json)")
         say(f"grid      {folder / 'grid.png'}")
         if film != "none":

@@ -66,7 +66,8 @@ class LoadedModel:
             raise AlphabarError("Images of each class were asked for, but this model has no classes.")
         if label == "none" and not self.knows_no_class:
             raise AlphabarError(
-                "This network was trained without network.label_dropout and needs a class for every image; choose one."
+                "This network was trained without network.label_dropout, so it cannot sample without a class; choose "
+                f"one with --class, 0 ({names[0]}) to {len(names) - 1} ({names[-1]})."
             )
         if isinstance(label, int) and not 0 <= label < len(names):
             raise AlphabarError(f"There is no class {label}; this model has {len(names)} classes.")
@@ -83,7 +84,8 @@ class LoadedModel:
             return names.index(text)
         if text.isdecimal() and int(text) < len(names):
             return int(text)
-        if text == "none" and self.knows_no_class:
+        if text == "none":
+            self.check_label("none")
             return "none"
         known = ", ".join(f"{number} {known}" for number, known in enumerate(names[:20]))
         more = ", ..." if len(names) > 20 else ""

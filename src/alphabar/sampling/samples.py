@@ -31,6 +31,8 @@ class Images:
     """The tiles in a row of the picture; near-square if None."""
     folder: Path | None = None
     """The folder that holds the images as PNGs, if they were sampled into one."""
+    sampled: int | None = None
+    """How many of the images in the folder were sampled now; the others were there already."""
 
     def __len__(self) -> int:
         return len(self.tensor)

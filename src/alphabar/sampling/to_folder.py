@@ -33,7 +33,13 @@ class Plan:
 
 
 def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
-    """All images of the plan, uint8 (N, C, H, W); the missing ones are sampled first, by all processes together.
+    """All images of the plan, uint8 (N, C, H, W); the missing ones are sampled first: see `fill`."""
+    fill(plan, film)
+    return folders.load_images(plan.folder, plan.job, plan.settings)
+
+
+def fill(plan: Plan, film: str | None = None) -> int:
+    """Sample the images that the folder does not hold yet, all processes together; returns how many these were.
 
     film: the format of a film of the first images, a key of `films.FORMATS`, or None.
     """
@@ -61,4 +67,4 @@ def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
             if movie:
                 movie.save(film_path)
     distributed.barrier()
-    return folders.load_images(plan.folder, plan.job, plan.settings)
+    return len(todo.seeds)
