@@ -58,27 +58,31 @@ def merge(settings: dict[str, Any], overrides: Mapping[str, Any] | Iterable[str]
     is not TOML.
     """
     if isinstance(overrides, str | bytes) or not isinstance(overrides, Iterable):
-        raise AlphabarError(f"Overrides are a mapping, or a list such as ['training.steps=9']; got {overrides!r}.")
+        raise AlphabarError(
+            f"Overrides are a mapping, or a list such as ['training.steps=9']; got {mistakes.short(overrides)}."
+        )
     pairs = overrides.items() if isinstance(overrides, Mapping) else map(_pair, overrides)
     merged = {name: dict(section) if isinstance(section, dict) else section for name, section in settings.items()}
     for key, value in pairs:
-        if not isinstance(key, str):
-            raise AlphabarError(f"{key!r} is not a setting; write section.key, as training.batch_size.")
-        section, dot, name = key.partition(".")
+        section, dot, name = key.partition(".") if isinstance(key, str) else ("", "", "")
         if not (dot and name):
-            raise AlphabarError(f"'{key}' is not a setting; write section.key, as training.batch_size.")
+            raise AlphabarError(f"{mistakes.short(key)} is not a setting; write section.key, as training.batch_size.")
         if section not in Config.model_fields:
             raise AlphabarError(unknown("section", section, Config.model_fields))
         if not isinstance(merged.setdefault(section, {}), dict):
-            raise AlphabarError(f"[{section}] is {merged[section]!r} in the recipe; it must be a table of settings.")
+            raise AlphabarError(
+                f"[{section}] is {mistakes.short(merged[section])} in the recipe; it must be a table of settings."
+            )
         merged[section][name] = str(value) if isinstance(value, Path) else value
     return merged
 
 
 def _pair(override: str) -> tuple[str, Any]:
-    key, equals, text = override.partition("=") if isinstance(override, str) else (str(override), "", "")
+    key, equals, text = override.partition("=") if isinstance(override, str) else ("", "", "")
     if not (equals and "." in key.strip(".")):
-        raise AlphabarError(f"'{override}' is not an override; write section.key=value, as training.batch_size=64.")
+        raise AlphabarError(
+            f"{mistakes.short(override)} is not an override; write section.key=value, as training.batch_size=64."
+        )
     return key, _value(text)
 
 

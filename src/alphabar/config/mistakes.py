@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from alphabar.config.sections import Config, Section
-from alphabar.registry import unknown
+from alphabar.registry import LONGEST, unknown
 
 ELSEWHERE = {
     "beta_schedule": "diffusion.schedule", "cfg": "sampling.guidance_scale", "cfg_scale": "sampling.guidance_scale",
@@ -58,7 +58,7 @@ def short(value: object) -> str:
         text = str(value).lower() if isinstance(value, bool) else repr(value)
     except (ValueError, RecursionError):  # Python prints no number of thousands of digits
         return f"a very large {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _sentence(item: Mapping[str, Any]) -> str:
@@ -94,7 +94,10 @@ def _unknown_setting(section: str, name: str | None = None, *_: str) -> str:
         return unknown("section", section, sections())
     own = sections()[section].model_fields
     what = f"setting of [{section}] called"
-    everywhere = {other: f"{s}.{other}" for s, model in sections().items() for other in model.model_fields}
+    everywhere: dict[str, str] = {}
+    for other, model in sections().items():
+        for key in model.model_fields:
+            everywhere[key] = f"{everywhere[key]}' or '{other}.{key}" if key in everywhere else f"{other}.{key}"
     meant = ELSEWHERE.get(name) or everywhere.get(name)
     if meant is None and not get_close_matches(name, own, n=1, cutoff=0.5):
         near = get_close_matches(name, everywhere, n=1, cutoff=0.6)
