@@ -257,6 +257,22 @@ def test_one_folder_never_mixes_classes(trained, tmp_path, monkeypatch) -> None:
     assert [call(monkeypatch, *args, name) for name in ("3", "3", "4")] == [0, 0, 2]
 
 
+def test_sampling_again_says_that_nothing_was_sampled_and_what_gives_others(
+    trained, tmp_path, monkeypatch, capsys
+) -> None:
+    args = ["sample", trained, "--out", tmp_path / "out", "--num"]
+    for num, is_new in ((1, True), (1, False), (2, True), (2, False)):
+        assert call(monkeypatch, *args, num) == 0
+        said = capsys.readouterr().out
+        assert ("Nothing was sampled" in said and "--seeds" in said) == (not is_new)
+
+
+def test_a_model_without_label_dropout_says_so_when_it_is_asked_for_no_class(trained, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "sample", trained, "--class", "none") == 2
+    said = capsys.readouterr().err
+    assert "network.label_dropout" in said and "--class" in said and "There is no class none" not in said
+
+
 @pytest.mark.parametrize("words", ["CUDA error: an illegal memory access was encountered", "unsupported memory format"])
 def test_an_error_that_only_speaks_of_memory_keeps_its_traceback(words: str) -> None:
     assert mistakes.sentences(RuntimeError(words)) is None

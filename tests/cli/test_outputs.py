@@ -16,6 +16,7 @@ from PIL import Image
 import alphabar
 from alphabar import cli, images, outputs, plots
 from alphabar.errors import AlphabarError
+from alphabar.files import inside
 from alphabar.networks.unet import UNet
 from command_tree import commands
 
@@ -66,7 +67,7 @@ def call(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
 
 
 def digit(path: Path) -> Path:
-    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path)
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path, format="PNG")
     return path
 
 
@@ -286,6 +287,33 @@ def test_a_row_is_not_added_to_evaluations_of_somebody_else_but_to_ones_that_a_k
     lines.write_text('{"bits_per_dim": {"tot')
     assert call("evaluate", run, "--bpd", "--split", "train", "--count", 2, "--out", tmp_path)[0] == 0
     assert len(lines.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/b", "a/", "./a", "a\0b", 3, None])
+def test_a_name_that_a_file_states_stays_in_its_folder(name, tmp_path) -> None:
+    with pytest.raises(AlphabarError, match="is not the name of a file in"):
+        inside(tmp_path, name)
+    assert inside(tmp_path, "..a b") == tmp_path / "..a b"
+
+
+@pytest.mark.parametrize("name", ["../../../out", "/etc/passwd", "a/../b", ".."])
+def test_a_manifest_reaches_no_file_outside_its_checkpoint(name, run, tmp_path) -> None:
+    import json
+    import shutil
+
+    shutil.copytree(run, tmp_path / "run")
+    manifest = tmp_path / "run" / "checkpoints" / "step-00000004" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["files"][name] = "0" * 64
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(AlphabarError, match="is not the name of a file in"):
+        alphabar.load(tmp_path / "run")
+
+
+def test_a_picture_of_any_name_has_an_output(run, call, at_work, tmp_path) -> None:
+    for name in ("x" * 240, "画" * 80, "a\nb", "..."):
+        status, said = call("vary", run, digit(tmp_path / f"{name}.png"))
+        assert status == 0, said
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.npz"])

@@ -80,6 +80,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without Unicode still shows a table
     try:
         status = app(standalone_mode=False, prog_name="alphabar")
+    except typer.Abort:  # Ctrl-C, in older versions of typer
+        status = 130
     except Exception as error:
         if debug or not (sentences := mistakes.sentences(error, _options(sys.argv[1:]))):
             raise

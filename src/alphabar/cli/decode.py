@@ -21,8 +21,9 @@ def decode(
     """Run DDIM from latents to images, on the steps and with the class that they were encoded with."""
     from alphabar.api import latents
     from alphabar.api.model import load
+    from alphabar.editing.edit import file_name_part
 
     decoding = latents.plan_decoding(load(run, weights=weights, step=step, device=device), file)
-    path = editing.place(run, f"decode-{file.stem}", decoding.settings, out, [file])
+    path = editing.place(run, f"decode-{file_name_part(file.stem)}", decoding.settings, out, [file])
     decoding.images().save(path)
     say(f"picture   {path}")

@@ -32,10 +32,10 @@ def place(
 ) -> Path:
     """The file of the result, named after all of its settings; AlphabarError if it cannot be written."""
     from alphabar import outputs
-    from alphabar.files import digest
+    from alphabar.files import digest, inside
     from alphabar.runs.run import home
 
-    usual = home(run) / "edits" / f"{name}-{digest(dict(settings))[:8]}{suffix}"
+    usual = inside(home(run) / "edits", f"{name}-{digest(dict(settings))[:8]}{suffix}")
     path = plotting.writable(out or usual, (suffix,))
     outputs.check(path, outputs.EDIT if suffix == ".png" else outputs.LATENTS, inputs)
     return path

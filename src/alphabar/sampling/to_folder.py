@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from alphabar import distributed, images
+from alphabar.files import inside
 from alphabar.progress import progress
 from alphabar.runs.run import home
 from alphabar.sampling import folder as folders
@@ -28,7 +29,7 @@ class Plan:
     def of(cls, pipeline: Pipeline, job: Job, folder: Path | None = None) -> "Plan":
         """folder: None for one in the run that is named after the way of sampling."""
         how = pipeline.settings()
-        folder = folder or home(pipeline.model.path) / "generated" / settings.folder_name(how)
+        folder = folder or inside(home(pipeline.model.path) / "generated", settings.folder_name(how))
         return cls(pipeline, job, folder, how)
 
 

@@ -6,6 +6,7 @@ import torch
 from rich.console import Console
 
 from alphabar.data import ImageSet
+from alphabar.terminal import printable
 from alphabar.training.length import is_over
 from alphabar.training.state import TrainState
 
@@ -35,4 +36,4 @@ def greet(
     if not state.step and end and optimizer.warmup_steps >= end:
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(printable(line), highlight=False, soft_wrap=True, markup=False)
