@@ -7,6 +7,7 @@ from typing import Any, Unpack
 from alphabar import build, distributed, evaluation
 from alphabar.api.model import Model
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.errors import sentences
 from alphabar.evaluation.subjects import HowSampled
 from alphabar.runs.model import DataPlace, LoadedModel
 
@@ -15,6 +16,7 @@ def _subject(subject: Model | StrPath) -> Path | LoadedModel:
     return subject.loaded if isinstance(subject, Model) else Path(subject)
 
 
+@sentences()
 def evaluate(
     subject: Model | StrPath,
     *,
@@ -67,6 +69,7 @@ def evaluate(
         return evaluation.evaluate(request, build.device(device))
 
 
+@sentences()
 def bits_per_dim(
     run: Model | StrPath,
     *,

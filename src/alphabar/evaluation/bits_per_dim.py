@@ -58,6 +58,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     if not isinstance(model, LoadedModel):
         model = load_model(model, request.weights, device, request.step, request.place)
     images = _images(model, request)
+    evaluations.prepare(request.out or home(model.path))
     rows = random_order(len(images))[: request.count]
     denoiser = _respaced(model.denoiser, request.steps)
     quantities, more = _measured(request, _job(request, model, denoiser, images, rows), denoiser, rows, device)

@@ -1,6 +1,5 @@
 """An evaluation from beginning to end: a request in, one row out."""
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,8 @@ from typing import Any
 
 import torch
 
-from alphabar import distributed
+from alphabar import distributed, outputs
+from alphabar import names as names_of_data
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import extractors, features, references, scores, statistics_file, subjects
 from alphabar.evaluation.neighbours import save_neighbours
@@ -20,7 +20,10 @@ from alphabar.metrics import Extractor, Features, moments
 from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel
 from alphabar.runs.run import home
+from alphabar.sampling import folder as folders
 from alphabar.sampling.to_folder import Plan
+
+NEIGHBOURS = "neighbours.png"
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     if reference.statistics is not None:
         statistics_file.check_fits(reference.statistics, extractor, str(reference.about["path"]))
     if plan is not None:
-        _can_write(request.out or home(request.path))
+        evaluations.prepare(request.out or home(request.path))
+        outputs.check((request.out or plan.folder) / NEIGHBOURS, outputs.FIGURE)
         subject = subjects.of_plan(plan)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
@@ -85,7 +89,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
             statistics_file.write_statistics(request.statistics, moments(fake), extractor)
         folder = request.out or (plan.folder if plan else None)
         if folder is not None and reference.images is not None and real.features is not None:
-            save_neighbours(folder / "neighbours.png", subject.images, fake, reference.images, real.features, extractor)
+            save_neighbours(folder / NEIGHBOURS, subject.images, fake, reference.images, real.features, extractor)
     distributed.barrier()
     return row
 
@@ -96,21 +100,22 @@ def _check(request: Request) -> None:
         raise AlphabarError("Both --count and --seeds were given; --count N means --seeds 0-(N-1).")
     scores.check_names(request.metrics)
     if request.out is not None:
-        _can_write(request.out)
+        outputs.check_apart(request.out, _inputs(request))
+        outputs.check(request.out / NEIGHBOURS, outputs.FIGURE)
+        evaluations.prepare(request.out)
     if request.statistics is not None:
         if request.statistics.suffix != ".npz":
             raise AlphabarError(f"--statistics writes an .npz; {request.statistics} does not end in .npz.")
-        _can_write(request.statistics.parent)
+        outputs.check(request.statistics, outputs.STATISTICS, _inputs(request), "--statistics")
+        outputs.prepare(request.statistics.parent, "--statistics", request.statistics)
 
 
-def _can_write(folder: Path) -> None:
-    if not distributed.is_main():
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise AlphabarError(f"Nothing can be written into {folder}: {error.strerror or error}.") from None
+def _inputs(request: Request) -> list[Path]:
+    """The files and folders of images that are read; a folder that `alphabar sample` wrote may get its evaluation."""
+    named = [] if request.reference in names_of_data.PUBLISHED_DATA else [request.reference]
+    inputs = [Path(place) for place in (*named, request.extractor_weights) if place is not None]
+    is_plain = not subjects.is_run(request.path) and not (request.path / folders.SETTINGS).exists()
+    return [*inputs, *([request.path] if is_plain else [])]
 
 
 def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
