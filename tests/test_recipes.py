@@ -137,8 +137,8 @@ def test_a_dry_run_passes(recipe: str, size: str, images, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli.app, ["train", recipe, "--data", str(images[config.data.name]), *small, "--dry-run"])
     assert done.exit_code == 0, done.exception
-    data = "20 of shape 3x32x32, 10 classes" if config.data.name == "cifar10" else "3 of shape 3x64x64, 3 classes"
-    for words in (data, f"parameters   {count:,}\n", f"{config.training.steps:,} steps", "train step   loss "):
+    data = ("20 images 3x32x32", "10 classes") if config.data.name == "cifar10" else ("3 images 3x64x64", "3 classes")
+    for words in (*data, f"parameters   {count:,}\n", f"{config.training.steps:,} steps", "train step   loss "):
         assert words in done.output
     assert f"for all {config.sampling.steps or 4000} steps" in done.output
     assert not any(tmp_path.iterdir())

@@ -265,3 +265,10 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert sentence("npz", DataOptions(path=path))
     assert "no such file" in sentence("npz", DataOptions(path=tmp_path / "b.npz"))
+
+
+def test_only_the_numbers_that_occur_are_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "gap.npz", np.zeros((4, 8, 8, 1), np.uint8), np.array([7, 0, 3, 7]))
+    images = load("npz", DataOptions(path=tmp_path / "gap.npz"))
+    assert images.class_names == ("0", "3", "7") and images.labels is not None
+    assert images.labels.tolist() == [2, 0, 1, 2]

@@ -22,7 +22,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 def pixels(path: Path, channels: int = 3, background: tuple[int, int, int] = BLACK) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return np.asarray(decode(path, channels, background, LIMIT)).astype(int)
+        return np.asarray(decode(path, channels, background, LIMIT).image).astype(int)
 
 
 def error(found: np.ndarray, expected: Image.Image) -> float:

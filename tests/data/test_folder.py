@@ -72,7 +72,7 @@ def test_a_folder_of_splits_stands_for_its_splits(photos: Photos) -> None:
     assert len(read(root, split="test")) == 2
     assert read(root).num_classes == 0
     (root / "test").rename(root / "val")
-    assert "no sub-folder 'test'" in sentence(root, split="test")
+    assert "only train, val" in sentence(root, split="test")
 
 
 def test_train_among_other_classes_is_a_class(photos: Photos) -> None:

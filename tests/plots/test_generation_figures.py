@@ -166,7 +166,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "more columns than steps": (["progressive", "{linear}", "--columns", "8"], ["2 to 7", "got 8."]),
     "too many rows": (["progressive", "{linear}", "--seeds", "0-99"], ["100 rows", "50"]),
     "seeds that are none": (["progressive", "{linear}", "--seeds", "x"], ["'x'", "0-63,100"]),
-    "no such class": (["progressive", "{linear}", "--class", "10"], ["10", "0..9"]),
+    "no such class": (["progressive", "{linear}", "--class", "10"], ["10", "0, 1, 2"]),
     "no run": (["progressive", "{tmp}/nothing"], ["There is no run at {tmp}/nothing"]),
     "an unknown sampler": (["progressive", "{linear}", "--sampler", "dim"], ["'dim'"]),
     "no noise": (["shared", "{linear}", "--sampler", "ddim", "--eta", "0"], ["'ddim'", "no noise", "--eta"]),

@@ -241,7 +241,7 @@ def test_images_that_are_gone_are_a_sentence_until_all_is_known(run, tmp_path) -
     model = of_data(run, name="folder", path=tmp_path / "gone")
     with pytest.raises(
         AlphabarError,
-        match=r"trained on, and they are not available \(There is no folder .*gone\); restore them, or ",
+        match=r"not available \(.*gone, the data that .* is not there; name its new place with --data\); restore them",
     ):
         ask(run, [1, 20], model)
     ask(run, [1, 20])

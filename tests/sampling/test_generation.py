@@ -58,7 +58,7 @@ def test_classes_go_round_with_the_seed_or_are_the_one_asked_for(trained) -> Non
     model = load_model(trained)
     assert Pipeline.of(model).job([0, 9, 10, 23]).labels == (0, 9, 0, 3)
     assert Pipeline.of(model, label=7).job([0, 9]).labels == (7, 7)
-    with pytest.raises(AlphabarError, match="cannot sample without a class"):
+    with pytest.raises(AlphabarError, match="needs a class for every image"):
         Pipeline.of(model, label="none")
     unconditional = with_classes(model, ())
     assert Pipeline.of(unconditional).job([0, 9]).labels is None
@@ -75,7 +75,7 @@ def test_a_conditional_model_draws_what_it_is_told(trained) -> None:
 
 @pytest.mark.parametrize(
     ("names", "text", "words"),
-    [((), "3", "has no classes"), ("abc", "3", r"classes are 0\.\.2: 0 a, 1 b, 2 c"), ("abc", "-1", "no class -1")],
+    [((), "3", "has no classes"), ("abc", "3", r"classes are 0 a, 1 b, 2 c"), ("abc", "-1", "no class -1")],
 )
 def test_a_class_that_is_not_there_is_refused(trained, names: str, text: str, words: str) -> None:
     with pytest.raises(AlphabarError, match=words):
@@ -83,8 +83,8 @@ def test_a_class_that_is_not_there_is_refused(trained, names: str, text: str, wo
 
 
 def test_a_class_has_a_number_and_a_name(trained) -> None:
-    model = with_classes(load_model(trained), ("dogs", "7", "cats"))
-    assert [model.label(text) for text in ("dogs", "2", "7", None)] == [0, 2, 1, "each"]
+    model = with_classes(load_model(trained), ("dogs", "mice", "cats"))
+    assert [model.label(text) for text in ("dogs", "2", "mice", None)] == [0, 2, 1, "each"]
     assert with_classes(model, ()).label(None) == "none"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from alphabar.api.model import Model, loaded
-from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.api.options import Options, Seeds, changes, seed_list
 from alphabar.editing import inpainting as inpaint_
 from alphabar.editing import inversion
 from alphabar.editing.edit import Edit
@@ -27,7 +27,6 @@ def edit_pipeline(
     pictures: Sequence[Picture],
     label: str | int | None,
     options: dict[str, Any],
-    data_root: StrPath | None = None,
     usual_steps: int | None = None,
 ) -> Pipeline:
     """The pipeline of an edit: of the class of `label`, or of the pictures.
@@ -36,7 +35,7 @@ def edit_pipeline(
     """
     if usual_steps is not None:
         options = {"steps": min(usual_steps, model.denoiser.schedule.T)} | options
-    return Pipeline.of(model, options, label_of(model, label, pictures), path(data_root))
+    return Pipeline.of(model, options, label_of(model, label, pictures))
 
 
 def deterministic(settings: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +68,6 @@ def plan_interpolation(
     seed: int = 0,
     label: str | int | None = None,
     resize: str = "none",
-    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Edit:
     """The images between two images: mixed at the noise level t and denoised (DDPM §4.4, Fig. 8 and 9).
@@ -83,9 +81,9 @@ def plan_interpolation(
         settings = deterministic(settings)
     mix = mix or ("spherical" if latents == "encoded" else "linear")
     how = Interpolation(_times(t, source), points, mix, latents, seed)
-    first, second = (picture(source, text, resize, path(data_root)) for text in (a, b))
+    first, second = (picture(source, text, resize) for text in (a, b))
     usual = inversion.STEPS if latents == "encoded" else None
-    return interpolation(edit_pipeline(source, [first, second], label, settings, data_root, usual), first, second, how)
+    return interpolation(edit_pipeline(source, [first, second], label, settings, usual), first, second, how)
 
 
 def plan_variation(
@@ -96,13 +94,12 @@ def plan_variation(
     seeds: Seeds = "0-7",
     label: str | int | None = None,
     resize: str = "none",
-    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Edit:
     """Other images near an image: noised to the timestep `start` and denoised again (SDEdit). Higher keeps less."""
     source = loaded(model)
-    original = picture(source, image, resize, path(data_root))
-    pipeline = edit_pipeline(source, [original], label, changes(options), data_root)
+    original = picture(source, image, resize)
+    pipeline = edit_pipeline(source, [original], label, changes(options))
     return variation(pipeline, original, _times(start, source), seed_list("0-7" if seeds is None else seeds))
 
 
@@ -116,7 +113,6 @@ def plan_inpainting(
     resamplings: int = 10,
     label: str | int | None = None,
     resize: str = "none",
-    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Edit:
     """A part of an image sampled anew, to fit the rest (RePaint); the other pixels stay as they are.
@@ -129,8 +125,8 @@ def plan_inpainting(
     settings = changes(options)
     if "sampler" not in settings:  # not the recipe's, which may look back, or be too rough in few steps (beta_t)
         settings = {"sampler": "ddim", "eta": 0.5} | settings
-    original = picture(source, image, resize, path(data_root))
-    pipeline = edit_pipeline(source, [original], label, settings, data_root, inpaint_.STEPS)
+    original = picture(source, image, resize)
+    pipeline = edit_pipeline(source, [original], label, settings, inpaint_.STEPS)
     area = read_mask(mask, source.facts.shape, resize)
     return inpainting(
         pipeline, original, area, seed_list("0-7" if seeds is None else seeds), Resampling(jump_length, resamplings)

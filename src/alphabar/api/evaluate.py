@@ -9,7 +9,7 @@ from alphabar.api.model import Model
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
 from alphabar.errors import sentences
 from alphabar.evaluation.subjects import HowSampled
-from alphabar.runs.model import LoadedModel
+from alphabar.runs.model import DataPlace, LoadedModel
 
 
 def _subject(subject: Model | StrPath) -> Path | LoadedModel:
@@ -28,6 +28,7 @@ def evaluate(
     split: str | None = None,
     image_size: tuple[int, int] | None = None,
     resize: str = "none",
+    data: StrPath | None = None,
     data_root: StrPath | None = None,
     seeds: Seeds = None,
     label: str | int | None = None,
@@ -46,6 +47,7 @@ def evaluate(
     reference: a data set by name, a folder, an .npz of images, or one of mu and sigma; the run's own data if None.
     metrics: fd, kid, is, pr, coverage, classes, memorisation; all that can be measured if None.
     count: how many images; 10,000 of a run, all of a folder, if None.
+    data: the run's own images, if they were moved. data_root: the files of a published data set.
     out: a folder for evaluations.jsonl and neighbours.png; the run if None. statistics: an .npz for mu and sigma.
     """
     request = evaluation.Request(
@@ -58,7 +60,7 @@ def evaluate(
         split=split,
         image_size=image_size,
         resize=resize,
-        data_root=path(data_root),
+        place=DataPlace(path(data), path(data_root)),
         sampling=HowSampled(None if seeds is None else seed_list(seeds), label, weights, step, changes(options)),
         out=path(out),
         statistics=path(statistics),
@@ -79,6 +81,7 @@ def bits_per_dim(
     weights: str = "ema",
     step: int | str | None = None,
     batch_size: int | None = None,
+    data: StrPath | None = None,
     data_root: StrPath | None = None,
     out: StrPath | None = None,
     device: str = "auto",
@@ -86,6 +89,7 @@ def bits_per_dim(
     """The bits per dimension of a run's images; returns the row of `alphabar evaluate --bpd`.
 
     kind: bound (the variational bound, term by term) or ode (the likelihood of the probability flow).
+    data: the run's own images, if they were moved. data_root: the files of a published data set.
     steps: a shorter chain, as a number or a respacing. decoder: exact, or reference for the published approximation.
     """
     request = evaluation.BitsRequest(
@@ -98,7 +102,7 @@ def bits_per_dim(
         weights=weights,
         step=None if step is None else str(step),
         batch_size=batch_size,
-        data_root=path(data_root),
+        place=DataPlace(path(data), path(data_root)),
         out=path(out),
     )
     with distributed.session():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from alphabar.api.edits import deterministic, edit_pipeline
 from alphabar.api.model import Model, loaded
-from alphabar.api.options import Options, StrPath, changes, path
+from alphabar.api.options import Options, StrPath, changes
 from alphabar.editing import inversion, latents
 from alphabar.editing.pictures import Picture, Source, picture
 from alphabar.errors import sentences
@@ -73,15 +73,14 @@ def plan_encoding(
     iterations: int = 3,
     label: str | int | None = None,
     resize: str = "none",
-    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Encoding:
     """The pictures and the pipeline of `encode`."""
     source = loaded(model)
     several = [images] if isinstance(images, Source) else list(images)
-    pictures = tuple(picture(source, image, resize, path(data_root)) for image in several)
+    pictures = tuple(picture(source, image, resize) for image in several)
     settings = deterministic(changes(options))
-    pipeline = edit_pipeline(source, pictures, label, settings, data_root, inversion.STEPS)
+    pipeline = edit_pipeline(source, pictures, label, settings, inversion.STEPS)
     return Encoding(pipeline, pictures, iterations)
 
 
@@ -93,7 +92,6 @@ def encode(
     iterations: int = 3,
     label: str | int | None = None,
     resize: str = "none",
-    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Latents:
     """Run DDIM backwards, from images to their x_T, in 100 steps; and decode them as a test.
@@ -101,7 +99,7 @@ def encode(
     iterations: network calls per step. More calls decode more exactly.
     """
     return plan_encoding(
-        model, images, iterations=iterations, label=label, resize=resize, data_root=data_root, **options
+        model, images, iterations=iterations, label=label, resize=resize, **options
     ).latents()  # fmt: skip
 
 

@@ -59,5 +59,7 @@ def fetch(name: str, data_root: Path | None = None) -> list[str]:
         raise AlphabarError(unknown("download", name, ("inception", *names.PUBLISHED_DATA)))
     from alphabar import data
 
-    parts = {split: data.load(name, data.DataOptions(data_root=data_root, split=split)) for split in data.SPLITS}
+    parts = {
+        split: data.load(name, data.DataOptions(data_root=data_root, split=split)) for split in data.PUBLISHED_SPLITS
+    }
     return [f"{name} {split}  {len(images):,} images, {images.source}" for split, images in parts.items()]

@@ -7,11 +7,12 @@ from typing import Unpack, cast
 
 from torch import nn
 
-from alphabar import build, config, data
+from alphabar import build, config
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser, Step
 from alphabar.errors import AlphabarError, sentences
-from alphabar.runs.model import LoadedModel, load_model
+from alphabar.runs.model import DataPlace, LoadedModel, load_model
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
@@ -50,16 +51,14 @@ class Model:
         return self.loaded.denoiser
 
     @sentences()
-    def images(self, split: str | None = None, data_root: StrPath | None = None) -> data.ImageSet:
+    def images(self, split: str | None = None) -> ImageSet:
         """The images that the model was trained on, or those of another split of the same data."""
-        return self.loaded.images(split, path(data_root))
+        return self.loaded.images(split)
 
     @sentences()
-    def pipeline(
-        self, label: str | int | None = None, *, data_root: StrPath | None = None, **options: Unpack[Options]
-    ) -> Pipeline:
+    def pipeline(self, label: str | int | None = None, **options: Unpack[Options]) -> Pipeline:
         """How this model samples with these options, checked: what `sample`, `stream` and the figures use."""
-        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label), path(data_root))
+        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label))
 
     @sentences()
     def sample(
@@ -68,7 +67,6 @@ class Model:
         *,
         label: str | int | None = None,
         seeds: Seeds = None,
-        data_root: StrPath | None = None,
         **options: Unpack[Options],
     ) -> Images:
         """Sample images: the same ones, to the bit, that `alphabar sample` writes with these options.
@@ -78,7 +76,7 @@ class Model:
         seeds: "0-63,100", or numbers. An image depends on its seed alone, not on the other seeds.
         options: see `alphabar.Options`.
         """
-        pipeline = self.pipeline(label, data_root=data_root, **options)
+        pipeline = self.pipeline(label, **options)
         job = pipeline.job(image_seeds(pipeline, num, seeds))
         return Images(pipeline.images(job), pipeline.settings(), job, self.classes)
 
@@ -89,7 +87,6 @@ class Model:
         *,
         label: str | int | None = None,
         seeds: Seeds = None,
-        data_root: StrPath | None = None,
         **options: Unpack[Options],
     ) -> Iterator[Step]:
         """The reverse process as it happens, a `Step` for each network call or two.
@@ -98,7 +95,7 @@ class Model:
         float32 (N, C, H, W). step.x0: the estimate of the final images, in [-1, 1]. At t = 0 both are the images. More
         images than a batch come batch after batch. The arguments are those of `sample`.
         """
-        pipeline = self.pipeline(label, data_root=data_root, **options)
+        pipeline = self.pipeline(label, **options)
         return pipeline.steps(pipeline.job(image_seeds(pipeline, num, seeds)))
 
 
@@ -112,15 +109,24 @@ def image_seeds(pipeline: Pipeline, num: int | None, seeds: Seeds) -> Sequence[i
 
 
 @sentences()
-def load(run: str | Path, *, weights: str = "ema", step: int | str | None = None, device: str = "auto") -> Model:
+def load(
+    run: str | Path,
+    *,
+    weights: str = "ema",
+    step: int | str | None = None,
+    device: str = "auto",
+    data: StrPath | None = None,
+    data_root: StrPath | None = None,
+) -> Model:
     """The model of a run directory, of a checkpoint, or the bundled model of this name ("fashion-mnist").
 
     weights: "ema", "raw", or "ema-RATE". step: the training step of a checkpoint, or "best"; the newest if None.
     device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+    data: the images that the run was trained on, if they were moved. data_root: the files of its published data set.
     """
     if not isinstance(run, str | PathLike):
         raise AlphabarError(f"A run is named by its path or by the name of a bundled model; got {type(run).__name__}.")
-    return Model(load_model(run, weights, build.device(device), step))
+    return Model(load_model(run, weights, build.device(device), step, DataPlace(path(data), path(data_root))))
 
 
 def loaded(model: Model | str | Path) -> LoadedModel:

@@ -23,7 +23,6 @@ def sample(
     seeds: Seeds = None,
     film: str | None = "gif",
     out: StrPath | None = None,
-    data_root: StrPath | None = None,
     **options: Unpack[Options],
 ) -> Images:
     """Sample images into a folder: PNGs, a grid, an .npz, and a film of the reverse process.
@@ -35,7 +34,7 @@ def sample(
     if film is not None:
         films.check_format(film)
     source = loaded(model)
-    pipeline = Pipeline.of(source, changes(options), source.label(label), path(data_root))
+    pipeline = Pipeline.of(source, changes(options), source.label(label))
     plan = Plan.of(pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), path(out))
     with distributed.session():
         sampled = fill(plan, film)

@@ -45,8 +45,9 @@ def resolved(
 
         from alphabar.data import detect
 
-        settings = c.merge(settings, {"data.name": detect(Path(data)), "data.path": str(data)})
-    return c.parse(c.merge(settings, overrides))
+        kind = c.merge({}, overrides).get("data", {}).get("name") or detect(Path(data))
+        settings = c.merge(settings, {"data.name": kind, "data.path": str(data)})
+    return c.absolute(c.parse(c.merge(settings, overrides)))
 
 
 def run_path(recipe: str | Path, run: str | Path | None) -> Path:

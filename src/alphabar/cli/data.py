@@ -48,7 +48,7 @@ def inspect_(
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
     channels: Annotated[int | None, typer.Option(help="1, 3 or 4, like the setting data.channels.")] = None,
-    split: Annotated[str, typer.Option(help="train or test.")] = "train",
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
 ) -> None:
     """Read every image in PATH; report what it holds, what is skipped and why, and the command to train on it."""
     from alphabar.api import look
@@ -61,6 +61,8 @@ def inspect_(
     if report.problem is not None and (is_specific or report.skipped):  # else the suggested command solves it
         say(f"As it stands: {report.problem}")
     settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
+    if report.contents.warning:
+        say(report.contents.warning)
     screen.print("To train on it:", style="bold")
     # Not through the console, which would fold a line that is meant to be copied.
     say(f"alphabar train ddpm_folder --data {shlex.quote(str(path))} {settings}")
@@ -82,7 +84,11 @@ def _table(report: "Report") -> "Table":
         "images skipped": f"{len(report.skipped):,}",
         "sizes (HxW)": _counts({sized(size): count for size, count in report.sizes.items()}),
         "modes": _counts(report.modes),
+        "splits": ", ".join(report.contents.splits),
         "classes": _counts(report.classes) or "none",
+        "levels": str(report.contents.levels or ""),
+        "transparent": report.contents.transparency,
+        "left out": "\n".join(report.contents.left_out),
         "notes": _counts(report.notes),
         "in memory": "" if report.memory is None else in_bytes(report.memory),
     }

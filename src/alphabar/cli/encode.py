@@ -19,6 +19,7 @@ def encode(
     weights: o.Weights = "ema",
     step: o.Step = None,
     resize: o.Resize = "none",
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     out: Annotated[
         Path | None, typer.Option(help="The latents, a .safetensors; a file in RUN/edits if left out.")
@@ -34,9 +35,10 @@ def encode(
     from alphabar.api.model import load
     from alphabar.editing.edit import file_name_part
 
+    model = load(run, weights=weights, step=step, device=device, data=data, data_root=data_root)
     plan = plan_encoding(
-        load(run, weights=weights, step=step, device=device), images, iterations=iterations, label=label,
-        resize=resize, data_root=data_root, **o.sampling(steps=steps),
+        model, images, iterations=iterations, label=label,
+        resize=resize, **o.sampling(steps=steps),
     )  # fmt: skip
     more = f"-and-{len(plan.names) - 1}" if len(plan.names) > 1 else ""
     name, inputs = f"encode-{file_name_part(plan.names[0])}{more}", list(map(Path, images))

@@ -51,6 +51,7 @@ def evaluate(
     ] = None,
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     seeds: o.Seeds = None,
     sampler: o.Sampler = None,
@@ -89,8 +90,8 @@ def evaluate(
         row = measuring.evaluate(
             subject, reference=reference, metrics=metrics,
             features=features, count=count, extractor_weights=extractor_weights, split=split,
-            image_size=o.parsed_size(image_size), resize=resize, data_root=data_root, seeds=seeds, label=label,
-            weights=weights, step=step, out=out, statistics=statistics, device=device, **options,
+            image_size=o.parsed_size(image_size), resize=resize, data=data, data_root=data_root, seeds=seeds,
+            label=label, weights=weights, step=step, out=out, statistics=statistics, device=device, **options,
         )  # fmt: skip
         _say(row, evaluation.report)
         return
@@ -105,7 +106,7 @@ def evaluate(
         raise AlphabarError(f"--bpd measures the likelihood of real images, and samples nothing; leave out {flags}.")
     bits = measuring.bits_per_dim(
         subject, kind=bpd, split=split or "test", count=count, steps=steps, decoder=decoder, weights=weights, step=step,
-        batch_size=batch_size, data_root=data_root, out=out, device=device,
+        batch_size=batch_size, data=data, data_root=data_root, out=out, device=device,
     )  # fmt: skip
     _say(bits, evaluation.bits_report)
 

@@ -29,6 +29,7 @@ def inpaint(
     weights: o.Weights = "ema",
     step: o.Step = None,
     resize: o.Resize = "none",
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     out: editing.Out = None,
     device: o.Device = "auto",
@@ -41,9 +42,10 @@ def inpaint(
     from alphabar.api.edits import plan_inpainting
     from alphabar.api.model import load
 
+    model = load(run, weights=weights, step=step, device=device, data=data, data_root=data_root)
     edit = plan_inpainting(
-        load(run, weights=weights, step=step, device=device), image, mask, seeds=seeds, jump_length=jump_length,
-        resamplings=resamplings, label=label, resize=resize, data_root=data_root,
+        model, image, mask, seeds=seeds, jump_length=jump_length,
+        resamplings=resamplings, label=label, resize=resize,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
     editing.make(edit, run, out, image, mask)

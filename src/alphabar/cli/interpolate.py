@@ -37,6 +37,7 @@ def interpolate(
     weights: o.Weights = "ema",
     step: o.Step = None,
     resize: o.Resize = "none",
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     out: editing.Out = None,
     device: o.Device = "auto",
@@ -48,9 +49,10 @@ def interpolate(
     from alphabar.api.edits import plan_interpolation
     from alphabar.api.model import load
 
+    model = load(run, weights=weights, step=step, device=device, data=data, data_root=data_root)
     edit = plan_interpolation(
-        load(run, weights=weights, step=step, device=device), a, b, t=t, points=points, mix=mix,
-        latents=latents, seed=seed, label=label, resize=resize, data_root=data_root,
+        model, a, b, t=t, points=points, mix=mix,
+        latents=latents, seed=seed, label=label, resize=resize,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
     editing.make(edit, run, out, a, b)

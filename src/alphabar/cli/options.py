@@ -53,6 +53,7 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Images at a time.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")]
 ImageSize = Annotated[str | None, typer.Option(help="N or HxW; see data.image_size.")]
 Resize = Annotated[str, typer.Option(help=f"{names.listed(('none', *names.RESIZE_RULES))}; see data.resize.")]
+Data = Annotated[Path | None, typer.Option(help="The images that the run was trained on, if they were moved.")]
 DataRoot = Annotated[Path | None, typer.Option(help="The folder of a published data set's files, if not in the cache.")]
 Features = Annotated[
     str, typer.Option(help=f"{names.listed(names.EXTRACTORS)}; auto: fashion-cnn for Fashion-MNIST, else inception.")

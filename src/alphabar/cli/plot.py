@@ -97,6 +97,7 @@ def gradient_noise(
     batches: Annotated[int, typer.Option(min=1, help="How many batches of 32 gradients to measure, at least 8.")] = 32,
     weights: Annotated[str, typer.Option(help="raw, ema, or ema-RATE.")] = "raw",
     step: o.Step = None,
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     device: o.Device = "auto",
     out: Out = None,
@@ -105,7 +106,7 @@ def gradient_noise(
     path = place("gradient-noise", out)
     from alphabar import figures
 
-    save(figures.gradient_noise(_model(run, weights, step, device), batches, data_root), path)
+    save(figures.gradient_noise(_model(run, weights, step, device, data, data_root), batches), path)
 
 
 def skipped(
@@ -119,6 +120,7 @@ def skipped(
     extractor_weights: o.ExtractorWeights = None,
     weights: o.Weights = "ema",
     batch_size: o.BatchSize = None,
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     device: o.Device = "auto",
     out: Out = None,
@@ -130,8 +132,9 @@ def skipped(
     from alphabar.figures.against import Against
 
     how = o.sampling(sampler=sampler, steps=steps, eta=eta, batch_size=batch_size)
-    pipelines = [_pipeline(run, how, None, weights, None, device) for run in runs]
-    save(figures.skipped(pipelines, parts, Against(count, features, extractor_weights, data_root)), path)
+    models = [_model(run, weights, None, device, data, data_root) for run in runs]
+    pipelines = [_pipeline(model, how, None) for model in models]
+    save(figures.skipped(pipelines, parts, Against(count, features, extractor_weights)), path)
 
 
 def steps(
@@ -147,6 +150,7 @@ def steps(
     features: o.Features = "auto",
     extractor_weights: o.ExtractorWeights = None,
     weights: o.Weights = "ema",
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     device: o.Device = "auto",
     out: Out = None,
@@ -158,8 +162,8 @@ def steps(
     from alphabar.figures.against import Against
 
     several = names.SAMPLERS if samplers == "all" else samplers.split(",")
-    against = Against(count, features, extractor_weights, data_root)
-    save(figures.steps(_model(run, weights, None, device), several, budgets, against), path)
+    against = Against(count, features, extractor_weights)
+    save(figures.steps(_model(run, weights, None, device, data, data_root), several, budgets, against), path)
 
 
 def loss(
@@ -168,6 +172,7 @@ def loss(
     split: Annotated[str, typer.Option(help="The split of the run's data: train or test.")] = "train",
     weights: o.Weights = "ema",
     step: o.Step = None,
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     device: o.Device = "auto",
     out: Out = None,
@@ -176,7 +181,8 @@ def loss(
     path = place("loss", out)
     from alphabar import figures
 
-    save(figures.loss([_model(run, weights, step, device) for run in runs], count, split, data_root), path)
+    models = [_model(run, weights, step, device, data, data_root) for run in runs]
+    save(figures.loss(models, count, split), path)
 
 
 def progressive(
@@ -200,7 +206,7 @@ def progressive(
     from alphabar.seeds import parsed
 
     how = o.sampling(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
-    pipeline = _pipeline(run, how, label, weights, step, device)
+    pipeline = _pipeline(_model(run, weights, step, device), how, label)
     save(figures.progressive(pipeline, parsed(seeds or ""), columns), path)
 
 
@@ -226,7 +232,7 @@ def shared(
     from alphabar import figures
 
     how = o.sampling(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
-    save(figures.shared(_pipeline(run, how, label, weights, step, device), seed, times, count), path)
+    save(figures.shared(_pipeline(_model(run, weights, step, device), how, label), seed, times, count), path)
 
 
 FIGURES: dict[str, Callable[..., None]] = {
@@ -269,18 +275,18 @@ def list_() -> None:
         say(f"{name:{width}}  {(command.__doc__ or '').strip()}")
 
 
-def _model(run: Path, weights: str, step: str | None, device: str) -> "LoadedModel":
-    from alphabar import build
-    from alphabar.runs.model import load_model
+def _model(
+    run: Path, weights: str, step: str | None, device: str, data: Path | None = None, data_root: Path | None = None
+) -> "LoadedModel":
+    from alphabar.api.model import load
 
-    return load_model(run, weights, build.device(device), step)
+    return load(run, weights=weights, step=step, device=device, data=data, data_root=data_root).loaded
 
 
-def _pipeline(run: Path, how: "Options", label: str | None, weights: str, step: str | None, device: str) -> "Pipeline":
+def _pipeline(model: "LoadedModel", how: "Options", label: str | None) -> "Pipeline":
     from alphabar.api.options import changes
     from alphabar.sampling.pipeline import Pipeline
 
-    model = _model(run, weights, step, device)
     return Pipeline.of(model, changes(how), model.label(label))
 
 

@@ -28,6 +28,7 @@ def sample(
     weights: o.Weights = "ema",
     step: o.Step = None,
     batch_size: o.BatchSize = None,
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     film: Annotated[
         str, typer.Option(help=f"{names.listed((*names.FILM_FORMATS, 'none'))}; webp loses nothing, mp4 needs ffmpeg.")
@@ -44,9 +45,10 @@ def sample(
     from alphabar.api.sample import sample as sample_to_folder
     from alphabar.sampling.folder import film_path
 
+    model = load(run, weights=weights, step=step, device=device, data=data, data_root=data_root)
     images = sample_to_folder(
-        load(run, weights=weights, step=step, device=device), num, label=label, seeds=seeds,
-        film=None if film == "none" else film, out=out, data_root=data_root,
+        model, num, label=label, seeds=seeds,
+        film=None if film == "none" else film, out=out,
         **o.sampling(
             sampler, steps, spacing, eta, order, churn, variance, guidance, guidance_interval, guidance_rescale,
             batch_size,

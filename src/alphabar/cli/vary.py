@@ -26,6 +26,7 @@ def vary(
     weights: o.Weights = "ema",
     step: o.Step = None,
     resize: o.Resize = "none",
+    data: o.Data = None,
     data_root: o.DataRoot = None,
     out: editing.Out = None,
     device: o.Device = "auto",
@@ -37,9 +38,10 @@ def vary(
     from alphabar.api.edits import plan_variation
     from alphabar.api.model import load
 
+    model = load(run, weights=weights, step=step, device=device, data=data, data_root=data_root)
     edit = plan_variation(
-        load(run, weights=weights, step=step, device=device), image, start=start, seeds=seeds,
-        label=label, resize=resize, data_root=data_root,
+        model, image, start=start, seeds=seeds,
+        label=label, resize=resize,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
     editing.make(edit, run, out, image)

@@ -86,6 +86,14 @@ def _pair(override: str) -> tuple[str, Any]:
     return key, _value(text)
 
 
+def absolute(config: Config) -> Config:
+    """`config` with absolute paths, so that a run finds its data from any folder."""
+    data, weights = config.data, config.evaluation.extractor_weights
+    places = {"path": data.path and data.path.absolute(), "root": data.root and data.root.absolute()}
+    evaluation = config.evaluation.model_copy(update={"extractor_weights": weights and weights.absolute()})
+    return config.model_copy(update={"data": data.model_copy(update=places), "evaluation": evaluation})
+
+
 def differences(old: Config, new: Config) -> list[str]:
     """The settings that make `new` another run than `old`, as 'key: old -> new'."""
     before, after = _flat(old), _flat(new)

@@ -54,7 +54,7 @@ class Data(Section):
     """Your own folder or file of images."""
     root: OptionalPath = None
     """The folder of a published data set's files, if they are not in the cache."""
-    split: Annotated[str, OneOf(("train", "test"))] = "train"
+    split: Annotated[str, OneOf(("train", "val", "test"))] = "train"
     """The part of the data set."""
     image_size: ImageSize = None
     """(height, width), or one number for both; none keeps the size that the images have."""

@@ -1,14 +1,16 @@
 """Data sets. Every source is a function DataOptions -> ImageSet, and DATASETS lists the sources by name."""
 
-from alphabar.data.files import NoSplitError
+from alphabar.data.files import PUBLISHED_SPLITS, NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import Report, inspect
 from alphabar.data.options import SPLITS, DataOptions
-from alphabar.data.sources import DATASETS, Source, detect, load
+from alphabar.data.sources import DATASETS, OWN_DATA, Source, detect, load
 from alphabar.data.stream import ShuffledStream
 
 __all__ = [
     "DATASETS",
+    "OWN_DATA",
+    "PUBLISHED_SPLITS",
     "SPLITS",
     "Batch",
     "DataOptions",

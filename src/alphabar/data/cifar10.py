@@ -14,7 +14,16 @@ import numpy.typing as npt
 import torch
 
 from alphabar.data.download import obtain
-from alphabar.data.files import NoSplitError, UnreadableError, exists, open_regular, places, shown
+from alphabar.data.files import (
+    PUBLISHED_SPLITS,
+    NoSplitError,
+    UnreadableError,
+    check_split,
+    exists,
+    open_regular,
+    places,
+    shown,
+)
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_bytes
@@ -46,6 +55,7 @@ def cifar10(options: DataOptions) -> ImageSet:
     Reads `path`, a folder or an archive of CIFAR-10 batches. Without `path`, searches the usual folders or downloads
     the published archive, and verifies the checksums.
     """
+    check_split("CIFAR-10", options, PUBLISHED_SPLITS)
     source = options.path if options.path is not None else _published(options)
     batches = _batches(source)
     names = sorted(batches) if options.path is not None else _MD5

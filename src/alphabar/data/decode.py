@@ -65,11 +65,23 @@ def read_header(path: Path, limit_pixels: int) -> Header:
         )
 
 
-def decode(path: Path, channels: int, background: Colour, limit_pixels: int) -> Image.Image:
-    """The upright image in mode L, RGB or RGBA for 1, 3 or 4 channels; raises UnreadableError."""
+@dataclass(frozen=True)
+class Decoded:
+    """An upright image in mode L, RGB or RGBA; the lowest and highest level that the file stores, and the white one."""
+
+    image: Image.Image
+    low: float
+    high: float
+    white: float
+    transparent: bool
+    """Whether any pixel is."""
+
+
+def decode(path: Path, channels: int, background: Colour, limit_pixels: int) -> Decoded:
+    """The image with 1, 3 or 4 channels; raises UnreadableError."""
     with _opened(path, limit_pixels) as image:
         image.load()
-        return converted(image, channels, background, path)
+        return Decoded(converted(image, channels, background, path), *_levels(image), _is_transparent(image))
 
 
 def converted(image: Image.Image, channels: int, background: Colour, path: Path) -> Image.Image:
@@ -144,6 +156,22 @@ def _eight_bit(image: Image.Image, path: Path) -> Image.Image:
         lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.buildTransform(lab, rgb, "LAB", "RGB").apply(image)
     return image.convert("LA") if image.mode == "La" else image
+
+
+def _levels(image: Image.Image) -> tuple[float, float, float]:
+    """The lowest and the highest stored level of the colours, and the level of white."""
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        return float(values.min()), float(values.max()), 1.0 if image.mode == "F" else 65535.0
+    colours = image if image.mode in ("L", "RGB", "CMYK", "YCbCr", "LAB", "HSV") else image.convert("RGB")
+    bands = np.array(colours.getextrema()).reshape(-1, 2)
+    return float(bands[:, 0].min()), float(bands[:, 1].max()), 255.0
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    if image.mode not in _ALPHA and "transparency" not in image.info:
+        return False
+    return image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
 
 
 def _scaled(values: np.ndarray, white: int) -> Image.Image:

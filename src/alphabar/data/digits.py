@@ -6,7 +6,7 @@ from importlib.resources import files
 import numpy as np
 import torch
 
-from alphabar.data.files import only_train, shown
+from alphabar.data.files import check_split, shown
 from alphabar.data.fit import fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
@@ -25,7 +25,7 @@ def digits(options: DataOptions) -> ImageSet:
             f"The bundled data set 'digits' takes no data.path; got {shown(options.path)}. "
             "For your own images use --data, or set data.name too."
         )
-    only_train("The bundled data set 'digits'", options)
+    check_split("The bundled data set 'digits'", options)
     packed = (files("alphabar") / "assets" / "digits.csv.gz").read_bytes()
     table = np.loadtxt(gzip.decompress(packed).decode("ascii").splitlines(), delimiter=",", dtype=np.float64)
     levels, labels = table[:, :64], table[:, 64].astype(np.int64)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +17,10 @@ class UnreadableError(AlphabarError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"Cannot use {shown(path)}: {reason}.")
         self.reason = reason
+
+
+PUBLISHED_SPLITS = ("train", "test")
+"""The splits of the published data sets."""
 
 
 class NoSplitError(AlphabarError):
@@ -63,7 +67,9 @@ def places(name: str, options: DataOptions, others: Iterable[Path] = ()) -> list
     return [*own, *root, cache_folder(name), *(path for path in others if path.is_absolute())]
 
 
-def only_train(what: str, options: DataOptions) -> None:
-    """Raises NoSplitError if `options` request a test split; `what` names a source that has only a training split."""
-    if options.split != "train":
-        raise NoSplitError(f"{what} has no '{options.split}' split: its images are all in data.split=train.")
+def check_split(what: str, options: DataOptions, have: Sequence[str] = ("train",)) -> None:
+    """Raises NoSplitError unless the requested split is one of those that the source called `what` has."""
+    if options.split not in have:
+        raise NoSplitError(
+            f"{what} has no '{options.split}' split: its images are all in data.split={' or '.join(have)}."
+        )

@@ -2,16 +2,19 @@
 
 import logging
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from alphabar.data.decode import MODES, SUFFIXES, decode, read_header
-from alphabar.data.files import NoSplitError, UnreadableError, exists, only_train, shown
+from alphabar.data.contents import Contents, Levels, counted
+from alphabar.data.decode import MODES, SUFFIXES, Decoded, decode, read_header
+from alphabar.data.files import UnreadableError, exists, shown
 from alphabar.data.fit import Pixels
 from alphabar.data.image_set import ImageSet
-from alphabar.data.listing import Listing, class_folders, list_images
+from alphabar.data.layout import Layout, layout
+from alphabar.data.listing import Listing, list_files
 from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions, sized
 from alphabar.data.survey import Skipped, Survey, check_share, mapped, some, surveyed
@@ -19,33 +22,35 @@ from alphabar.errors import AlphabarError
 from alphabar.images import RESIZE_RULES, Size
 
 _LOG = logging.getLogger(__name__)
-_SPLIT_FOLDERS = {"train", "test", "val", "valid", "validation"}
 
 
 def folder(options: DataOptions) -> ImageSet:
     """Your own folder of image files; two or more sub-folders that directly hold all images become classes.
 
-    A folder that contains only train/, test/ (and val/) is read as these splits. Unusable files are skipped, and the
-    log says which and why. Raises AlphabarError if there are no or too few usable images, if sizes differ and no
-    resize rule is set, or if the images do not fit into memory.
+    Sub-folders train and test (or val) are read as these splits; see `layout`. Unusable files are skipped, and the log
+    says which and why. Raises AlphabarError if there are no or too few usable images, if sizes differ and no resize
+    rule is set, or if the images do not fit into memory.
     """
-    root = split_root(options)
-    listing = listed(root)
-    survey = surveyed(root, listing, lambda path: read_header(path, options.limit_pixels))
+    root, plan = recognised(options)
+    survey = surveyed(root, plan.listing, lambda path: read_header(path, options.limit_pixels))
     size, channels = planned(survey, options)
-    images, paths, skipped = _decoded(survey, size, channels, options)
-    survey = Survey(root, {path: survey.headers[path] for path in paths}, (*survey.skipped, *skipped))
+    decoded = _decoded(survey, size, channels, options)
+    survey = Survey(root, {path: survey.headers[path] for path in decoded.paths}, (*survey.skipped, *decoded.skipped))
     check_share(survey)
     _log(survey)
-    names = class_folders(listing.images)
-    index = {name: k for k, name in enumerate(names)}
-    labels = torch.tensor([index[path.parts[0]] for path in paths]) if names else None
-    printable = tuple(shown(Path(name)) for name in names)
-    return ImageSet(shown(Path(root.resolve().name)), torch.from_numpy(images), labels, printable, shown(root))
+    index = {name: k for k, name in enumerate(plan.classes)}
+    return ImageSet(
+        name=shown(Path(root.resolve().name)),
+        images=torch.from_numpy(decoded.images),
+        labels=torch.tensor([index[path.parts[0]] for path in decoded.paths]) if index else None,
+        class_names=plan.class_names,
+        source=shown(root),
+        contents=contents(plan, survey, decoded.traits, options),
+    )
 
 
-def split_root(options: DataOptions) -> Path:
-    """The folder that holds the images of the requested split; raises AlphabarError if there is none."""
+def recognised(options: DataOptions) -> tuple[Path, Layout]:
+    """The folder of the requested split, and its layout; raises AlphabarError if there is none, or without images."""
     root = options.path
     if root is None:
         raise AlphabarError("data.name=folder needs a folder of images; name it with --data.")
@@ -53,28 +58,46 @@ def split_root(options: DataOptions) -> Path:
         raise AlphabarError(f"There is no folder {shown(root)}.")
     if not root.is_dir():
         raise AlphabarError(f"{shown(root)} is a file; data.path must be a folder of images.")
-    try:
-        entries = {path.name for path in root.iterdir() if not path.name.startswith(".")}
-    except OSError as error:
-        raise AlphabarError(f"The folder {shown(root)} cannot be read: {error.strerror}.") from error
-    if len(entries) > 1 and "train" in entries and entries <= _SPLIT_FOLDERS:
-        if options.split not in entries:
-            raise NoSplitError(f"{shown(root)} has no sub-folder '{options.split}', only {', '.join(sorted(entries))}.")
-        return root / options.split
-    only_train(f"The folder {shown(root)}", options)
-    return root
+    plan = layout(root, list_files(root), options.split)
+    _check_not_empty(root / plan.folder, plan.listing)
+    return root / plan.folder, plan
 
 
-def listed(root: Path) -> Listing:
-    """The listing of a folder that has at least one image; raises AlphabarError if it is empty or has no images."""
-    listing = list_images(root)
+@dataclass(frozen=True)
+class Traits:
+    """What was seen of an image as it was decoded."""
+
+    levels: Levels
+    transparent: bool
+
+    @classmethod
+    def of(cls, decoded: Decoded) -> "Traits":
+        """The traits of a decoded image, without its pixels."""
+        return cls(Levels(decoded.low, decoded.high, decoded.white), decoded.transparent)
+
+
+def contents(plan: Layout, survey: Survey, traits: list[Traits], options: DataOptions) -> Contents:
+    """What is said of a folder. traits: of its usable images."""
+    skipped = (f"{counted(len(survey.skipped), 'image')} that cannot be used",) if survey.skipped else ()
+    return Contents(
+        split=options.split,
+        splits=plan.splits,
+        levels=Levels.of(each.levels for each in traits),
+        transparent=sum(each.transparent for each in traits),
+        background=options.background,
+        left_out=(*skipped, *plan.left_out),
+    )
+
+
+def _check_not_empty(root: Path, listing: Listing) -> None:
     if listing.images:
-        return listing
+        return
     if listing.closed:
         closed = ", ".join(shown(root / path) for path in listing.closed[:3])
         raise AlphabarError(f"{shown(root)} has no readable image: permission denied for {closed}.")
     if listing.others:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(5))
+        suffixes = Counter(shown(Path(path.suffix.lower())) if path.suffix else "no suffix" for path in listing.others)
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
         readable = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
         raise AlphabarError(f"{shown(root)} has files but no images ({kinds}); alphabar reads {readable}.")
     raise AlphabarError(f"The folder {shown(root)} is empty: it has no images.")
@@ -100,29 +123,35 @@ def planned(survey: Survey, options: DataOptions) -> tuple[Size, int]:
     return size, channels
 
 
-def _decoded(
-    survey: Survey, size: Size, channels: int, options: DataOptions
-) -> tuple[Pixels, list[Path], list[Skipped]]:
-    """The decoded images uint8 (n, C, H, W), their paths, and the files that could not be decoded."""
+@dataclass(frozen=True)
+class _Images:
+    """The decoded images uint8 (n, C, H, W), their paths and traits, and the files that could not be decoded."""
 
-    def pixels(path: Path) -> Pixels:
-        image = decode(survey.root / path, channels, options.background, options.limit_pixels)
+    images: Pixels
+    paths: list[Path]
+    traits: list[Traits]
+    skipped: list[Skipped]
+
+
+def _decoded(survey: Survey, size: Size, channels: int, options: DataOptions) -> _Images:
+    def pixels(path: Path) -> tuple[Pixels, Traits]:
+        decoded = decode(survey.root / path, channels, options.background, options.limit_pixels)
+        image = decoded.image
         if (image.height, image.width) != size and options.resize != "none":
             image = RESIZE_RULES[options.resize](image, size, options.background)
         if (image.height, image.width) != size:
             raise UnreadableError(path, "its size changed while it was being read")
-        return np.asarray(image).reshape(*size, channels).transpose(2, 0, 1)
+        return np.asarray(image).reshape(*size, channels).transpose(2, 0, 1), Traits.of(decoded)
 
-    images = np.empty((len(survey.headers), channels, *size), np.uint8)
-    decoded: list[Path] = []
-    skipped: list[Skipped] = []
+    results = _Images(np.empty((len(survey.headers), channels, *size), np.uint8), [], [], [])
     for path, result in mapped(pixels, list(survey.headers), "Decoding images"):
         if isinstance(result, UnreadableError):
-            skipped.append(Skipped(path, result.reason))
+            results.skipped.append(Skipped(path, result.reason))
         else:
-            images[len(decoded)] = result
-            decoded.append(path)
-    return images[: len(decoded)], decoded, skipped
+            results.images[len(results.paths)], traits = result
+            results.paths.append(path)
+            results.traits.append(traits)
+    return replace(results, images=results.images[: len(results.paths)])
 
 
 def _log(survey: Survey) -> None:

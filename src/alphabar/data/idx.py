@@ -11,7 +11,8 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from alphabar.data.files import UnreadableError, only_train, open_regular, shown
+from alphabar.data.classes import numbered
+from alphabar.data.files import NoSplitError, UnreadableError, check_split, open_regular, shown
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_bytes
@@ -21,7 +22,7 @@ from alphabar.errors import AlphabarError
 _UINT8 = b"\x00\x00\x08"
 _GZIP = b"\x1f\x8b"
 _IMAGES = re.compile(r"(?P<prefix>.*)images(?P<mark>[-.])idx3-ubyte(?P<gz>\.gz)?")
-_SPLITS = {"train": ("train",), "test": ("t10k", "test")}
+_SPLITS = {"train": ("train",), "val": ("val",), "test": ("t10k", "test")}
 
 
 def read_idx(path: Path, rank: int, sha256: str | None = None) -> Pixels:
@@ -69,17 +70,18 @@ def image_set_from_idx(
     source: str,
     options: DataOptions,
 ) -> ImageSet:
-    """An ImageSet of images (N, H, W) and labels (N,). Without `class_names` the classes are named "0", "1", ..."""
+    """An ImageSet of images (N, H, W) and labels (N,). Without `class_names` the classes are the numbers that occur."""
     if labels is not None and len(labels) != len(images):
         raise AlphabarError(
             f"{source} has {len(images):,} images but {len(labels):,} labels; the two files do not belong together."
         )
+    classes = None if labels is None else torch.from_numpy(labels.astype(np.int64))
     if labels is not None and class_names is None:
-        class_names = tuple(str(k) for k in range(int(labels.max()) + 1))
+        classes, class_names = numbered(labels)
     return ImageSet(
         name=name,
         images=fitted(images[..., None], options, source),
-        labels=None if labels is None else torch.from_numpy(labels.astype(np.int64)),
+        labels=classes,
         class_names=class_names or (),
         source=source,
     )
@@ -110,8 +112,11 @@ def idx(options: DataOptions) -> ImageSet:
     pairs = idx_files(options.path)
     prefixes = [prefix for prefix in pairs if any(mark in prefix for mark in _SPLITS[options.split])]
     if not prefixes and len(pairs) == 1:
-        only_train(shown(options.path), options)
+        check_split(shown(options.path), options)
         prefixes = list(pairs)
+    if not prefixes and pairs:
+        names = ", ".join(shown(Path(path.name)) for path, _ in pairs.values())
+        raise NoSplitError(f"{shown(options.path)} has no image file for data.split={options.split}; it holds {names}.")
     if len(prefixes) != 1:
         names = ", ".join(shown(Path(path.name)) for path, _ in pairs.values()) or "no *images-idx3-ubyte file at all"
         raise AlphabarError(

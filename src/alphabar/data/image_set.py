@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from alphabar.data.contents import Contents, counted, some
 from alphabar.errors import AlphabarError
 
 
@@ -15,6 +16,9 @@ class Batch:
 
     images: Tensor
     labels: Tensor | None
+
+
+NOTHING_TO_SAY = Contents()
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class ImageSet:
     labels: Tensor | None
     class_names: tuple[str, ...]
     source: str
+    contents: Contents = NOTHING_TO_SAY
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.numel() == 0:
@@ -57,6 +62,14 @@ class ImageSet:
     def num_classes(self) -> int:
         """The number of classes; 0 for a set without labels."""
         return 0 if self.labels is None else len(self.class_names)
+
+    def described(self) -> str:
+        """What there is to train on, in a line: the images, their classes, and what was left out."""
+        shape = "x".join(map(str, self.shape))
+        names = self.class_names if self.num_classes else ()
+        classes = f"{counted(len(names), 'class')}: {some(names)}" if names else "no classes"
+        images = f"{counted(len(self), 'image')} {shape} from {self.source}"
+        return "; ".join([images, classes, *self.contents.phrases()])
 
     def fingerprint(self) -> str:
         """The sha256 of shape, pixels and labels, in hex. Equal sets have equal fingerprints, whatever their source."""

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alphabar.data.contents import Contents
 from alphabar.data.decode import MODES, Header, decode, read_header
 from alphabar.data.files import shown
-from alphabar.data.folder import listed, planned, split_root
-from alphabar.data.listing import class_folders
+from alphabar.data.folder import Traits, contents, planned, recognised
 from alphabar.data.options import DataOptions, sized
 from alphabar.data.sources import DATASETS, detect
 from alphabar.data.survey import Survey, surveyed
@@ -31,6 +31,7 @@ class Report:
     modes: Mapping[str, int]
     classes: Mapping[str, int]
     notes: Mapping[str, int]
+    contents: Contents
     memory: int | None  # bytes when loaded; None if there is a problem
     problem: str | None
     settings: Mapping[str, str]  # the data.* settings to train with
@@ -70,26 +71,23 @@ def _settings(sizes: Mapping[Size, int], channels: int, options: DataOptions, pr
 
 
 def _inspect_folder(options: DataOptions) -> Report:
-    root = split_root(options)
-    listing = listed(root)
+    root, plan = recognised(options)
+    traits: dict[Path, Traits] = {}
 
     def look(path: Path) -> Header:
         header = read_header(path, options.limit_pixels)
-        decode(path, 4, options.background, options.limit_pixels)  # a header alone does not show a truncated file
+        traits[path.relative_to(root)] = Traits.of(
+            decode(path, 4, options.background, options.limit_pixels)
+        )  # a header does not show a truncated file
         return header
 
-    survey = surveyed(root, listing, look)
+    survey = surveyed(root, plan.listing, look)
     headers = survey.headers.values()
     sizes = Counter(header.size for header in headers)
     problem, memory = _trial(survey, options)
     natural = 1 if all(header.grey for header in headers) else 3
     channels = options.channels if options.channels in MODES else natural
-    labelled = bool(class_folders(listing.images))
-    folders = {path.parts[0] for path in listing.images if len(path.parts) > 1}
-    notes = Counter(note for header in headers for note in header.notes)
-    notes.update({f"other files left out ({suffix})": count for suffix, count in listing.others.items()})
-    if folders and not labelled:
-        notes["no classes: for these, two or more sub-folders must directly hold all images"] = 1
+    names = dict(zip(plan.classes, plan.class_names, strict=True))
     return Report(
         kind="folder",
         source=shown(root),
@@ -97,8 +95,9 @@ def _inspect_folder(options: DataOptions) -> Report:
         skipped=tuple((shown(item.path), item.reason) for item in survey.skipped),
         sizes=sizes,
         modes=Counter(header.mode for header in headers),
-        classes=Counter(shown(Path(path.parts[0])) for path in survey.headers) if labelled else {},
-        notes=notes,
+        classes=Counter(names[path.parts[0]] for path in survey.headers) if names else {},
+        notes=Counter(note for header in headers for note in header.notes),
+        contents=contents(plan, survey, [traits[path] for path in survey.headers], options),
         memory=memory,
         problem=problem,
         settings=_settings(sizes, channels, options, problem),
@@ -135,6 +134,7 @@ def _inspect_arrays(kind: str, options: DataOptions) -> Report:
         modes={MODES.get(stored.shape[0], f"{stored.shape[0]} channels"): len(stored)},
         classes=classes,
         notes={},
+        contents=stored.contents,
         memory=None if problem else memory,
         problem=problem,
         settings=_settings(sizes, channels, options, problem),

@@ -1,28 +1,45 @@
-"""Lists the image files of a folder, and derives classes from its sub-folders."""
+"""Lists the files of a folder."""
 
 import os
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from alphabar.data.decode import SUFFIXES
 
-_JUNK = ("__MACOSX",)  # skipped, like hidden files and folders
+# What systems leave behind; skipped without a word, like hidden files and folders.
+_JUNK = frozenset({"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"})
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a folder. `images` are relative to it and sorted by their bytes, the same order on every machine."""
+    """The files of a folder. All paths are relative to it and sorted by their bytes, the same on every machine."""
 
-    images: tuple[Path, ...]
-    others: Counter[str]  # the number of other files, by suffix
-    closed: tuple[Path, ...]  # folders that could not be read
+    images: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
+    """Files that are not images, by their suffixes."""
+    folders: tuple[Path, ...] = ()
+    closed: tuple[Path, ...] = ()
+    """Folders that could not be read."""
+
+    def below(self, folder: Path) -> "Listing":
+        """The part of the listing in one of its folders, relative to that."""
+
+        def inside(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+            depth = len(folder.parts)
+            return tuple(
+                Path(*path.parts[depth:])
+                for path in paths
+                if path.parts[:depth] == folder.parts and len(path.parts) > depth
+            )
+
+        return Listing(inside(self.images), inside(self.others), inside(self.folders), inside(self.closed))
 
 
-def list_images(root: Path) -> Listing:
-    """All images below `root`. Links to folders are followed, but each folder is read once, so a loop of links ends."""
+def list_files(root: Path) -> Listing:
+    """Everything below `root`. Links to folders are followed, but each folder is read once, so a loop of links ends."""
     images: list[Path] = []
-    others: Counter[str] = Counter()
+    others: list[Path] = []
+    folders: list[Path] = []
     closed: list[Path] = []
     seen: set[tuple[int, int]] = set()
     waiting = [root]
@@ -38,23 +55,16 @@ def list_images(root: Path) -> Listing:
             continue
         seen.add((status.st_dev, status.st_ino))
         for path in entries:
-            if path.name.startswith(".") or path.name in _JUNK:
+            if path.name.startswith(".") or path.name.casefold() in _JUNK:
                 continue
             if _is_folder(path):
                 waiting.append(path)
+                folders.append(path.relative_to(root))
             elif path.suffix.lower() in SUFFIXES:
                 images.append(path.relative_to(root))
             else:
-                others[path.suffix.lower() or "no suffix"] += 1
-    return Listing(tuple(sorted(images, key=os.fsencode)), others, tuple(closed))
-
-
-def class_folders(images: tuple[Path, ...]) -> tuple[str, ...]:
-    """The sorted class names: the sub-folders, if there are at least two and they directly hold *all* images."""
-    if any(len(path.parts) != 2 for path in images):
-        return ()
-    names = sorted({path.parts[0] for path in images}, key=os.fsencode)
-    return tuple(names) if len(names) > 1 else ()
+                others.append(path.relative_to(root))
+    return Listing(*(tuple(sorted(paths, key=os.fsencode)) for paths in (images, others, folders, closed)))
 
 
 def _is_folder(path: Path) -> bool:

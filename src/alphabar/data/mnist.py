@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alphabar.data.download import obtain
-from alphabar.data.files import exists, places, shown
+from alphabar.data.files import PUBLISHED_SPLITS, check_split, exists, places, shown
 from alphabar.data.fit import Pixels
 from alphabar.data.idx import image_set_from_idx, read_idx
 from alphabar.data.image_set import ImageSet
@@ -87,6 +87,7 @@ def fashion_mnist(options: DataOptions) -> ImageSet:
 
 
 def _load(published: Published, options: DataOptions) -> ImageSet:
+    check_split(published.name, options, PUBLISHED_SPLITS)
     prefix = _PREFIXES[options.split]
     images, source = _read(published, f"{prefix}-images-idx3-ubyte", 3, options)
     labels, _ = _read(published, f"{prefix}-labels-idx1-ubyte", 1, options)

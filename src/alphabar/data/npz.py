@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from alphabar.data.files import UnreadableError, only_train, open_regular, shown
+from alphabar.data.classes import numbered
+from alphabar.data.files import UnreadableError, check_split, open_regular, shown
 from alphabar.data.fit import fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_bytes
@@ -29,7 +29,7 @@ def npz(options: DataOptions) -> ImageSet:
     path = options.path
     if path is None:
         raise AlphabarError("data.name=npz needs a file; set data.path.")
-    only_train(shown(path), options)
+    check_split(shown(path), options)
     images, labels = _arrays(path)
     if images.dtype != np.uint8 or images.ndim != 4:
         raise UnreadableError(path, f"its images are {_described(images)}, not uint8 (N, H, W, C)")
@@ -41,11 +41,12 @@ def npz(options: DataOptions) -> ImageSet:
         raise UnreadableError(path, "it has no images")
     if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < _MOST_CLASSES:
         raise UnreadableError(path, f"its labels run from {labels.min()} to {labels.max()}; expected 0, 1, 2 ...")
+    classes, class_names = (None, ()) if labels is None else numbered(labels)
     return ImageSet(
         name=path.stem,
         images=fitted(images, options, shown(path)),
-        labels=None if labels is None else torch.from_numpy(labels.astype(np.int64)),
-        class_names=() if labels is None else tuple(str(k) for k in range(int(labels.max()) + 1)),
+        labels=classes,
+        class_names=class_names,
         source=shown(path),
     )
 

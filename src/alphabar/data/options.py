@@ -7,7 +7,7 @@ from alphabar.errors import AlphabarError
 from alphabar.images import BLACK, RESIZE_RULES, Colour, Size
 from alphabar.registry import unknown
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "val", "test")
 MEGAPIXEL = 1_000_000
 
 

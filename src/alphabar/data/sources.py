@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alphabar.data.cifar10 import cifar10, holds_cifar10
+from alphabar.data.decode import SUFFIXES
 from alphabar.data.digits import digits
 from alphabar.data.files import exists, shown
 from alphabar.data.folder import folder
@@ -48,8 +49,15 @@ def detect(path: Path) -> str:
         return "twemoji"
     if holds_cifar10(path) is not None:
         return "cifar10"
+    if path.is_dir() and (files := idx_files(path)):
+        if any(entry.suffix.lower() in SUFFIXES for entry in path.iterdir()):
+            names = ", ".join(shown(Path(images.name)) for images, _ in files.values())
+            raise AlphabarError(
+                f"{shown(path)} holds image files, and IDX files beside them ({names}); move one of the two elsewhere."
+            )
+        return "idx"
     if path.is_dir():
-        return "idx" if idx_files(path) else "folder"
+        return "folder"
     raise AlphabarError(
         f"{shown(path)} is not a data set. Expected a folder of images, of IDX files or of CIFAR-10 batches, "
         "cifar-10-python.tar.gz, emoji-datasource-twitter-16.0.0.tgz, or a .npz file."

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from alphabar.data.download import obtain
 from alphabar.data.emoji_package import package_folder, read_package
-from alphabar.data.files import NoSplitError, UnreadableError, exists, open_regular, places, shown
+from alphabar.data.files import (
+    PUBLISHED_SPLITS,
+    NoSplitError,
+    UnreadableError,
+    check_split,
+    exists,
+    open_regular,
+    places,
+    shown,
+)
 from alphabar.data.fit import fitted, with_channels
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
@@ -36,6 +45,7 @@ def twemoji(options: DataOptions) -> ImageSet:
     have one picture, for example, and so have the flags of Norway and Svalbard. Transparent pixels are always white;
     `background` is the colour of padding.
     """
+    check_split("twemoji", options, PUBLISHED_SPLITS)
     source = options.path if options.path is not None else _published(options)
     emoji, pictures = read_package(source)
     names = tuple(name for name in dict.fromkeys(one.category for one in emoji) if name != _SWATCHES)

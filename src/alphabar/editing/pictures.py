@@ -32,7 +32,7 @@ class Picture:
     label: int | None
 
 
-def picture(model: LoadedModel, source: Source, resize: str = "none", data_root: Path | None = None) -> Picture:
+def picture(model: LoadedModel, source: Source, resize: str = "none") -> Picture:
     """An image file or a Pillow image, brought to the model's shape; or a number k, or 'test:k': image k of its data.
 
     resize: "none", or a key of RESIZE_RULES, for pictures of another size.
@@ -46,7 +46,7 @@ def picture(model: LoadedModel, source: Source, resize: str = "none", data_root:
     text = str(source)
     split, _, number = text.rpartition(":")
     if number.isdecimal() and split in ("", *data.SPLITS) and not Path(text).exists():
-        return _of_data(model, split or model.config.data.split, int(number), data_root)
+        return _of_data(model, split or model.config.data.split, int(number))
     path = Path(text)
     if not path.is_file():
         raise AlphabarError(
@@ -55,8 +55,8 @@ def picture(model: LoadedModel, source: Source, resize: str = "none", data_root:
     return Picture(path.stem, read_picture(path, shape, resize, background), None)
 
 
-def _of_data(model: LoadedModel, split: str, k: int, data_root: Path | None) -> Picture:
-    images = model.images(split, data_root)
+def _of_data(model: LoadedModel, split: str, k: int) -> Picture:
+    images = model.images(split)
     if k >= len(images):
         raise AlphabarError(f"There is no image {k}: the run's {split} images are 0 to {len(images) - 1}.")
     label = None if images.labels is None else int(images.labels[k])
@@ -79,7 +79,7 @@ def read_picture(
         image = converted(source, channels, background, name)
     else:
         name = source
-        image = decode(name, channels, background, limit)
+        image = decode(name, channels, background, limit).image
     if (image.height, image.width) != (height, width):
         if resize == "none":
             raise AlphabarError(

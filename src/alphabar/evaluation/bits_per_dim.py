@@ -21,7 +21,7 @@ from alphabar.files import atomic_file
 from alphabar.metrics import Z
 from alphabar.registry import unknown
 from alphabar.runs import evaluations, provenance
-from alphabar.runs.model import LoadedModel, load_model
+from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel, load_model
 from alphabar.runs.run import home
 
 KINDS = ("bound", "ode")
@@ -43,7 +43,7 @@ class BitsRequest:
     weights: str = "ema"
     step: str | None = None
     batch_size: int | None = None
-    data_root: Path | None = None
+    place: DataPlace = IN_PLACE
     out: Path | None = None
 
 
@@ -55,7 +55,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
             raise AlphabarError(unknown(what, name, names))
     model = request.run
     if not isinstance(model, LoadedModel):
-        model = load_model(model, request.weights, device, request.step)
+        model = load_model(model, request.weights, device, request.step, request.place)
     images = _images(model, request)
     evaluations.prepare(request.out or home(model.path))
     rows = random_order(len(images))[: request.count]
@@ -122,7 +122,7 @@ def _measured(
 
 
 def _images(model: LoadedModel, request: BitsRequest) -> ImageSet:
-    images = model.images(request.split, request.data_root)
+    images = model.images(request.split)
     if request.count is not None and request.count > len(images):
         raise AlphabarError(
             f"The {request.split} split holds {len(images):,} images; --count {request.count} asks for more."

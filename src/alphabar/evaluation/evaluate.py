@@ -18,7 +18,7 @@ from alphabar.evaluation.subjects import HowSampled, Subject
 from alphabar.images import Size
 from alphabar.metrics import Extractor, Features, moments
 from alphabar.runs import evaluations, provenance
-from alphabar.runs.model import LoadedModel
+from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel
 from alphabar.runs.run import home
 from alphabar.sampling import folder as folders
 from alphabar.sampling.to_folder import Plan
@@ -44,7 +44,8 @@ class Request:
     """The split of the reference; None means train, or the split that the run was trained on."""
     image_size: Size | None = None
     resize: str = "none"
-    data_root: Path | None = None
+    place: DataPlace = IN_PLACE
+    """Where the run's data lie now, and the files of a published reference."""
     sampling: HowSampled = field(default_factory=HowSampled)
     out: Path | None = None
     """The folder for the row and neighbours.png; None means the run's folder, or nowhere."""
@@ -63,7 +64,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     Mistakes are found before the first image is sampled.
     """
     _check(request)
-    plan = subjects.plan(request.subject, request.sampling, request.count or scores.ENOUGH, device, request.data_root)
+    plan = subjects.plan(request.subject, request.sampling, request.count or scores.ENOUGH, device, request.place)
     if plan is not None:
         n, shape = len(plan.job.seeds), plan.job.shape
         subject = None
@@ -126,7 +127,7 @@ def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
 def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int]) -> Reference:
     if request.reference is not None:
         reference = references.of_name(
-            request.reference, request.split or "train", shape, request.image_size, request.resize, request.data_root
+            request.reference, request.split or "train", shape, request.image_size, request.resize, request.place.root
         )
     elif plan is not None:
         if request.image_size is not None or request.resize != "none":
@@ -135,7 +136,7 @@ def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int])
                 "--image-size and --resize are for a --reference of another size."
             )
         label = plan.settings["class"]
-        reference = references.of_run(plan.pipeline.model, label, request.split, request.data_root)
+        reference = references.of_run(plan.pipeline.model, label, request.split)
     else:
         raise AlphabarError(
             f"{request.path} does not say which images it should be compared with; name a data set, a folder or an "

@@ -31,13 +31,11 @@ class Reference:
         return self.statistics.moments.n or None if self.statistics else None
 
 
-def of_run(
-    model: LoadedModel, label: int | None = None, split: str | None = None, root: Path | None = None
-) -> Reference:
+def of_run(model: LoadedModel, label: int | None = None, split: str | None = None) -> Reference:
     """The images of a run's [data] and of its test split; those of class `label` alone, if one is named."""
-    section, images = model.data(split, root), model.images(split, root)
+    section, images = model.data(split), model.images(split)
     try:
-        held_out = model.images("test", root) if section.split == "train" else None
+        held_out = model.images("test") if section.split == "train" else None
     except NoSplitError:
         held_out = None
     is_own = section.split == "train" and images.fingerprint() == model.facts.fingerprint

@@ -15,7 +15,7 @@ from alphabar.evaluation import references
 from alphabar.evaluation.features import random_order
 from alphabar.images import Size
 from alphabar.runs import bundled, checkpoint
-from alphabar.runs.model import LoadedModel, load_model
+from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel, load_model
 from alphabar.runs.run import Run
 from alphabar.sampling import folder as folders
 from alphabar.sampling.pipeline import Pipeline
@@ -58,7 +58,7 @@ def is_run(path: Path) -> bool:
 
 
 def plan(
-    path: Path | LoadedModel, how: HowSampled, count: int, device: torch.device, data_root: Path | None = None
+    path: Path | LoadedModel, how: HowSampled, count: int, device: torch.device, place: DataPlace = IN_PLACE
 ) -> Plan | None:
     """The images that a run is sampled for; None if `path` is not a run."""
     if not isinstance(path, LoadedModel) and not is_run(path):
@@ -66,8 +66,8 @@ def plan(
             flags = ", ".join(f"--{name.removesuffix('_scale').replace('_', '-')}" for name in how.options)
             raise AlphabarError(f"{path} is no run, so nothing is sampled from it; leave out {flags}.")
         return None
-    model = path if isinstance(path, LoadedModel) else load_model(path, how.weights, device, how.step)
-    pipeline = Pipeline.of(model, how.changes, model.label(how.label), data_root)
+    model = path if isinstance(path, LoadedModel) else load_model(path, how.weights, device, how.step, place)
+    pipeline = Pipeline.of(model, how.changes, model.label(how.label))
     image_seeds = range(count) if how.seeds is None else how.seeds
     if repeated := [seed for seed, times in Counter(image_seeds).items() if times > 1]:
         raise AlphabarError(f"Seed {repeated[0]} is named twice in the seeds; each image counts once.")

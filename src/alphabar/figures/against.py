@@ -18,8 +18,6 @@ class Against:
     features: str = extractors.AUTO
     """The extractor: a key of EXTRACTORS, or auto."""
     extractor_weights: Path | None = None
-    data_root: Path | None = None
-    """The folder of the published data set that the run uses."""
 
     def extractor(self, model: LoadedModel) -> Extractor:
         """The extractor for the run's images."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -44,11 +43,11 @@ class Draws:
     sums: Tensor
 
 
-def gradient_noise(model: LoadedModel, batches: int, data_root: Path | None = None) -> plots.Figure:
+def gradient_noise(model: LoadedModel, batches: int) -> plots.Figure:
     """The variance of a batch's gradient of L_vlb, t sampled uniformly or by importance, beside its squared mean."""
     if batches < GROUPS:
         raise AlphabarError(f"--batches must be at least {GROUPS}, to say how sure the numbers are; got {batches}.")
-    images, T = model.images("train", data_root), model.denoiser.schedule.T
+    images, T = model.images("train"), model.denoiser.schedule.T
     generator = torch.Generator().manual_seed(0)
     p = {
         "uniform": torch.full((T,), 1 / T, dtype=torch.float64),

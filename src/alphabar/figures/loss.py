@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,12 +20,10 @@ BINS = 50
 BATCH = 100
 
 
-def loss(
-    models: Sequence[LoadedModel], count: int, split: str = "train", data_root: Path | None = None
-) -> plots.Figure:
+def loss(models: Sequence[LoadedModel], count: int, split: str = "train") -> plots.Figure:
     """Mean and standard error of (target − output)² per pixel, of `count` samples of (x_0, t, ε) in each bin of t."""
     named = dict(zip(names([model.path for model in models]), models, strict=True))
-    sets = {name: model.images(split, data_root) for name, model in named.items()}
+    sets = {name: model.images(split) for name, model in named.items()}
     edges = {name: bins(model.denoiser.schedule.T) for name, model in named.items()}
     parts, curves = [], {}
     with progress("loss", sum(count * len(rows) for rows in edges.values())) as advance:

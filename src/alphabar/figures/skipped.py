@@ -77,7 +77,7 @@ def begin_rows(K: int, shares: Sequence[float]) -> list[int]:
 
 def _curve(pipeline: Pipeline, shares: Sequence[float], against: Against) -> Curve:
     rows = begin_rows(pipeline.steps_per_image, shares)
-    reference = references.of_run(pipeline.model, root=against.data_root)
+    reference = references.of_run(pipeline.model)
     references.check_shapes(reference, pipeline.model.facts.shape)
     extractor = against.extractor(pipeline.model)
     return Curve(pipeline.prepare(), rows, extractor, scores.real(reference, extractor))

@@ -73,7 +73,6 @@ def _request(model: LoadedModel, cell: Cell, against: Against) -> Request:
         features=against.features,
         extractor_weights=against.extractor_weights,
         count=against.count,
-        data_root=against.data_root,
         sampling=HowSampled(changes=cell.changes),
     )
 

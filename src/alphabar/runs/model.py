@@ -1,6 +1,8 @@
 """A run or a checkpoint -> a model: its weights, and all that has to be known to sample it."""
 
+import logging
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -9,14 +11,33 @@ from torch import nn
 
 from alphabar import build
 from alphabar import config as c
-from alphabar.data import ImageSet
+from alphabar.data import OWN_DATA, ImageSet, NoSplitError, classes, detect
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
 from alphabar.runs import bundled, checkpoint
 from alphabar.runs.run import Run, described, read_best
 
+_LOG = logging.getLogger(__name__)
+
 Label = int | Literal["each", "none"]
 """The class of images to be sampled: one class, each class in turn, or no class."""
+
+NO_CLASS = ("none", "unconditional")
+"""What asks for images without a class. A class of such a name comes first."""
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """Where the data of a run lie now, if they were moved since."""
+
+    path: Path | None = None
+    """The user's own file or folder."""
+    root: Path | None = None
+    """The folder of a published data set's files."""
+
+
+IN_PLACE = DataPlace()
+"""The data lie where they lay."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,7 @@ class LoadedModel:
     sha256: str
     """sha256 of the file of weights."""
     device: torch.device
+    place: DataPlace = IN_PLACE
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -44,20 +66,61 @@ class LoadedModel:
         """Whether the network can be sampled without a class."""
         return not self.class_names or self.config.network.label_dropout > 0
 
-    def data(self, split: str | None = None, root: Path | None = None) -> c.Data:
-        """The run's [data], of another split or with the published files in another folder."""
-        changes = {"split": split, "root": root}
-        return self.config.data.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    def data(self, split: str | None = None) -> c.Data:
+        """The run's [data], of another split, at the place where they lie now."""
+        section, place = self.config.data, self.place
+        changes = {"split": split, "path": place.path, "root": place.root}
+        if place.path is not None and section.name in OWN_DATA:
+            changes["name"] = detect(place.path)
+        return section.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
-    def images(self, split: str | None = None, root: Path | None = None) -> ImageSet:
-        """The images of `data(split, root)`; AlphabarError if they have another shape than the network's."""
-        images = build.image_set(self.data(split, root))
+    def images(self, split: str | None = None) -> ImageSet:
+        """The images of `data(split)`; their labels index the classes of the network, if it has classes.
+
+        AlphabarError if they are not there any more, have another shape than the network's, or a class that it does
+        not know; or if `place` holds others than those that the run was trained on.
+        """
+        images = self._read(split)
+        if self.place != IN_PLACE and not self._is_original(split, images):
+            raise AlphabarError(
+                f"{images.source} holds other images than those that {self.path} was trained on; name their copy with "
+                "--data."
+            )
+        return images
+
+    def _read(self, split: str | None) -> ImageSet:
+        section = self.data(split)
+        if self.place.path is None and section.path is not None and not section.path.exists():
+            raise AlphabarError(
+                f"{section.path}, the data that {self.path} was trained on, is not there; name its new place with "
+                "--data."
+            )
+        images = build.image_set(section)
         if images.shape != self.facts.shape:
             raise AlphabarError(
                 f"The run's data are {images.shape} now, and it was trained on {self.facts.shape} (channels, height, "
-                "width); restore the data that it was trained on."
+                "width); restore the data that it was trained on, or name their copy with --data."
             )
-        return images
+        if not self.class_names:
+            return images
+        return classes.matched(images, self.class_names, f"The {section.split} images in {images.source}")
+
+    def _is_original(self, split: str | None, images: ImageSet) -> bool:
+        """Whether the data that `images` are a split of, or themselves, are what the run was trained on."""
+        if split in (None, self.config.data.split):
+            return images.fingerprint() == self.facts.fingerprint
+        return self._trains_on_the_same
+
+    @cached_property
+    def _trains_on_the_same(self) -> bool:
+        try:
+            return self._read(None).fingerprint() == self.facts.fingerprint
+        except NoSplitError:
+            _LOG.warning(
+                "%s holds no %s images, so it cannot be checked that they are of the data that %s was trained on.",
+                self.place.path or self.place.root, self.config.data.split, self.path,
+            )  # fmt: skip
+            return True
 
     def check_label(self, label: Label) -> None:
         """AlphabarError for a label that the network cannot be conditioned on."""
@@ -66,8 +129,8 @@ class LoadedModel:
             raise AlphabarError("Images of each class were asked for, but this model has no classes.")
         if label == "none" and not self.knows_no_class:
             raise AlphabarError(
-                "This network was trained without network.label_dropout, so it cannot sample without a class; choose "
-                f"one with --class, 0 ({names[0]}) to {len(names) - 1} ({names[-1]})."
+                "This network needs a class for every image, as it was trained without network.label_dropout; choose "
+                f"one with --class: {classes.listed(names)}."
             )
         if isinstance(label, int) and not 0 <= label < len(names):
             raise AlphabarError(f"There is no class {label}; this model has {len(names)} classes.")
@@ -80,25 +143,26 @@ class LoadedModel:
         text = str(name)
         if not names:
             raise AlphabarError(f"Class {text} was asked for, but this model has no classes; leave the class out.")
-        if text in names:
-            return names.index(text)
-        if text.isdecimal() and int(text) < len(names):
-            return int(text)
-        if text == "none":
+        if (number := classes.class_number(names, text)) is not None:
+            return number
+        if text in NO_CLASS:
             self.check_label("none")
             return "none"
-        known = ", ".join(f"{number} {known}" for number, known in enumerate(names[:20]))
-        more = ", ..." if len(names) > 20 else ""
-        raise AlphabarError(f"There is no class {text}; this model's classes are 0..{len(names) - 1}: {known}{more}.")
+        raise AlphabarError(f"There is no class {text}; this model's classes are {classes.listed(names)}.")
 
 
 def load_model(
-    path: Path | str, weights: str = "ema", device: torch.device | str = "cpu", step: int | str | None = None
+    path: Path | str,
+    weights: str = "ema",
+    device: torch.device | str = "cpu",
+    step: int | str | None = None,
+    place: DataPlace = IN_PLACE,
 ) -> LoadedModel:
     """The model of a run directory, of one of its checkpoints, or the bundled model of this name.
 
     weights: 'ema' (the first rate), 'raw', or 'ema-RATE'.
     step: the training step of the checkpoint, or 'best' (by evaluation.best); the newest checkpoint if None.
+    place: where the run's data lie now, if they were moved.
     """
     saved = find(Path(path), step)
     config, facts = described(saved)
@@ -115,6 +179,7 @@ def load_model(
         weights="raw" if weights == "raw" else name,
         sha256=saved.sha256[f"{name}.safetensors"],
         device=torch.device(device),
+        place=place,
     )
 
 

@@ -40,16 +40,16 @@ DECIDES_X0 = ("steps", "schedule", "parameterization", "time_scale", "x0_transfo
 ERRORS = "x0_error"
 
 
-def with_analytic_variance(model: LoadedModel, denoiser: Denoiser, data_root: Path | None = None) -> Denoiser:
+def with_analytic_variance(model: LoadedModel, denoiser: Denoiser) -> Denoiser:
     """The denoiser with the optimal isotropic variance at each timestep that it visits (`variance.analytic`).
 
-    denoiser: the model's, perhaps respaced. data_root: the folder of the published data set that the run uses.
+    denoiser: the model's, perhaps respaced.
     The error of x̂_0 is measured at the timesteps where it is not known yet, on random training images, conditioned on
     their classes if the network has classes; samples with guidance or without a class use the same variance.
     Of several processes the first one measures; the others wait for its numbers.
     """
     path = home(model.path) / "analytic" / f"step-{model.step:08d}-{model.weights}.json"
-    errors = _known_or_measured(path, model, denoiser, data_root) if distributed.is_main() else {}
+    errors = _known_or_measured(path, model, denoiser) if distributed.is_main() else {}
     distributed.barrier()  # a sentence, if the first process failed
     rows = [[timestep, error.value, error.standard_error] for timestep, error in errors.items()]
     everywhere = distributed.gathered(torch.tensor(rows, dtype=torch.float64).reshape(-1, 3)).tolist()
@@ -58,9 +58,7 @@ def with_analytic_variance(model: LoadedModel, denoiser: Denoiser, data_root: Pa
     return replace(denoiser, variance=with_last_noise(best, LAST_NOISE))
 
 
-def _known_or_measured(
-    path: Path, model: LoadedModel, denoiser: Denoiser, data_root: Path | None
-) -> dict[int, X0Error]:
+def _known_or_measured(path: Path, model: LoadedModel, denoiser: Denoiser) -> dict[int, X0Error]:
     """The errors by timestep, at least at those that the denoiser visits; new ones are saved, interrupted or not."""
     key = _key(model)
     errors, complaint = _saved(path, key)
@@ -69,7 +67,7 @@ def _known_or_measured(
     missing = [t for t, timestep in enumerate(denoiser.schedule.timesteps.tolist()) if t and timestep not in errors]
     if not missing:
         return errors
-    images = _training_images(model, data_root)
+    images = _training_images(model)
     measured: dict[int, X0Error] = {}
     try:
         for timestep, error in _measured(model, denoiser, missing, images):
@@ -91,10 +89,10 @@ def _key(model: LoadedModel) -> dict[str, Any]:
     }
 
 
-def _training_images(model: LoadedModel, data_root: Path | None) -> ImageSet:
+def _training_images(model: LoadedModel) -> ImageSet:
     """The images that the run was trained on; AlphabarError if they are gone, or others now."""
     try:
-        images = model.images(root=data_root)
+        images = model.images()
     except AlphabarError as error:
         raise AlphabarError(
             "The variance 'analytic' is measured on the images that the run was trained on, and they are not available "

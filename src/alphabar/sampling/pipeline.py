@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,8 +35,6 @@ class Pipeline:
     sampler: Sampler
     condition: parts.Condition
     label: Label
-    data_root: Path | None = None
-    """The folder of the published data set that the model was trained on, if an analytic variance is measured."""
 
     @classmethod
     def of(
@@ -45,7 +42,6 @@ class Pipeline:
         model: LoadedModel,
         changes: Mapping[str, Any] | None = None,
         label: Label | None = None,
-        data_root: Path | None = None,
     ) -> "Pipeline":
         """The model's own [sampling] with `changes` (its setting -> value). AlphabarError says what cannot be.
 
@@ -63,7 +59,7 @@ class Pipeline:
                 f"--guidance {section.guidance_scale:g} is towards a class, and these images have no class; choose one "
                 "with --class, or leave --guidance at 1."
             )
-        return cls(model, section, denoiser, sampler, condition, label, data_root)
+        return cls(model, section, denoiser, sampler, condition, label)
 
     def __repr__(self) -> str:
         return f"Pipeline({str(self.model.path)!r}: {self.how}, {self.steps_per_image} steps, class {self.label})"
@@ -103,7 +99,7 @@ class Pipeline:
         """The denoiser that samples: with the analytic variance measured, if that is the one and is not known yet."""
         if self.section.variance != "analytic":
             return self.denoiser
-        return with_analytic_variance(self.model, self.denoiser, self.data_root)
+        return with_analytic_variance(self.model, self.denoiser)
 
     def prepare(self) -> "Pipeline":
         """Measure an analytic variance now, before a bar is shown or processes share the work; returns the pipeline."""

@@ -22,8 +22,9 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     state = TrainState(config, build.image_facts(image_set), device)
     size, batch_size = len(image_set), config.training.batch_size
     end = total_steps(config.training, size)
-    yield f"images       {size:,} of shape {'x'.join(map(str, image_set.shape))}, {image_set.num_classes} classes"
-    yield f"             {image_set.source}"
+    yield f"images       {image_set.described()}"
+    if image_set.contents.warning:
+        yield f"warning      {image_set.contents.warning}"
     yield f"parameters   {sum(p.numel() for p in state.network.parameters()):,}"
     length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else f"{config.training.minutes:g} minutes"
     yield f"length       {length} of batch size {batch_size}"

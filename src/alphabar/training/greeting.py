@@ -17,12 +17,11 @@ def greet(
     """Print the images, the network, the run directory, the length of the run and its progress."""
     training, optimizer = state.config.training, state.config.optimizer
     parameters = sum(p.numel() for p in state.network.parameters())
-    shape = "x".join(map(str, image_set.shape))
     ends = [f"{end:,} steps"] if end else []
     ends += [f"{training.minutes:g} minutes"] if training.minutes else []
     length = " or ".join(ends)
     lines = [
-        f"{len(image_set):,} images {shape} from {image_set.source}",
+        image_set.described(),
         f"{parameters:,} parameters on {device}; {length} of {training.batch_size} images; run directory {path}",
     ]
     if is_over(training, end, state.step, state.seconds):
@@ -35,5 +34,7 @@ def greet(
         lines.append(f"resumed at step {state.step:,}{decay}")
     if not state.step and end and optimizer.warmup_steps >= end:
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
+    if image_set.contents.warning:
+        lines.append(f"warning: {image_set.contents.warning}")
     for line in lines:
         console.print(printable(line), highlight=False, soft_wrap=True, markup=False)

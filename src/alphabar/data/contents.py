@@ -1,0 +1,87 @@
+"""What a source holds and what became of it, as it is said when training begins and by `alphabar data inspect`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from alphabar.images import BLACK, Colour
+
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The lowest and the highest level that is stored, and the level that is white."""
+
+    low: float
+    high: float
+    white: float
+
+    @classmethod
+    def of(cls, several: Iterable["Levels"]) -> "Levels":
+        """The levels of several images together; of images of several depths, relative to the deepest."""
+        levels = list(several)
+        white = max(each.white for each in levels)
+        return cls(
+            min(each.low * white / each.white for each in levels),
+            max(each.high * white / each.white for each in levels),
+            white,
+        )
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether even the lightest level is nearer to black than to white."""
+        return self.high * 2 < self.white
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g} (white is {self.white:g})"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What was recognised in a source beside its images and classes."""
+
+    split: str = "train"
+    splits: tuple[str, ...] = ()
+    """The folders of the source's splits."""
+    levels: Levels | None = None
+    transparent: int = 0
+    """The number of images with transparency."""
+    background: Colour = BLACK
+    """What transparency became."""
+    left_out: tuple[str, ...] = ()
+    """What is not used, and why."""
+
+    def phrases(self) -> list[str]:
+        """What there is to say, for a line."""
+        phrases = [f"split {self.split} of {', '.join(self.splits)}"] if self.splits else []
+        phrases += [f"levels {self.levels}"] if self.levels else []
+        phrases += [self.transparency] if self.transparency else []
+        return phrases + ([f"left out: {some(self.left_out)}"] if self.left_out else [])
+
+    @property
+    def transparency(self) -> str:
+        """How many images are transparent, and what that became; empty if none is."""
+        if not self.transparent:
+            return ""
+        return f"{counted(self.transparent, 'transparent image')} on data.background={list(self.background)}"
+
+    @property
+    def warning(self) -> str:
+        """A sentence if the images look nearly black; else empty."""
+        if self.levels is None or not self.levels.is_dark:
+            return ""
+        return (
+            f"The images are dark: their lightest level is {self.levels.high:g}, and white is {self.levels.white:g}. "
+            f"Set data.white={self.levels.high:g} if that level is white."
+        )
+
+
+def counted(count: int, what: str) -> str:
+    """ "1 image", "1,000 images"."""
+    return f"{count:,} {what}{('es' if what.endswith('s') else 's') * (count != 1)}"
+
+
+def some(phrases: tuple[str, ...] | list[str]) -> str:
+    """The first phrases, and how many more there are."""
+    more = [f"and {len(phrases) - _LISTED:,} more"] if len(phrases) > _LISTED else []
+    return ", ".join([*phrases[:_LISTED], *more])

@@ -1,0 +1,187 @@
+"""The layout of a folder of images: its splits, its classes and what is left out. `layout` is the one judge of it."""
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alphabar.data.classes import normal, repeated
+from alphabar.data.contents import counted
+from alphabar.data.files import NoSplitError, shown
+from alphabar.data.listing import Listing
+from alphabar.errors import AlphabarError
+
+_WORDS = {
+    "train": {"train", "training", "trn"},
+    "val": {"val", "valid", "validation", "dev"},
+    "test": {"test", "testing", "tst"},
+}
+_KIND = {word: kind for kind, words in _WORDS.items() for word in words}
+_FILLERS = {"set", "data", "dataset", "split", "images", "imgs", "img", "pictures", "samples", ""}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The images of one split of a folder."""
+
+    folder: Path
+    """The folder of the split, relative to the folder that was named."""
+    listing: Listing
+    """The files of the split, relative to its folder."""
+    splits: tuple[str, ...]
+    """The folders of all splits; none if the folder is not divided."""
+    classes: tuple[str, ...]
+    """The names of the folders that are classes, sorted by their bytes."""
+    left_out: tuple[str, ...]
+    """What lies in the folder and is not used, as phrases."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes as they are printed and matched."""
+        return tuple(printed(name) for name in self.classes)
+
+
+def layout(root: Path, listing: Listing, split: str) -> Layout:
+    """The layout of the folder `root`, whose files are `listing`.
+
+    Sub-folders named train and test (or val) in one of their usual spellings are its splits, whatever lies beside
+    them. So is one alone, if no other folder holds images. If all images lie in one sub-folder, that is looked at
+    instead. Two or more sub-folders of a split that directly hold all of its images are classes, and in other splits
+    the same holds for a single one. NoSplitError if there is no such split; AlphabarError if the layout is ambiguous.
+    """
+    base = _base(listing)
+    inside = listing.below(base)
+    splits = _splits(root / base, inside)
+    left_out: tuple[str, ...] = ()
+    if not splits:
+        if split != "train":
+            raise NoSplitError(_no_split(root, split))
+        part = base
+        classes = class_folders(inside.images)
+    else:
+        if split not in splits:
+            found = ", ".join(splits.values())
+            raise NoSplitError(
+                f"{shown(root / base)} has no folder of the '{split}' split, only {found}; rename one, or add one."
+            )
+        part, left_out = base / splits[split], tuple(_beside(inside, set(splits.values())))
+        trained = inside.below(Path(splits["train"])) if "train" in splits else Listing()
+        inside = inside.below(Path(splits[split]))
+        takes_two = split == "train" or (trained.images and not class_folders(trained.images))
+        classes = class_folders(inside.images, least=2 if takes_two else 1)
+    _refuse_inner_splits(root / part, inside)
+    if same := repeated(map(printed, classes)):
+        raise AlphabarError(
+            f"{shown(root / part)} has two class folders called {same[0]}, in two spellings of Unicode; rename or "
+            "merge them."
+        )
+    return Layout(part, inside, tuple(splits.values()), classes, (*left_out, *_unused(inside, classes)))
+
+
+def class_folders(images: Sequence[Path], least: int = 2) -> tuple[str, ...]:
+    """The sub-folders, if there are at least `least` and they directly hold *all* images; else none."""
+    if any(len(path.parts) != 2 for path in images):
+        return ()
+    names = sorted({path.parts[0] for path in images}, key=os.fsencode)
+    return tuple(names) if len(names) >= least else ()
+
+
+def printed(folder: str) -> str:
+    """The name of the class of a folder."""
+    return shown(Path(normal(folder)))
+
+
+def split_of(folder: str) -> tuple[str, str] | None:
+    """(split, what else the name says) for a folder named after a split; None for another name.
+
+    train, Training, train2017, test_set, TestImages, seg_train (whose other word is seg), val-64x64 ...
+    """
+    words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder).casefold())
+    words = [word.removesuffix("set") if word.removesuffix("set") in _KIND else word for word in words]
+    kinds = [_KIND[word] for word in words if word in _KIND]
+    rest = [word for word in words if word not in _KIND and word not in _FILLERS and word != "x"]
+    return (kinds[0], " ".join(rest)) if len(kinds) == 1 else None
+
+
+def _base(listing: Listing) -> Path:
+    """The folder that holds all images, below those that hold nothing but one folder of images."""
+    base = Path()
+    while True:
+        inside = listing.below(base)
+        heads = {path.parts[0] for path in inside.images if len(path.parts) > 1}
+        is_chain = len(heads) == 1 and all(len(path.parts) > 1 for path in inside.images)
+        if not is_chain or any(split_of(path.parts[0]) for path in inside.folders):
+            return base
+        base = base / heads.pop()
+
+
+def _splits(folder: Path, listing: Listing) -> dict[str, str]:
+    """The sub-folder of each split, by split; empty if the folder is not divided."""
+    groups: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for path in listing.folders:
+        if len(path.parts) == 1 and (named := split_of(path.name)):
+            groups[named[1]][named[0]].append(path.name)
+    with_images = {path.parts[0] for path in listing.images if len(path.parts) > 1}
+    chosen = []
+    for group in groups.values():
+        folders = {name for names in group.values() for name in names}
+        if ("train" in group and len(group) > 1) or (with_images and with_images <= folders):
+            chosen.append(group)
+    doubled = [names for group in chosen for names in group.values() if len(names) > 1]
+    if len(chosen) > 1:
+        doubled.append([names[0] for group in chosen for names in group.values()])
+    if doubled:
+        raise AlphabarError(
+            f"{shown(folder)} has several folders for one split: {', '.join(map(printed, doubled[0]))}; name the "
+            "folder to be used, or rename the others."
+        )
+    return {split: chosen[0][split][0] for split in _WORDS if split in chosen[0]} if chosen else {}
+
+
+def _no_split(root: Path, split: str) -> str:
+    return (
+        f"The folder {shown(root)} has no '{split}' split: its images are all in data.split=train. Move some of them "
+        f"into a sub-folder '{split}', and the others into a sub-folder 'train'."
+    )
+
+
+def _beside(listing: Listing, splits: set[str]) -> Iterable[str]:
+    """The images that lie beside the folders of the splits, as phrases."""
+    heads = Counter(path.parts[0] if len(path.parts) > 1 else "" for path in listing.images)
+    for head, count in heads.items():
+        if head not in splits:
+            yield f"{counted(count, 'image')} in {printed(head)}" if head else f"{counted(count, 'image')} beside them"
+
+
+def _unused(listing: Listing, classes: Sequence[str]) -> Iterable[str]:
+    """The files that are no images, by suffix, and the folders that would be classes, as phrases."""
+    kinds = Counter(path.suffix.lower() or "no suffix" for path in listing.others)
+    for suffix, count in kinds.most_common():
+        yield f"{counted(count, 'file')} ({shown(Path(suffix))})"
+    if classes:
+        for path in listing.folders:
+            if len(path.parts) == 1 and path.name not in classes:
+                yield f"the folder {printed(path.name)}, without images"
+    elif any(len(path.parts) > 1 for path in listing.images):
+        loose = sum(len(path.parts) == 1 for path in listing.images)
+        deep = sum(len(path.parts) > 2 for path in listing.images)
+        if loose or deep:
+            where = f"{counted(loose, 'image')} beside the folders" if loose else f"{counted(deep, 'image')} deeper"
+            yield f"the sub-folders as classes, because of {where}"
+
+
+def _refuse_inner_splits(folder: Path, listing: Listing) -> None:
+    """AlphabarError if a sub-folder is divided into splits: its test images would be trained on."""
+    inner: defaultdict[tuple[Path, str], set[str]] = defaultdict(set)
+    parents = {parent for path in listing.images for parent in path.parents}
+    for path in parents - {Path()}:
+        if named := split_of(path.name):
+            inner[path.parent, named[1]].add(named[0])
+    for (parent, _), kinds in inner.items():
+        if "train" in kinds and len(kinds) > 1:
+            raise AlphabarError(
+                f"{shown(folder / parent)} is divided into {' and '.join(sorted(kinds, reverse=True))}, inside "
+                f"{shown(folder)}; name that folder, or put the splits on top, as train/{printed(parent.name)}."
+            )
