@@ -132,7 +132,8 @@ def test_a_setting_of_another_section_or_program_leads_to_its_place(setting: str
         ("data.background=[256,0,0]", "255"),
         ("data.image_size=big", "48x64"), ("evaluation.metrics=fd", '["fd"]'), ("optimizer.betas=0.9", "[0.9, 0.999]"),
         ("data.horizontal_flip=maybe", "true or false"), ("training.seed=" + "9" * 5000, "thousands of digits"),
-        ("training.steps=" + "[" * 10000, "nested"), ("diffusion.steps=10", "sampling.steps must lie in 1..10"),
+        ("training.steps=" + "[" * 10000, "nested"),
+        ("diffusion.steps=10", "sampling.steps, which is 50, must be set to 1..10"),
     ],
 )  # fmt: skip
 def test_a_sentence_says_what_would_be_right_and_no_class_of_python(override: str, words: str) -> None:
@@ -163,7 +164,7 @@ def test_a_path_that_is_no_recipe_says_what_it_is(tmp_path) -> None:
     for path in (run, run / "config.json"):
         with pytest.raises(AlphabarError, match=f"is a run, and not a recipe; to resume it, .*--run {run}"):
             c.read(str(path))
-    line = '{"command": ["alphabar", "train", "ddpm_digits", "data.path=two words"]}\n'
+    line = '{"command": ["__main__.py", "train", "ddpm_digits", "data.path=two words"]}\n'
     (run / "environment.jsonl").write_text("{}\n" + line)
     with pytest.raises(AlphabarError, match=r"`alphabar train ddpm_digits 'data\.path=two words'`"):
         c.read(str(run))

@@ -82,6 +82,6 @@ def _command(run: Path) -> str:
     """The last command that trained a run, as far as it is known."""
     try:
         words = json.loads((run / "environment.jsonl").read_bytes().splitlines()[-1])["command"]
-        return f", `{shlex.join(words)}`"
+        return f", `{shlex.join(['alphabar', *words[1:]])}`"
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return f" with --run {shlex.quote(str(run))}"

@@ -259,7 +259,7 @@ class Config(Section):
         steps, T = self.sampling.steps, self.diffusion.steps
         if isinstance(steps, int) and steps > T:
             raise ValueError(
-                f"The chain has {T} steps (diffusion.steps), so sampling.steps must lie in 1..{T} too; got {steps}"
+                f"The chain has {T} steps (diffusion.steps), so sampling.steps, which is {steps}, must be set to 1..{T}"
             )
         if self.optimizer.decay != "constant" and not any(
             (self.training.steps, self.training.images, self.training.epochs)
