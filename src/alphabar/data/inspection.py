@@ -76,9 +76,7 @@ def _inspect_folder(options: DataOptions) -> Report:
 
     def look(path: Path) -> Header:
         header = read_header(path, options.limit_pixels)
-        traits[path.relative_to(root)] = Traits.of(
-            decode(path, 4, options.background, options.limit_pixels)
-        )  # a header does not show a truncated file
+        traits[path.relative_to(root)] = Traits.of(decode(path, 4, options))  # a header does not show truncation
         return header
 
     survey = surveyed(root, plan.listing, look)
