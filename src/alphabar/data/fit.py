@@ -1,6 +1,7 @@
 """Converts images as a source stores them, (N, H, W, C), to the requested channels and size, (N, C, H, W)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from alphabar.data.contents import Contents
+from alphabar.data.levels import WHITE, eight_bit, levels
 from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions, sized
 from alphabar.errors import AlphabarError
@@ -19,15 +22,30 @@ _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # ITU-R 601 times 2^16,
 _CHUNK = 4096  # images per chunk, to bound the memory of intermediate uint32 arrays
 
 
-def fitted(images: Pixels, options: DataOptions, what: str) -> Tensor:
-    """uint8 (N, H, W, C) -> contiguous uint8 (N, C, H, W) as `options` request; raises AlphabarError if impossible."""
-    channels = options.channels or images.shape[3]
-    size = options.image_size or (images.shape[1], images.shape[2])
-    check_memory(what, len(images), size, channels)
+def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> tuple[Tensor, Contents]:
+    """Levels (N, H, W, C) -> contiguous uint8 (N, C, H, W) as `options` request, and what is said of them.
+
+    Raises AlphabarError if that is impossible, if there is no image, or if it is unknown which level is white.
+    """
+    if stored.size == 0:
+        raise AlphabarError(f"{what} has no images: its array is {stored.shape}.")
+    white = options.white or WHITE.get(stored.dtype.name)
+    if white is None:
+        raise AlphabarError(
+            f"{what} holds {stored.dtype} values, and which of them is white is unknown; set data.white, such as 1 or 255."
+        )
+    channels = options.channels or stored.shape[3]
+    size = options.image_size or (stored.shape[1], stored.shape[2])
+    check_memory(what, len(stored), size, channels)
+    transparent = int((stored[..., 3] < white).any(axis=(1, 2)).sum()) if stored.shape[3] == 4 and channels != 4 else 0
+    contents = Contents(
+        options.split, levels=levels(stored, white, what), transparent=transparent, background=options.background
+    )
+    images = eight_bit(stored, white)
     images = with_channels(images, channels, options.background, what)
     images = with_size(images, size, options.resize, options.background, what)
     planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return torch.from_numpy(planes if planes.flags.writeable else planes.copy())
+    return torch.from_numpy(planes if planes.flags.writeable else planes.copy()), contents
 
 
 def with_channels(images: Pixels, channels: int, background: Colour, what: str) -> Pixels:

@@ -11,6 +11,7 @@ from alphabar.data.folder import folder
 from alphabar.data.idx import idx, idx_files
 from alphabar.data.image_set import ImageSet
 from alphabar.data.mnist import fashion_mnist, mnist
+from alphabar.data.npz import SUFFIXES as NUMPY_SUFFIXES
 from alphabar.data.npz import npz
 from alphabar.data.options import DataOptions
 from alphabar.data.twemoji import holds_twemoji, twemoji
@@ -43,7 +44,7 @@ def detect(path: Path) -> str:
     """The key of DATASETS that reads `path`, "folder" if no other does; raises AlphabarError if none can read it."""
     if not exists(path):
         raise AlphabarError(f"There is no file or folder {shown(path)}.")
-    if path.is_file() and path.suffix.lower() == ".npz":
+    if path.is_file() and path.suffix.lower() in NUMPY_SUFFIXES:
         return "npz"
     if holds_twemoji(path) is not None:  # checked before CIFAR-10, which accepts every .tgz
         return "twemoji"

@@ -54,12 +54,14 @@ def twemoji(options: DataOptions) -> ImageSet:
     if not rows:
         raise NoSplitError(f"{shown(source)} has {len(distinct)} emoji: too few for data.split={options.split}.")
     images = with_channels(pictures[rows], 3, _WHITE, shown(source))
+    pixels, contents = fitted(images, options, shown(source))
     return ImageSet(
         name="twemoji",
-        images=fitted(images, options, shown(source)),
+        images=pixels,
         labels=torch.tensor([names.index(emoji[k].category) for k in rows]),
         class_names=names,
         source=shown(source),
+        contents=contents,
     )
 
 
