@@ -32,7 +32,7 @@ def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> tuple[T
     white = options.white or WHITE.get(stored.dtype.name)
     if white is None:
         raise AlphabarError(
-            f"{what} holds {stored.dtype} values, and which of them is white is unknown; set data.white, such as 1 or 255."
+            f"{what} holds {stored.dtype} values, and which of them is white is not known; set data.white, such as 1."
         )
     channels = options.channels or stored.shape[3]
     size = options.image_size or (stored.shape[1], stored.shape[2])
