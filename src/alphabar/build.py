@@ -20,6 +20,8 @@ def data_options(section: c.Data) -> data.DataOptions:
         channels=section.channels,
         resize=section.resize,
         background=section.background,
+        white=section.white,
+        jpeg_without_end=section.jpeg_without_end,
     )
 
 

@@ -240,7 +240,7 @@ GOOD = np.zeros((4, 8, 8, 3), np.uint8)
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"pictures": GOOD}, "no array 'arr_0' or 'images', only pictures"),
+        ({"before": GOOD, "after": GOOD}, "no array 'arr_0' or 'images', only before, after"),
         ({"arr_0": GOOD.astype(np.float32)}, "float32"),
         ({"arr_0": GOOD[0]}, "(8, 8, 3)"),
         ({"arr_0": GOOD.transpose(0, 3, 1, 2)}, "channels first"),

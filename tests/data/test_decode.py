@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from alphabar.data import DataOptions
 from alphabar.data.decode import decode, read_header
 from alphabar.data.files import UnreadableError
 
@@ -22,7 +23,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 def pixels(path: Path, channels: int = 3, background: tuple[int, int, int] = BLACK) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return np.asarray(decode(path, channels, background, LIMIT).image).astype(int)
+        return np.asarray(decode(path, channels, DataOptions(background=background)).image).astype(int)
 
 
 def error(found: np.ndarray, expected: Image.Image) -> float:
@@ -33,7 +34,7 @@ def reason(path: Path, limit: int = LIMIT) -> str:
     with pytest.raises(UnreadableError) as caught, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         read_header(path, limit)
-        decode(path, 3, BLACK, limit)
+        decode(path, 3, DataOptions(limit_pixels=limit))
     assert "\n" not in str(caught.value)
     return caught.value.reason
 

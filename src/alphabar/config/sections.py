@@ -64,6 +64,10 @@ class Data(Section):
     """How images of another size reach image_size; only `stretch` changes their aspect ratio."""
     background: tuple[Level, Level, Level] = (0, 0, 0)
     """The RGB colour behind transparent pixels and around padded images."""
+    white: OptionalFloat = None
+    """The stored level that is white, such as 4095; none means 255 of 8 bits, 65535 of 16 bits, and 1 of floats."""
+    jpeg_without_end: bool = False
+    """Use JPEGs that lack only the marker that ends them."""
     horizontal_flip: bool = False
     """Mirror every image with probability 1/2."""
 

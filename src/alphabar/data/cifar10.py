@@ -4,15 +4,17 @@ The files are those of the published "python version".
 """
 
 import hashlib
-import tarfile
-import zlib
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from alphabar.data import tarball
+from alphabar.data.classes import repeated
 from alphabar.data.download import obtain
 from alphabar.data.files import (
     PUBLISHED_SPLITS,
@@ -22,6 +24,7 @@ from alphabar.data.files import (
     exists,
     open_regular,
     places,
+    printable,
     shown,
 )
 from alphabar.data.fit import Pixels, fitted
@@ -38,6 +41,9 @@ URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _META = "batches.meta"
+_FIRST = 100  # members of an archive that are looked at
+_MOST_CLASSES = 1 << 20
+_LONGEST_NAME = 200
 _ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 _MD5 = {  # as published with the data set
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -79,8 +85,8 @@ def cifar10(options: DataOptions) -> ImageSet:
 
 def holds_cifar10(path: Path) -> Path | None:
     """The CIFAR-10 folder or archive at `path` or directly inside it; None if there is none."""
-    if path.name.endswith((".tar.gz", ".tgz")):
-        return path
+    if path.is_file():
+        return path if path.name.lower().endswith(tarball.SUFFIXES) and _begins_with_batches(path) else None
     candidates = (path / "data_batch_1", path / FOLDER / "data_batch_1", path / ARCHIVE)
     match = next((candidate for candidate in candidates if exists(candidate)), None)
     return match if match is None or match.name == ARCHIVE else match.parent
@@ -99,30 +105,41 @@ def _published(options: DataOptions) -> Path:
 def _batches(source: Path) -> dict[str, bytes]:
     """File name -> contents of each batch in a folder or an archive. An archive is read in memory, not unpacked."""
     source = holds_cifar10(source) or source
-    if source.is_dir():
-        paths = [path for path in sorted(source.iterdir()) if _is_batch(path.name)]
-        return {path.name: _contents(path) for path in paths}
-    with open_regular(source) as file:
-        try:
-            with tarfile.open(fileobj=file, mode="r:gz") as archive:
-                batches = {}
-                for member in archive:
-                    name = member.name.rpartition("/")[2]
-                    if member.isfile() and _is_batch(name) and (content := archive.extractfile(member)):
-                        check_bytes(shown(source), member.size)
-                        batches[name] = content.read()
-                return batches
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise UnreadableError(source, f"it is not a complete .tar.gz archive ({error})") from error
+    batches: dict[str, bytes] = {}
+    for name, size, file in _in_folder(source) if source.is_dir() else _in_archive(source):
+        if name in batches:
+            raise UnreadableError(source, f"it has two files called {name}")
+        check_bytes(shown(source), size + sum(map(len, batches.values())))
+        batches[name] = file.read(size)
+    return batches
+
+
+def _in_folder(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    for path in sorted(source.iterdir()):
+        if _is_batch(path.name):
+            with open_regular(path) as file:
+                yield path.name, path.stat().st_size, file
+
+
+def _in_archive(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    with tarball.opened(source) as archive:
+        for member in archive:
+            name = member.name.rpartition("/")[2]
+            if member.isreg() and _is_batch(name) and (file := archive.extractfile(member)):
+                yield name, member.size, file
+
+
+def _begins_with_batches(path: Path) -> bool:
+    """Whether one of the first files of an archive is a batch; the published one has it second."""
+    try:
+        with tarball.opened(path) as archive:
+            return any(_is_batch(member.name.rpartition("/")[2]) for member in islice(archive, _FIRST))
+    except AlphabarError:
+        return False
 
 
 def _is_batch(name: str) -> bool:
     return name.startswith("data_batch_") or name in ("test_batch", _META)
-
-
-def _contents(path: Path) -> bytes:
-    with open_regular(path) as file:
-        return file.read()
 
 
 def _verify(source: Path, name: str, content: bytes) -> None:
@@ -143,16 +160,30 @@ def _parsed(source: Path, name: str, content: bytes) -> tuple[Pixels, npt.NDArra
     data, labels = record.get("data"), record.get("labels")
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
         raise UnreadableError(source, f"'data' in its {name} is not a uint8 array (N, 3072)")
-    if not isinstance(labels, list) or len(labels) != len(data) or not all(type(k) is int for k in labels):
-        raise UnreadableError(source, f"'labels' in its {name} is not a list of {len(data)} integers")
+    if len(data) == 0:
+        raise UnreadableError(source, f"its {name} has no images")
+    if not isinstance(labels, list) or len(labels) != len(data) or not all(map(_is_label, labels)):
+        raise UnreadableError(source, f"'labels' in its {name} is not a list of {len(data)} classes 0, 1, 2 ...")
     return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), np.array(labels, np.int64)
 
 
+def _is_label(label: object) -> bool:
+    return type(label) is int and 0 <= label < _MOST_CLASSES
+
+
 def _class_names(source: Path, batches: dict[str, bytes]) -> tuple[str, ...]:
-    names = _record(source, _META, batches[_META]).get("label_names") if _META in batches else None
-    if not isinstance(names, list):
+    if _META not in batches:
         return CLASSES
-    return tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names)
+    names = _record(source, _META, batches[_META]).get("label_names")
+    if not isinstance(names, list) or not all(isinstance(name, bytes | str) and name for name in names):
+        raise UnreadableError(source, f"'label_names' in its {_META} is not a list of names")
+    texts = [name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name for name in names]
+    printed = tuple(map(printable, texts))
+    if same := repeated(printed):
+        raise UnreadableError(source, f"its {_META} has two classes called {same[0]:.60}")
+    if long := [name for name in printed if len(name) > _LONGEST_NAME]:
+        raise UnreadableError(source, f"its {_META} has a class whose name is {len(long[0]):,} letters long")
+    return printed
 
 
 def _record(source: Path, name: str, content: bytes) -> dict[str, Any]:

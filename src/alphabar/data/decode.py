@@ -1,27 +1,50 @@
 """Decodes one image file into an upright 8-bit image, grey, RGB or RGBA; a faulty file raises an error with the reason.
 
-Depth   16-bit values are scaled to 8 bits, not clipped. 32-bit integers are read as 16-bit if the format (PNG) or the
-        values imply it. Floats must lie in 0..1. Other ranges are refused: it is unknown which value means white.
+Depth   16-bit values are scaled to 8 bits, not clipped. 32-bit integers are read as 16-bit if the format or the values
+        imply it. Floats must lie in 0..1. `data.white` says otherwise; other ranges are refused.
 Alpha   Transparent images are composited on the background colour, unless 4 channels are requested.
 EXIF    The orientation is applied. Colour profiles are ignored. `Header.notes` mentions them.
 Frames  Only the first frame of an animation is read. `Header.notes` mentions it.
 """
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError, features
 
-from alphabar.data.files import UnreadableError, open_regular
-from alphabar.data.options import MEGAPIXEL
-from alphabar.images import Colour, Size, TooLargeError, opened
+from alphabar.data.contents import Levels
+from alphabar.data.files import UnreadableError, open_regular, shown
+from alphabar.data.jpeg_end import ended
+from alphabar.data.levels import eight_bit, levels
+from alphabar.data.options import MEGAPIXEL, DataOptions
+from alphabar.errors import AlphabarError
+from alphabar.images import Size, TooLargeError, opened
 
-# Pillow goes by the content, not the suffix: without this list, an EPS file called x.png would run Ghostscript.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+_SUFFIXES = {
+    "PNG": ".png .apng",
+    "JPEG": ".jpg .jpeg .jpe .jfif .mpo",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "DIB": ".dib",
+    "TIFF": ".tif .tiff",
+    "GIF": ".gif",
+    "PPM": ".ppm .pgm .pbm .pnm .pfm",
+}
+if features.check_codec("jpg_2000"):
+    _SUFFIXES["JPEG2000"] = ".jp2 .j2k .j2c .jpc .jpf .jpx"
+if "avif" in features.modules and features.check_module("avif"):
+    _SUFFIXES["AVIF"] = ".avif .avifs"
+
+# Pillow goes by the content, not the suffix: without this list, an EPS file called x.png would run Ghostscript. Left
+# out on purpose: formats that no mark distinguishes (TGA, PCX), that hold files of other formats (ICO, ICNS, DDS), that
+# are decoded by slow Python (QOI), and those of printing and of science, whose level of white is not known.
+FORMATS = tuple(_SUFFIXES)
+SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes.split())
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -36,6 +59,8 @@ _UPRIGHT = {  # orientation -> the transform that turns the image upright
 }
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY = ("1", "L", "LA", "La", "I", "F")
+_SIXTEEN_BIT = ("PNG", "PPM", "JPEG2000")  # formats whose images in mode I have 16 bits
+_MOST_BYTES = 16  # per pixel of the limit; a file that is larger is not read
 
 
 @dataclass(frozen=True)
@@ -46,23 +71,6 @@ class Header:
     mode: str
     grey: bool
     notes: tuple[str, ...]
-
-
-def read_header(path: Path, limit_pixels: int) -> Header:
-    """Reads the header of an image file, without decoding the pixels; raises UnreadableError."""
-    with _opened(path, limit_pixels) as image:
-        notes = []
-        if "icc_profile" in image.info:
-            notes.append("colour profile ignored")
-        if getattr(image, "is_animated", False):
-            notes.append("only the first of several frames is used")
-        turned = _orientation(image) >= 5
-        return Header(
-            size=(image.width, image.height) if turned else (image.height, image.width),
-            mode=image.mode,
-            grey=_is_grey(image),
-            notes=tuple(notes),
-        )
 
 
 @dataclass(frozen=True)
@@ -77,42 +85,93 @@ class Decoded:
     """Whether any pixel is."""
 
 
-def decode(path: Path, channels: int, background: Colour, limit_pixels: int) -> Decoded:
-    """The image with 1, 3 or 4 channels; raises UnreadableError."""
+def read_header(path: Path, limit_pixels: int) -> Header:
+    """Reads the header of an image file, without decoding the pixels; raises UnreadableError."""
     with _opened(path, limit_pixels) as image:
-        image.load()
-        return Decoded(converted(image, channels, background, path), *_levels(image), _is_transparent(image))
+        notes = []
+        if "icc_profile" in image.info:
+            notes.append("colour profile ignored")
+        if getattr(image, "is_animated", False):
+            notes.append("only the first of several frames is used")
+        if _is_deep_colour(image):
+            notes.append("16 bits per colour are read as 8")
+        turned = _orientation(image) >= 5
+        return Header(
+            size=(image.width, image.height) if turned else (image.height, image.width),
+            mode=image.mode,
+            grey=_is_grey(image),
+            notes=tuple(notes),
+        )
 
 
-def converted(image: Image.Image, channels: int, background: Colour, path: Path) -> Image.Image:
-    """A Pillow image, upright, in mode L, RGB or RGBA for 1, 3 or 4 channels; UnreadableError names `path`."""
+def decode(path: Path, channels: int, options: DataOptions) -> Decoded:
+    """The image with 1, 3 or 4 channels; raises UnreadableError, and AlphabarError for a level above data.white."""
+    try:
+        return _decoded(path, channels, options)
+    except UnreadableError:
+        if (data := _without_end(path, options.limit_pixels)) is None:
+            raise
+        if not options.jpeg_without_end:
+            raise UnreadableError(
+                path, "it is a JPEG that lacks only its end marker; data.jpeg_without_end=true takes such files"
+            ) from None
+        return _decoded(path, channels, options, io.BytesIO(data))
+
+
+def converted(image: Image.Image, channels: int, options: DataOptions, path: Path) -> Decoded:
+    """A Pillow image, upright, in mode L, RGB or RGBA for 1, 3 or 4 channels; errors name `path`."""
     upright = _UPRIGHT.get(_orientation(image))
-    eight_bit = _eight_bit(image, path)
+    eight_bits, stored = _eight_bit(image, options.white, path)
     if upright is not None:
-        eight_bit = eight_bit.transpose(upright)
-    if channels != 4 and (eight_bit.mode in _ALPHA or "transparency" in eight_bit.info):
-        canvas = Image.new("RGBA", eight_bit.size, (*background, 255))
-        eight_bit = Image.alpha_composite(canvas, eight_bit.convert("RGBA"))
-    return eight_bit.convert(MODES[channels])
+        eight_bits = eight_bits.transpose(upright)
+    transparent = _is_transparent(eight_bits)
+    if channels != 4 and transparent:
+        canvas = Image.new("RGBA", eight_bits.size, (*options.background, 255))
+        eight_bits = Image.alpha_composite(canvas, eight_bits.convert("RGBA"))
+    return Decoded(eight_bits.convert(MODES[channels]), stored.low, stored.high, stored.white, transparent)
+
+
+def _decoded(path: Path, channels: int, options: DataOptions, data: BinaryIO | None = None) -> Decoded:
+    with _opened(path, options.limit_pixels, data) as image:
+        if options.white is not None and _is_deep_colour(image):
+            raise AlphabarError(
+                f"{shown(path)} has 16 bits per colour, of which only 8 are read: too few for data.white; save it with "
+                "8 bits, white at 255."
+            )
+        image.load()
+        _check_palette(image, path)
+        return converted(image, channels, options, path)
 
 
 @contextmanager
-def _opened(path: Path, limit_pixels: int) -> Iterator[Image.Image]:
+def _opened(path: Path, limit_pixels: int, data: BinaryIO | None = None) -> Iterator[Image.Image]:
+    """The image at `path`, whose contents are `data` if that is given."""
     with open_regular(path) as file:
-        if not file.read(1):
+        size = file.seek(0, io.SEEK_END)
+        if size == 0:
             raise UnreadableError(path, "the file is empty")
+        if size > _MOST_BYTES * max(limit_pixels, MEGAPIXEL):
+            raise UnreadableError(path, f"it has {size:,} bytes, more than an image within the limit of pixels has")
         file.seek(0)
         try:
-            with opened(file, FORMATS, limit_pixels) as image:
+            with opened(data or file, FORMATS, limit_pixels) as image:
                 yield image
-        except UnreadableError:
+        except AlphabarError:
             raise
         except UnidentifiedImageError:
             raise UnreadableError(path, "it is not an image in a supported format") from None
         except TooLargeError as error:
             raise UnreadableError(path, _too_large(str(error), limit_pixels)) from None
         except Exception as error:  # Pillow's plugins raise almost anything when a file is malformed
-            raise UnreadableError(path, f"it cannot be decoded ({str(error) or type(error).__name__})") from error
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise UnreadableError(path, f"it cannot be decoded ({reason})") from error
+
+
+def _without_end(path: Path, limit_pixels: int) -> bytes | None:
+    """The contents of a JPEG that lacks nothing but its end marker, with the marker; None for any other file."""
+    with open_regular(path) as file:
+        data = file.read(_MOST_BYTES * max(limit_pixels, MEGAPIXEL)) if file.read(2) == b"\xff\xd8" else b""
+    return ended(b"\xff\xd8" + data, limit_pixels) if data else None
 
 
 def _too_large(pixels: str, limit: int) -> str:
@@ -127,52 +186,76 @@ def _orientation(image: Image.Image) -> int:
 
 def _is_grey(image: Image.Image) -> bool:
     if image.mode == "P":
-        levels = np.array(image.getpalette("RGB")).reshape(-1, 3)
-        return bool((levels == levels[:, :1]).all())
+        colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
+        return bool((colours == colours[:, :1]).all())
     return image.mode in _GREY or image.mode.startswith("I;16")
 
 
-def _eight_bit(image: Image.Image, path: Path) -> Image.Image:
-    """`image` converted to a mode with 8 bits per channel."""
-    if image.mode.startswith("I;16"):
-        return _scaled(np.asarray(image), 65535)
-    if image.mode == "I":
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether Pillow reads 16-bit colours as 8-bit ones."""
+    return image.mode in ("RGB", "RGBA", "LA") and ";16" in str(getattr(image, "tile", ""))
+
+
+def _check_palette(image: Image.Image, path: Path) -> None:
+    if image.mode in ("P", "PA"):
+        highest = int(np.asarray(image.getchannel(0)).max())
+        colours = len(image.getpalette("RGB") or ()) // 3
+        if highest >= colours:
+            raise UnreadableError(path, f"a pixel has colour {highest}, and its palette has {colours} colours")
+
+
+def _eight_bit(image: Image.Image, white: float | None, path: Path) -> tuple[Image.Image, Levels]:
+    """`image` with 8 bits per channel and in the scale where white is 255, and the levels that it stores."""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image)
-        low, high = int(values.min()), int(values.max())
-        if low < 0 or high > 65535 or (high < 256 and image.format != "PNG"):  # a PNG in mode I has 16 bits
-            raise UnreadableError(
-                path, f"its 32-bit values run from {low} to {high}, so white is unknown; save it with 8 or 16 bits"
-            )
-        return _scaled(values, 65535)
-    if image.mode == "F":
+        stored = _known_levels(values, image, path) if white is None else levels(values, white, shown(path))
+        grey = Image.fromarray(eight_bit(values, stored.white))
+        hidden = image.info.get("transparency")
+        if isinstance(hidden, int) and (values == hidden).any():
+            grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
+        return grey, stored
+    if image.mode == "1":  # packed depths keep the white of their format
         values = np.asarray(image)
-        darkest, lightest = float(values.min()), float(values.max())
-        if not (darkest >= 0 and lightest <= 1):  # written with `not`, so that NaN is refused too
-            raise UnreadableError(
-                path, f"its float values run from {darkest:g} to {lightest:g}, so white is unknown; scale them to 0..1"
-            )
-        return _scaled(values, 1)
+        return image, Levels(float(values.min()), float(values.max()), 1.0)
     if image.mode == "LAB":
-        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.buildTransform(lab, rgb, "LAB", "RGB").apply(image)
-    return image.convert("LA") if image.mode == "La" else image
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.buildTransform(lab, srgb, "LAB", "RGB").apply(image)
+    elif image.mode == "La":
+        image = image.convert("LA")
+    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
+        image = image.convert("RGBA" if image.mode in _ALPHA or "transparency" in image.info else "RGB")
+    elif "transparency" in image.info:
+        image = image.convert("LA" if image.mode == "L" else "RGBA")
+    bands = image.split()
+    colours = bands[: len(bands) - (image.mode in _ALPHA)]
+    stored = levels(np.array([band.getextrema() for band in colours]), 255.0 if white is None else white, shown(path))
+    if stored.white != 255:
+        scaled = [Image.fromarray(eight_bit(np.asarray(band), stored.white)) for band in colours]
+        image = Image.merge(image.mode, [*scaled, *bands[len(colours) :]])
+    return image, stored
 
 
-def _levels(image: Image.Image) -> tuple[float, float, float]:
-    """The lowest and the highest stored level of the colours, and the level of white."""
-    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        return float(values.min()), float(values.max()), 1.0 if image.mode == "F" else 65535.0
-    colours = image if image.mode in ("L", "RGB", "CMYK", "YCbCr", "LAB", "HSV") else image.convert("RGB")
-    bands = np.array(colours.getextrema()).reshape(-1, 2)
-    return float(bands[:, 0].min()), float(bands[:, 1].max()), 255.0
+def _known_levels(values: np.ndarray, image: Image.Image, path: Path) -> Levels:
+    """The levels of an image of 16 or 32 bits, if they leave no doubt about the level of white."""
+    if image.mode.startswith("I;16"):
+        return levels(values, 65535.0, shown(path))
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "F":
+        if not (low >= 0 and high <= 1):  # written with `not`, so that NaN is refused too
+            raise UnreadableError(
+                path,
+                f"its float values run from {low:g} to {high:g}, so white is unknown; set data.white, or scale them "
+                "to 0..1",
+            )
+        return Levels(low, high, 1.0)
+    if low < 0 or high > 65535 or (high < 256 and image.format not in _SIXTEEN_BIT):
+        raise UnreadableError(
+            path,
+            f"its 32-bit values run from {low:.0f} to {high:.0f}, so white is unknown; set data.white, or save it with "
+            "8 or 16 bits",
+        )
+    return Levels(low, high, 65535.0)
 
 
 def _is_transparent(image: Image.Image) -> bool:
-    if image.mode not in _ALPHA and "transparency" not in image.info:
-        return False
-    return image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
-
-
-def _scaled(values: np.ndarray, white: int) -> Image.Image:
-    return Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8))
+    return image.mode in _ALPHA and image.getchannel("A").getextrema() != (255, 255)

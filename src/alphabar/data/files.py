@@ -28,8 +28,12 @@ class NoSplitError(AlphabarError):
 
 
 def shown(path: Path) -> str:
-    """`path` as text that is safe in a terminal and in JSON: undecodable bytes and control characters are escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    """`path` as text that is safe in a terminal and in JSON."""
+    return printable(os.fsencode(path).decode("utf-8", "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """Text from a file, safe in a terminal and in JSON: control characters and lone surrogates are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

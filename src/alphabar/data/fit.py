@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from alphabar.data.contents import Contents
+from alphabar.data.levels import WHITE, eight_bit, levels
 from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions, sized
 from alphabar.errors import AlphabarError
@@ -25,20 +27,39 @@ class Fitted(TypedDict):
     """The arguments of an ImageSet that come from its arrays."""
 
     images: Tensor
+    contents: Contents
     stored: Tensor | None
 
 
-def fitted(images: Pixels, options: DataOptions, what: str) -> Fitted:
-    """uint8 (N, H, W, C) -> contiguous uint8 (N, C, H, W) as `options` request; raises AlphabarError if impossible."""
-    before = (images.shape[3], *images.shape[1:3])
-    channels = options.channels or images.shape[3]
-    size = options.image_size or (images.shape[1], images.shape[2])
-    check_memory(what, len(images), size, channels)
+def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> Fitted:
+    """Levels (N, H, W, C) -> contiguous uint8 (N, C, H, W) as `options` request, and what is said of them.
+
+    Raises AlphabarError if that is impossible, if there is no image, or if it is unknown which level is white.
+    """
+    if stored.size == 0:
+        raise AlphabarError(f"{what} has no images: its array is {stored.shape}.")
+    white = options.white or WHITE.get(stored.dtype.name)
+    if white is None:
+        raise AlphabarError(
+            f"{what} holds {stored.dtype} values, and which of them is white is not known; set data.white, such as 1."
+        )
+    channels = options.channels or stored.shape[3]
+    size = options.image_size or (stored.shape[1], stored.shape[2])
+    check_memory(what, len(stored), size, channels)
+    transparent = int((stored[..., 3] < white).any(axis=(1, 2)).sum()) if stored.shape[3] == 4 and channels != 4 else 0
+    contents = Contents(
+        options.split, levels=levels(stored, white, what), transparent=transparent, background=options.background
+    )
+    images = eight_bit(stored, white)
     images = with_channels(images, channels, options.background, what)
     images = with_size(images, size, options.resize, options.background, what)
     planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    pixels = torch.from_numpy(planes if planes.flags.writeable else planes.copy())
-    return {"images": pixels, "stored": stored_values([before] * len(pixels), (channels, *size), options.resize)}
+    shape = (stored.shape[3] if white == 255 else 0, *stored.shape[1:3])  # 0 channels: other levels are not kept
+    return {
+        "images": torch.from_numpy(planes if planes.flags.writeable else planes.copy()),
+        "contents": contents,
+        "stored": stored_values([shape] * len(stored), (channels, *size), options.resize),
+    }
 
 
 def stored_values(before: Sequence[tuple[int, int, int]], after: tuple[int, int, int], rule: str) -> Tensor | None:

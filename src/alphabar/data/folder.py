@@ -144,7 +144,7 @@ class _Images:
 
 def _decoded(survey: Survey, size: Size, channels: int, options: DataOptions) -> _Images:
     def pixels(path: Path) -> tuple[Pixels, Traits]:
-        decoded = decode(survey.root / path, channels, options.background, options.limit_pixels)
+        decoded = decode(survey.root / path, channels, options)
         image = decoded.image
         if (image.height, image.width) != size and options.resize != "none":
             image = RESIZE_RULES[options.resize](image, size, options.background)

@@ -16,6 +16,7 @@ from alphabar.data.files import NoSplitError, UnreadableError, check_split, open
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_bytes
+from alphabar.data.npy import fill
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
 
@@ -36,7 +37,9 @@ def read_idx(path: Path, rank: int, sha256: str | None = None) -> Pixels:
         raw.seek(0)
         try:
             return _parsed(gzip.GzipFile(fileobj=raw) if packed else raw, path, rank, sha256)
-        except (EOFError, zlib.error, OSError) as error:
+        except AlphabarError:
+            raise
+        except (EOFError, zlib.error, OSError, ValueError) as error:
             raise UnreadableError(path, f"its data is damaged or ends early ({error})") from error
 
 
@@ -48,18 +51,18 @@ def _parsed(file: BinaryIO | gzip.GzipFile, path: Path, rank: int, sha256: str |
             path, f"it is not an IDX file of uint8: it begins with {header[:4].hex(' ')}, not {expected}"
         )
     shape = tuple(np.frombuffer(header, ">u4", offset=4).tolist())
+    if 0 in shape:
+        raise UnreadableError(path, f"it is empty: its header declares {' x '.join(map(str, shape))} values")
     check_bytes(shown(path), math.prod(shape))  # a damaged header may declare any size
-    values = bytearray(file.read(math.prod(shape) + 1))
-    if len(values) != math.prod(shape):
-        count = "more" if len(values) > math.prod(shape) else f"only {len(values):,}"
-        raise UnreadableError(path, f"its header declares {math.prod(shape):,} values, but it has {count}")
+    values = np.empty(math.prod(shape), np.uint8)
+    fill(file, values)
     if sha256 is not None:
         digest = hashlib.sha256(header)
-        digest.update(values)
+        digest.update(values.data)
         if digest.hexdigest() != sha256:
             hashes = f"{digest.hexdigest()[:12]}..., not {sha256[:12]}..."
             raise UnreadableError(path, f"it is not the published file: the sha256 of its unpacked bytes is {hashes}")
-    return np.frombuffer(values, np.uint8).reshape(shape)
+    return values.reshape(shape)
 
 
 def image_set_from_idx(

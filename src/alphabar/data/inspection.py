@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alphabar.data.archive import named_after, unpacked
 from alphabar.data.contents import Contents
 from alphabar.data.decode import MODES, Header, decode, read_header
 from alphabar.data.files import shown
@@ -46,6 +47,10 @@ def inspect(path: Path, options: DataOptions) -> Report:
     """Reads every image of a data set and reports on it; raises AlphabarError if none is usable."""
     options = replace(options, path=path)
     kind = detect(path)
+    if kind == "archive":
+        place = unpacked(path)
+        with named_after(path, place):
+            return replace(_inspect_folder(replace(options, path=place)), kind=kind, source=shown(path))
     return _inspect_folder(options) if kind == "folder" else _inspect_arrays(kind, options)
 
 
@@ -76,9 +81,7 @@ def _inspect_folder(options: DataOptions) -> Report:
 
     def look(path: Path) -> Header:
         header = read_header(path, options.limit_pixels)
-        traits[path.relative_to(root)] = Traits.of(
-            decode(path, 4, options.background, options.limit_pixels)
-        )  # a header does not show a truncated file
+        traits[path.relative_to(root)] = Traits.of(decode(path, 4, options))  # a header does not show truncation
         return header
 
     survey = surveyed(root, plan.listing, look)

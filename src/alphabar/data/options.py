@@ -1,5 +1,6 @@
 """DataOptions, the options of every data source. A source applies all of them or raises an AlphabarError."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,10 @@ class DataOptions:
     """"none", or a key of RESIZE_RULES."""
     background: Colour = BLACK
     """The colour (R, G, B) behind transparent pixels and around padded images."""
+    white: float | None = None
+    """The stored level that is white. None = that of the type: 255 of 8 bits, 65535 of 16 bits, 1 of floats."""
+    jpeg_without_end: bool = False
+    """Whether a JPEG is used that lacks only the marker that ends it."""
     limit_pixels: int = 64 * MEGAPIXEL
     """The largest number of pixels of an image; larger ones are not decoded."""
     download: bool = True
@@ -48,6 +53,8 @@ class DataOptions:
             raise AlphabarError(f"data.channels must be at least 1; got {self.channels}.")
         if not all(0 <= level <= 255 for level in self.background):
             raise AlphabarError(f"data.background must be three levels from 0 to 255; got {self.background}.")
+        if self.white is not None and not 0 < self.white < math.inf:
+            raise AlphabarError(f"data.white must be a level above 0, such as 4095; got {self.white}.")
         if self.limit_pixels < 1:
             raise AlphabarError(f"data.limit_pixels must be positive; got {self.limit_pixels}.")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from alphabar.data.archive import archive
 from alphabar.data.cifar10 import cifar10, holds_cifar10
 from alphabar.data.decode import SUFFIXES
 from alphabar.data.digits import digits
@@ -10,7 +11,9 @@ from alphabar.data.files import exists, shown
 from alphabar.data.folder import folder
 from alphabar.data.idx import idx, idx_files
 from alphabar.data.image_set import ImageSet
+from alphabar.data.members import SUFFIXES as ARCHIVE_SUFFIXES
 from alphabar.data.mnist import fashion_mnist, mnist
+from alphabar.data.npz import SUFFIXES as NUMPY_SUFFIXES
 from alphabar.data.npz import npz
 from alphabar.data.options import DataOptions
 from alphabar.data.twemoji import holds_twemoji, twemoji
@@ -28,9 +31,10 @@ DATASETS: dict[str, Source] = {
     "folder": folder,
     "idx": idx,
     "npz": npz,
+    "archive": archive,
 }
 
-OWN_DATA = ("folder", "idx", "npz")
+OWN_DATA = ("folder", "idx", "npz", "archive")
 """The sources of DATASETS that read the user's own files: they need a path."""
 
 
@@ -43,12 +47,14 @@ def detect(path: Path) -> str:
     """The key of DATASETS that reads `path`, "folder" if no other does; raises AlphabarError if none can read it."""
     if not exists(path):
         raise AlphabarError(f"There is no file or folder {shown(path)}.")
-    if path.is_file() and path.suffix.lower() == ".npz":
+    if path.is_file() and path.suffix.lower() in NUMPY_SUFFIXES:
         return "npz"
-    if holds_twemoji(path) is not None:  # checked before CIFAR-10, which accepts every .tgz
+    if holds_twemoji(path) is not None:
         return "twemoji"
     if holds_cifar10(path) is not None:
         return "cifar10"
+    if path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES):
+        return "archive"
     if path.is_dir() and (files := idx_files(path)):
         if any(entry.suffix.lower() in SUFFIXES for entry in path.iterdir()):
             names = ", ".join(shown(Path(images.name)) for images, _ in files.values())
@@ -59,6 +65,6 @@ def detect(path: Path) -> str:
     if path.is_dir():
         return "folder"
     raise AlphabarError(
-        f"{shown(path)} is not a data set. Expected a folder of images, of IDX files or of CIFAR-10 batches, "
-        "cifar-10-python.tar.gz, emoji-datasource-twitter-16.0.0.tgz, or a .npz file."
+        f"{shown(path)} is not a data set; expected a folder of images, of IDX files or of CIFAR-10 batches, or a file "
+        f"that ends in {', '.join((*NUMPY_SUFFIXES, *ARCHIVE_SUFFIXES))}."
     )

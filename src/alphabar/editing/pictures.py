@@ -14,13 +14,16 @@ from alphabar import data, images
 from alphabar.data import DataOptions
 from alphabar.data.decode import MODES, converted, decode
 from alphabar.errors import AlphabarError
-from alphabar.images import RESIZE_RULES, Colour
+from alphabar.images import RESIZE_RULES
 from alphabar.registry import look_up
 from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 
 Source = str | Path | int | Image.Image
 """A picture as people name it: a file, image k of the run's data (k, or "test:k"), or a Pillow image."""
+
+
+PLAIN = DataOptions()
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,10 @@ def picture(model: LoadedModel, source: Source, resize: str = "none") -> Picture
 
     resize: "none", or a key of RESIZE_RULES, for pictures of another size.
     """
-    shape, background = model.facts.shape, model.config.data.background
+    shape, section = model.facts.shape, model.config.data
+    options = DataOptions(background=section.background, white=section.white, jpeg_without_end=section.jpeg_without_end)
     if isinstance(source, Image.Image):
-        pixels = read_picture(source, shape, resize, background)
+        pixels = read_picture(source, shape, resize, options)
         return Picture(f"picture-{hashlib.sha256(pixels.numpy().tobytes()).hexdigest()[:8]}", pixels, None)
     if not isinstance(source, str | Path | int):
         raise AlphabarError(f"A picture is a file, a Pillow image, or a number; got {type(source).__name__}.")
@@ -52,7 +56,7 @@ def picture(model: LoadedModel, source: Source, resize: str = "none") -> Picture
         raise AlphabarError(
             f"There is no picture {text}; name an image file, or image k of the run's data as a number, or as test:k."
         )
-    return Picture(path.stem, read_picture(path, shape, resize, background), None)
+    return Picture(path.stem, read_picture(path, shape, resize, options), None)
 
 
 def _of_data(model: LoadedModel, split: str, k: int) -> Picture:
@@ -64,29 +68,28 @@ def _of_data(model: LoadedModel, split: str, k: int) -> Picture:
 
 
 def read_picture(
-    source: Path | Image.Image, shape: tuple[int, int, int], resize: str, background: Colour = images.BLACK
+    source: Path | Image.Image, shape: tuple[int, int, int], resize: str, options: DataOptions = PLAIN
 ) -> Tensor:
     """A picture as uint8 (C, H, W); AlphabarError if it is no image, or of another size and `resize` is "none".
 
-    background: the colour behind transparent pixels and around padded images.
+    options: how the images of the model's data are read.
     """
     channels, height, width = shape
     if channels not in MODES:
         raise AlphabarError(f"A picture has 1, 3 or 4 channels, and this model's images have {channels}.")
-    limit = DataOptions().limit_pixels
     if isinstance(source, Image.Image):
         name = Path("the picture")
-        image = converted(source, channels, background, name)
+        image = converted(source, channels, options, name).image
     else:
         name = source
-        image = decode(name, channels, background, limit).image
+        image = decode(name, channels, options).image
     if (image.height, image.width) != (height, width):
         if resize == "none":
             raise AlphabarError(
                 f"{name} is {image.height}x{image.width}, and this model's images are {height}x{width}: say with "
                 "--resize whether to crop, pad or stretch it."
             )
-        image = look_up(RESIZE_RULES, resize, "resize rule")(image, (height, width), background)
+        image = look_up(RESIZE_RULES, resize, "resize rule")(image, (height, width), options.background)
     return torch.from_numpy(np.array(image).reshape(height, width, channels).transpose(2, 0, 1).copy())
 
 
