@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
+from alphabar.training import terminal
 from alphabar.training.state import TrainState
 
 
@@ -67,6 +68,7 @@ class Log:
 
     def tick(self, state: TrainState) -> None:
         """Move the bar."""
+        terminal.outlive()
         self._bar.update(self._task, completed=state.step)
 
     def write(self, state: TrainState, **more: float) -> None:
@@ -107,6 +109,7 @@ class Log:
 
     def say(self, sentence: str) -> None:
         """A line above the bar."""
+        terminal.outlive()
         self._console.print(sentence, highlight=False, soft_wrap=True)
 
 

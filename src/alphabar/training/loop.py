@@ -62,8 +62,10 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                     _stop_if_not_finite(state, norm, saved_step)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
                 show, score = _preview_is_due(config, state.step, last), scoring.is_due(config, state.step, last)
-                if state.step % every.checkpoint_every == 0 or show or score or last:
+                is_due = state.step % every.checkpoint_every == 0 or show or score or last
+                if is_due or interrupt.save_requested:
                     saved_step = save(run, state, norm, saved_step)
+                    interrupt.saved(state.step)
                 if show:
                     preview(run, state, pipeline, log, interrupt)
                 if scorer and score and not interrupt.requested:
@@ -71,9 +73,17 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 if saved_step == state.step:
                     log.restart_clock(state)
             if state.step and saved_step != state.step:  # an interrupt came, at whatever moment of the step
-                save(run, state, norm, saved_step)
-        plots.loss_curve(run.metrics, run.path / "loss.png")
-        plots.scores(run.metrics, run.path / "scores.png")
+                saved_step = save(run, state, norm, saved_step)
+            if saved_step:
+                interrupt.saved(saved_step)
+            if not last:
+                log.say(
+                    f"interrupted and saved at step {saved_step:,}; the same command resumes from here"
+                    if saved_step
+                    else "interrupted before the first step, so nothing was saved; the same command starts again"
+                )
+            plots.loss_curve(run.metrics, run.path / "loss.png")
+            plots.scores(run.metrics, run.path / "scores.png")
         return last
 
 
