@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "src" / "alphabar"
 FLOORS: list[tuple[str, ...]] = [
     ("errors",),
     ("distributed",),
-    ("registry", "files", "names", "progress", "seeds"),
+    ("registry", "files", "json_lines", "names", "progress", "seeds"),
     ("images",),
     ("diffusion", "networks", "data", "metrics", "plots", "films"),
     ("config",),
