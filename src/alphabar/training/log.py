@@ -112,7 +112,7 @@ class Log:
     def say(self, sentence: str) -> None:
         """A line above the bar."""
         terminal.outlive()
-        self._console.print(sentence, highlight=False, soft_wrap=True)
+        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def _forget_after(metrics: Path, step: int) -> int:
