@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "src" / "alphabar"
 FLOORS: list[tuple[str, ...]] = [
     ("errors", "terminal"),
     ("distributed",),
-    ("registry", "files", "names", "progress", "seeds"),
+    ("registry", "files", "json_lines", "names", "progress", "seeds"),
     ("outputs",),
     ("images",),
     ("diffusion", "networks", "data", "metrics", "plots", "films"),

@@ -20,7 +20,10 @@ FREE_TO_CHANGE = {
     "training.micro_batch_size", "training.log_every", "training.sample_every", "training.checkpoint_every",
     "training.keep_checkpoints", "sampling", "evaluation",
 }  # fmt: skip
-"""Settings that may change when a run is resumed; a change of any other would make it a different run."""
+"""Settings that may change when a run is resumed: they say where, how long and how often, not what is trained."""
+REMEDIES = {"optimizer.learning_rate", "optimizer.warmup_steps", "optimizer.clip_norm", "training.precision"}
+"""Settings that may change too, so that a run that diverged can go on from its last good checkpoint; that is said and
+recorded, because a run with such a change is not the one that would have come of its first settings."""
 
 
 def shown(default: object) -> str:
@@ -96,12 +99,21 @@ def absolute(config: Config) -> Config:
 
 def differences(old: Config, new: Config) -> list[str]:
     """The settings that make `new` another run than `old`, as 'key: old -> new'."""
-    before, after = _flat(old), _flat(new)
     return [
-        f"{key}: {before[key]} -> {after[key]}"
-        for key in after
-        if before[key] != after[key] and not {key, key.split(".")[0]} & FREE_TO_CHANGE
+        change
+        for key, change in _changes(old, new).items()
+        if not {key, key.split(".")[0]} & (FREE_TO_CHANGE | REMEDIES)
     ]
+
+
+def remedies(old: Config, new: Config) -> list[str]:
+    """The changes of settings that let a run go on in another way than it began, as 'key: old -> new'."""
+    return [change for key, change in _changes(old, new).items() if key in REMEDIES]
+
+
+def _changes(old: Config, new: Config) -> dict[str, str]:
+    before, after = _flat(old), _flat(new)
+    return {key: f"{key}: {before[key]} -> {after[key]}" for key in after if before[key] != after[key]}
 
 
 def _flat(config: Config) -> dict[str, object]:
