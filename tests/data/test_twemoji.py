@@ -133,11 +133,11 @@ def test_too_few_emoji_have_no_test_split(write_twemoji: Writer) -> None:
         read(path, split="test")
 
 
-def test_an_archive_of_another_name_is_taken_for_cifars_unless_one_says_what_it_is(write_twemoji: Writer) -> None:
+def test_an_archive_of_another_name_is_one_of_images_unless_one_says_what_it_is(write_twemoji: Writer) -> None:
     path = write_twemoji(3)
     assert detect(path) == "twemoji"
     path = path.rename(path.with_name("emoji.tgz"))
-    assert detect(path) == "cifar10"
+    assert detect(path) == "archive"
     assert len(read(path)) == 3
 
 
