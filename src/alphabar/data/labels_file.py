@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alphabar.data.files import UnreadableError, open_regular, printable
+from alphabar.data.files import UnreadableError, open_regular, printable, read_whole
 from alphabar.data.listing import Listing
 
 NAME = "dataset.json"
@@ -50,7 +50,7 @@ def listed_labels(root: Path, part: Path, listing: Listing) -> Labels | None:
 def _read(path: Path) -> dict[str, str] | None:
     """Image -> class; empty if the images have none, and None if the file is about something else."""
     with open_regular(path) as file:
-        data = file.read(_LARGEST + 1)
+        data = read_whole(file, _LARGEST)
     if len(data) > _LARGEST:
         raise UnreadableError(path, f"it has more than {_LARGEST / 1e6:g} MB")
     try:
