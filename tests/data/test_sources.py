@@ -1,5 +1,6 @@
 """What holds for every data set, and which of them a path is taken for."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,13 @@ def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
         for label in "ab":
             request.getfixturevalue("photos")(4, name=f"photos/{label}")
         return name, DataOptions(path=request.getfixturevalue("tmp_path") / "photos")
+    if name == "archive":
+        for label in "ab":
+            request.getfixturevalue("photos")(4, name=f"photos/{label}")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(request.getfixturevalue("tmp_path") / "cache"))
+        path = request.getfixturevalue("tmp_path") / "photos.zip"
+        shutil.make_archive(str(path.with_suffix("")), "zip", path.with_suffix(""))
+        return name, DataOptions(path=path)
     return name, DataOptions(path=request.getfixturevalue(WRITERS[name])())
 
 

@@ -133,11 +133,11 @@ def test_too_few_emoji_have_no_test_split(write_twemoji: Writer) -> None:
         read(path, split="test")
 
 
-def test_an_archive_of_another_name_is_taken_for_cifars_unless_one_says_what_it_is(write_twemoji: Writer) -> None:
+def test_an_archive_of_another_name_is_one_of_images_unless_one_says_what_it_is(write_twemoji: Writer) -> None:
     path = write_twemoji(3)
     assert detect(path) == "twemoji"
     path = path.rename(path.with_name("emoji.tgz"))
-    assert detect(path) == "cifar10"
+    assert detect(path) == "archive"
     assert len(read(path)) == 3
 
 
@@ -201,7 +201,7 @@ def test_damaged_and_strange_archives_are_refused(write_twemoji: Writer, tmp_pat
     middle = len(whole) // 2
     for content in (b"", b"PK", gzip.compress(b"no tar"), whole[:middle]):
         path.write_bytes(content)
-        assert "it is not a complete .tgz archive" in refusal(DataOptions(path=path))
+        assert "it is not a complete tar archive" in refusal(DataOptions(path=path))
     path.write_bytes(whole[:middle] + bytes(99) + whole[middle + 99 :])
     assert refusal(DataOptions(path=path))
     with tarfile.open(path, "w:gz") as archive:

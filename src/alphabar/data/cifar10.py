@@ -25,6 +25,7 @@ from alphabar.data.files import (
     open_regular,
     places,
     printable,
+    read_whole,
     shown,
 )
 from alphabar.data.fit import Pixels, fitted
@@ -110,7 +111,7 @@ def _batches(source: Path) -> dict[str, bytes]:
         if name in batches:
             raise UnreadableError(source, f"it has two files called {name}")
         check_bytes(shown(source), size + sum(map(len, batches.values())))
-        batches[name] = file.read(size)
+        batches[name] = read_whole(file, size)
     return batches
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from alphabar.data.contents import Levels
-from alphabar.data.files import UnreadableError, open_regular, shown
+from alphabar.data.files import UnreadableError, open_regular, read_whole, shown
 from alphabar.data.jpeg_end import ended
 from alphabar.data.levels import eight_bit, levels
 from alphabar.data.options import MEGAPIXEL, DataOptions
@@ -170,8 +170,10 @@ def _opened(path: Path, limit_pixels: int, data: BinaryIO | None = None) -> Iter
 def _without_end(path: Path, limit_pixels: int) -> bytes | None:
     """The contents of a JPEG that lacks nothing but its end marker, with the marker; None for any other file."""
     with open_regular(path) as file:
-        data = file.read(_MOST_BYTES * max(limit_pixels, MEGAPIXEL)) if file.read(2) == b"\xff\xd8" else b""
-    return ended(b"\xff\xd8" + data, limit_pixels) if data else None
+        if file.read(2) != b"\xff\xd8":
+            return None
+        file.seek(0)
+        return ended(read_whole(file, _MOST_BYTES * max(limit_pixels, MEGAPIXEL)), limit_pixels)
 
 
 def _too_large(pixels: str, limit: int) -> str:

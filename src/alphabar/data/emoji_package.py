@@ -7,7 +7,6 @@ declares, and a name in emoji.json must look like the name of a picture.
 import io
 import json
 import re
-import tarfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
-from alphabar.data.files import UnreadableError, exists, open_regular, shown
+from alphabar.data import tarball
+from alphabar.data.files import UnreadableError, exists, open_regular, read_whole, shown
 from alphabar.data.fit import Pixels
 from alphabar.data.memory import check_bytes
+from alphabar.images import TooLargeError, opened
 
 SIDE = 64  # pixels
 ROOM = 64_000_000  # the most bytes to read from a package; version 16 needs 12 MB
@@ -63,7 +64,7 @@ def _contents(source: Path) -> dict[str, bytes]:
     room = ROOM
     try:
         for name, file in _in_folder(source) if source.is_dir() else _in_archive(source):
-            contents[name] = file.read(room + 1)
+            contents[name] = read_whole(file, room)
             room -= len(contents[name])
             if room < 0:
                 raise UnreadableError(source, f"its {_LIST} and pictures take more than {ROOM / 1e6:g} MB")
@@ -83,11 +84,11 @@ def _in_folder(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _in_archive(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with open_regular(source) as raw, tarfile.open(fileobj=raw, mode="r:gz") as archive:
+    with tarball.opened(source) as archive:
         for member in archive:
             path = PurePosixPath(*PurePosixPath(member.name).parts[1:])  # without npm's "package/"
             needed = path == _LIST or path.parent == _PICTURES
-            if needed and member.isfile() and (file := archive.extractfile(member)):
+            if needed and member.isreg() and (file := archive.extractfile(member)):
                 yield path.name, file
 
 
@@ -129,12 +130,14 @@ def _decoded(source: Path, name: str, contents: dict[str, bytes]) -> Pixels:
     if name not in contents:
         raise UnreadableError(source, f"it has no {_PICTURES / name}, although its {_LIST} lists it")
     try:
-        with Image.open(io.BytesIO(contents[name]), formats=("PNG",)) as image:
+        with opened(io.BytesIO(contents[name]), largest=SIDE**2 * 4) as image:
             if image.size != (SIDE, SIDE):
                 raise UnreadableError(source, f"its {name} is {image.height}x{image.width}, not {SIDE}x{SIDE}")
             return np.asarray(image.convert("RGBA"))
     except UnreadableError:
         raise
+    except TooLargeError as error:
+        raise UnreadableError(source, f"its {name} is {error}, not {SIDE}x{SIDE}") from None
     except UnidentifiedImageError:
         raise UnreadableError(source, f"its {name} is not a PNG") from None
     except Exception as error:  # Pillow raises almost anything when a file is malformed

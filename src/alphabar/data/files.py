@@ -4,11 +4,21 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
 from alphabar.files import cache_folder
+
+_CHUNK = 1 << 20
+
+
+class Readable(Protocol):
+    """A file to read bytes from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes, none at the end."""
+        ...
 
 
 class UnreadableError(AlphabarError):
@@ -49,6 +59,15 @@ def open_regular(path: Path) -> BinaryIO:
         ) from None
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
+
+
+def read_whole(file: Readable, most: int) -> bytes:
+    """All bytes of a file, or `most` + 1 if it has more; memory is taken only for what is there."""
+    chunks, left = [], most + 1
+    while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+        chunks.append(chunk)
+        left -= len(chunk)
+    return b"".join(chunks)
 
 
 def exists(path: Path) -> bool:

@@ -45,7 +45,7 @@ def folder(options: DataOptions) -> ImageSet:
     return ImageSet(
         name=shown(Path(root.resolve().name)),
         images=torch.from_numpy(decoded.images),
-        labels=torch.tensor([index[path.parts[0]] for path in decoded.paths]) if index else None,
+        labels=torch.tensor([index[plan.class_of(path)] for path in decoded.paths]) if index else None,
         class_names=plan.class_names,
         source=shown(root),
         contents=contents(plan, survey, decoded.traits, options),

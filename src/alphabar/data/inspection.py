@@ -98,7 +98,7 @@ def _inspect_folder(options: DataOptions) -> Report:
         skipped=tuple((shown(item.path), item.reason) for item in survey.skipped),
         sizes=sizes,
         modes=Counter(header.mode for header in headers),
-        classes=Counter(names[path.parts[0]] for path in survey.headers) if names else {},
+        classes=Counter(names[plan.class_of(path)] for path in survey.headers) if names else {},
         notes=Counter(note for header in headers for note in header.notes),
         contents=contents(plan, survey, [traits[path] for path in survey.headers], options),
         memory=memory,

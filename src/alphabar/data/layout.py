@@ -3,13 +3,15 @@
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alphabar.data.classes import normal, repeated
 from alphabar.data.contents import counted
 from alphabar.data.files import NoSplitError, shown
+from alphabar.data.labels_file import NAME as LABELS_FILE
+from alphabar.data.labels_file import listed_labels
 from alphabar.data.listing import Listing
 from alphabar.errors import AlphabarError
 
@@ -36,6 +38,12 @@ class Layout:
     """The names of the folders that are classes, sorted by their bytes."""
     left_out: tuple[str, ...]
     """What lies in the folder and is not used, as phrases."""
+    labels: Mapping[Path, str] | None = None
+    """The class of each image, if a file beside the images says it."""
+
+    def class_of(self, image: Path) -> str:
+        """The element of `classes` that an image of the split belongs to."""
+        return image.parts[0] if self.labels is None else self.labels[image]
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -49,7 +57,8 @@ def layout(root: Path, listing: Listing, split: str) -> Layout:
     Sub-folders named train and test (or val) in one of their usual spellings are its splits, whatever lies beside
     them. So is one alone, if no other folder holds images. If all images lie in one sub-folder, that is looked at
     instead. Two or more sub-folders of a split that directly hold all of its images are classes, and in other splits
-    the same holds for a single one. NoSplitError if there is no such split; AlphabarError if the layout is ambiguous.
+    the same holds for a single one; but a dataset.json alone says the classes where there is one. NoSplitError if there
+    is no such split; AlphabarError if the layout is ambiguous.
     """
     base = _base(listing)
     inside = listing.below(base)
@@ -77,7 +86,14 @@ def layout(root: Path, listing: Listing, split: str) -> Layout:
             f"{shown(root / part)} has two class folders called {same[0]}, in two spellings of Unicode; rename or "
             "merge them."
         )
-    return Layout(part, inside, tuple(splits.values()), classes, (*left_out, *_unused(inside, classes)))
+    labels = listed_labels(root, part, listing)
+    left_out += tuple(_other_files(inside, set() if labels is None else {Path(LABELS_FILE)}))
+    if labels is None:
+        return Layout(part, inside, tuple(splits.values()), classes, (*left_out, *_unused_folders(inside, classes)))
+    if labels.unused:
+        left_out += (f"{counted(labels.unused, 'label')} of images that do not exist",)
+    classes = tuple(sorted(set(labels.by_image.values()), key=int))
+    return Layout(part, inside, tuple(splits.values()), classes, left_out, labels.by_image)
 
 
 def class_folders(images: Sequence[Path], least: int = 2) -> tuple[str, ...]:
@@ -155,11 +171,15 @@ def _beside(listing: Listing, splits: set[str]) -> Iterable[str]:
             yield f"{counted(count, 'image')} in {printed(head)}" if head else f"{counted(count, 'image')} beside them"
 
 
-def _unused(listing: Listing, classes: Sequence[str]) -> Iterable[str]:
-    """The files that are no images, by suffix, and the folders that would be classes, as phrases."""
-    kinds = Counter(path.suffix.lower() or "no suffix" for path in listing.others)
+def _other_files(listing: Listing, used: set[Path]) -> Iterable[str]:
+    """The files that are neither images nor `used`, by suffix, as phrases."""
+    kinds = Counter(path.suffix.lower() or "no suffix" for path in listing.others if path not in used)
     for suffix, count in kinds.most_common():
         yield f"{counted(count, 'file')} ({shown(Path(suffix))})"
+
+
+def _unused_folders(listing: Listing, classes: Sequence[str]) -> Iterable[str]:
+    """The folders that are not classes but look like some, as phrases."""
     if classes:
         for path in listing.folders:
             if len(path.parts) == 1 and path.name not in classes:

@@ -65,6 +65,6 @@ def detect(path: Path) -> str:
     if path.is_dir():
         return "folder"
     raise AlphabarError(
-        f"{shown(path)} is not a data set; expected a folder of images, of IDX files or of CIFAR-10 batches, or a file "
+        f"{shown(path)} is not a data set. Expected a folder of images, of IDX files or of CIFAR-10 batches, or a file "
         f"that ends in {', '.join((*NUMPY_SUFFIXES, *ARCHIVE_SUFFIXES))}."
     )

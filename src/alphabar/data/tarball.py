@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from alphabar.data.files import UnreadableError, open_regular, printable
-from alphabar.data.npy import Readable
+from alphabar.data.files import Readable, UnreadableError, open_regular, printable
 from alphabar.errors import AlphabarError
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz")
