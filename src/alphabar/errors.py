@@ -1,6 +1,7 @@
 """The one exception that means "the input is wrong", and the one place where other errors become it."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -24,3 +25,23 @@ def sentences(section: str | None = None) -> Iterator[None]:
         raise
     except ValueError as error:
         raise AlphabarError(f"[{section}] {error}" if section else str(error)) from None
+
+
+@contextmanager
+def options(names: Mapping[str, str]) -> Iterator[None]:
+    """Names settings in the sentences of a part as the options of the command: data.resize=pad as --resize pad.
+
+    names: of the options, by setting; a setting that is not among them keeps its name.
+    """
+
+    def option(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        return match[0] if name not in names else f"{names[name]} {value}" if value else names[name]
+
+    try:
+        yield
+    except AlphabarError as error:
+        named = [re.sub(r"\b([a-z]+\.[a-z_]+)\b(?:=([^\s,;:.]+))?", option, str(part)) for part in error.args]
+        if named == list(error.args):
+            raise
+        raise type(error)(*named) from None

@@ -2,20 +2,23 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from alphabar import distributed
+from alphabar import build, distributed
+from alphabar.data import DataOptions
+from alphabar.data.options import OPTIONS
 from alphabar.errors import AlphabarError
+from alphabar.errors import options as as_options
 from alphabar.evaluation import extractors, features, references, scores, statistics_file, subjects
 from alphabar.evaluation.neighbours import save_neighbours
-from alphabar.evaluation.references import Reference
+from alphabar.evaluation.references import NO_TEST_SPLIT, Reference
 from alphabar.evaluation.subjects import HowSampled, Subject
-from alphabar.images import Size
+from alphabar.images import BLACK, Colour, Size
 from alphabar.metrics import Extractor, Features, moments
 from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel
@@ -40,7 +43,9 @@ class Request:
     split: str | None = None
     """The split of the reference; None means train, or the split that the run was trained on."""
     image_size: Size | None = None
-    resize: str = "none"
+    resize: str | None = None
+    background: Colour | None = None
+    """image_size, resize, background: how folders are read; None means as the run's data, else as they are stored."""
     place: DataPlace = IN_PLACE
     """Where the run's data lie now, and the files of a published reference."""
     sampling: HowSampled = field(default_factory=HowSampled)
@@ -62,13 +67,14 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     """
     _check(request)
     plan = subjects.plan(request.subject, request.sampling, request.count or scores.ENOUGH, device, request.place)
+    subject: Subject | None = None
+    like: DataOptions | None
     if plan is not None:
-        n, shape = len(plan.job.seeds), plan.job.shape
-        subject = None
+        n, shape, like = len(plan.job.seeds), plan.job.shape, build.data_options(plan.pipeline.model.config.data)
     else:
-        subject = subjects.of_path(request.path, request.image_size, request.resize, request.count)
-        n, shape = len(subject.images), subject.images.shape
-    reference = _reference(request, plan, shape)
+        subject = _subject_of_path(request)
+        n, shape, like = len(subject.images), subject.images.shape, subject.like
+    reference = _reference(request, plan, shape, like)
     extractor = extractors.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
     extractor(torch.zeros((1, *shape), dtype=torch.uint8))  # images that it cannot read are refused now, not later
     names = scores.possible(request.metrics, extractor, reference, n)
@@ -79,6 +85,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
         subject = subjects.of_plan(plan)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
+    row["warnings"] += _unlike(request, subject, reference.about)
     if distributed.is_main():
         _keep(request, plan, row)
         if request.statistics is not None:
@@ -119,16 +126,34 @@ def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
         evaluations.add(folder, row)
 
 
-def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int]) -> Reference:
+def _subject_of_path(request: Request) -> Subject:
+    resize = "none" if request.image_size is None else request.resize or "none"
+    options = DataOptions(image_size=request.image_size, resize=resize, background=request.background or BLACK)
+    with as_options(OPTIONS):
+        return subjects.of_path(request.path, options, request.count)
+
+
+def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int], like: DataOptions | None) -> Reference:
+    """like: how the reference is read, where the request does not say it."""
+    like = like or DataOptions()
     if request.reference is not None:
-        reference = references.of_name(
-            request.reference, request.split or "train", shape, request.image_size, request.resize, request.place.root
+        options = replace(
+            like,
+            path=None,
+            data_root=request.place.root,
+            split=request.split or "train",
+            image_size=request.image_size or shape[1:],
+            resize=request.resize or like.resize,
+            background=request.background or like.background,
+            channels=shape[0],
         )
+        with as_options(OPTIONS):
+            reference = references.of_name(request.reference, options)
     elif plan is not None:
-        if request.image_size is not None or request.resize != "none":
+        if (request.image_size, request.resize, request.background) != (None, None, None):
             raise AlphabarError(
-                "A run is compared with its own data, at the size that it was trained on; "
-                "--image-size and --resize are for a --reference of another size."
+                "A run is compared with its own data, read as they were for training; "
+                "--image-size, --resize and --background are for a --reference that is read in another way."
             )
         label = plan.settings["class"]
         reference = references.of_run(plan.pipeline.model, label, request.split)
@@ -171,10 +196,10 @@ def _measured(
 
 def _warnings(subject: Subject, reference: Reference) -> list[str]:
     warnings, about, n = [], reference.about, len(subject.images)
-    for what, count in (("", n), ("reference ", reference.n)):
+    for what, count in (("evaluated", n), ("reference", reference.n)):
         if count is not None and count < scores.ENOUGH:
             warnings.append(
-                f"only {count:,} {what}images: below {scores.ENOUGH:,}, distances are too large for that alone; "
+                f"only {count:,} {what} images: below {scores.ENOUGH:,}, distances are too large for that alone; "
                 "compare at equal n only"
             )
     if reference.statistics is not None and reference.statistics.extractor is None:
@@ -185,4 +210,31 @@ def _warnings(subject: Subject, reference: Reference) -> list[str]:
         warnings.append(f"images of class {subject.about['class']} alone are compared with all of the reference")
     if reference.images is not None and torch.equal(subject.images.images, reference.images.images):
         warnings.append("the evaluated images are the reference itself")
+    if reference.why_not_held_out != NO_TEST_SPLIT:
+        warnings.append(f"no held-out images: {reference.why_not_held_out}")
     return warnings
+
+
+def _unlike(request: Request, subject: Subject, reference: Mapping[str, Any]) -> list[str]:
+    """Warnings if the two sides were read in different ways. reference: the entry of the row about it."""
+    if "background" not in reference:  # statistics do not say how their images were read
+        return []
+    if subject.like is None:
+        counts = {"reference": reference["transparent"], "evaluated": subject.about.get("transparent", 0)}
+        (side, other) = sorted(counts, key=lambda side: -counts[side])
+        if counts[other] or not counts[side] or request.background is not None:
+            return []
+        return [
+            f"transparency in {counts[side]:,} of the {side} images was put on {reference['background']}, and the "
+            f"{other} images have none; name the colour that is behind those with --background"
+        ]
+    ways = {
+        "--resize": (reference["resize"], subject.like.resize),
+        "--background": (reference["background"], list(subject.like.background)),
+    }
+    return [
+        f"the reference was read with {option} {theirs}, and the data that the run was trained on with {ours}: that "
+        "difference is part of the distances"
+        for option, (theirs, ours) in ways.items()
+        if theirs != ours
+    ]
