@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "alphabar"
 
 FLOORS: list[tuple[str, ...]] = [
-    ("errors",),
+    ("errors", "terminal"),
     ("distributed",),
     ("registry", "files", "names", "progress", "seeds"),
+    ("outputs",),
     ("images",),
     ("diffusion", "networks", "data", "metrics", "plots", "films"),
     ("config",),
@@ -31,6 +32,7 @@ FLOORS: list[tuple[str, ...]] = [
 ROWS = {name: row for row, names in enumerate(FLOORS) for name in names}
 
 INSIDE_DIFFUSION = [
+    "errors",
     "schedule",
     "spacing",
     "process",

@@ -310,7 +310,9 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "sigma that is not symmetric": (["{noise}", "--reference", "{lopsided}", *FASHION], ["symmetric"]),
     "n that is no number": (["{noise}", "--reference", "{many}", *FASHION], ["{many}"]),
     "a pipe": (["{noise}", "--reference", "{pipe}", *FASHION], ["{pipe}"]),
-    "held-out of another size": (["{noise}", "--reference", "{mixed}", *FASHION], ["{mixed}/test", "9x9", "8x8", "--resize"]),
+    "held-out of another size": (
+        ["{noise}", "--reference", "{mixed}", *FASHION], ["{mixed}/test", "9x9", "8x8", "--resize"]
+    ),
     "split": (["{noise}", "--reference", "digits", "--split", "test", *FASHION], ["test", "train"]),
 }  # fmt: skip
 

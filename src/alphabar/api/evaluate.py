@@ -7,6 +7,8 @@ from typing import Any, Unpack
 from alphabar import build, distributed, evaluation
 from alphabar.api.model import Model
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.errors import sentences
+from alphabar.evaluation.reading import HowRead
 from alphabar.evaluation.subjects import HowSampled
 from alphabar.runs.model import DataPlace, LoadedModel
 
@@ -15,6 +17,7 @@ def _subject(subject: Model | StrPath) -> Path | LoadedModel:
     return subject.loaded if isinstance(subject, Model) else Path(subject)
 
 
+@sentences()
 def evaluate(
     subject: Model | StrPath,
     *,
@@ -58,9 +61,7 @@ def evaluate(
         extractor_weights=path(extractor_weights),
         count=count,
         split=split,
-        image_size=image_size,
-        resize=resize,
-        background=background,
+        reading=HowRead(image_size, resize, background),
         place=DataPlace(path(data), path(data_root)),
         sampling=HowSampled(None if seeds is None else seed_list(seeds), label, weights, step, changes(options)),
         out=path(out),
@@ -70,6 +71,7 @@ def evaluate(
         return evaluation.evaluate(request, build.device(device))
 
 
+@sentences()
 def bits_per_dim(
     run: Model | StrPath,
     *,

@@ -8,6 +8,7 @@ import typer
 
 from alphabar import names
 from alphabar.cli import options as o
+from alphabar.terminal import console, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,10 +131,8 @@ def with_kind(args: list[str]) -> list[str]:
 
 
 def _say(row: dict[str, Any], report: "Callable[[dict[str, Any]], RenderableType]") -> None:
-    from rich.console import Console
-
     from alphabar import distributed
 
     if distributed.is_main():
-        Console(stderr=True).print(report(row))
-        typer.echo(json.dumps(row))
+        console(error=True).print(report(row))
+        say(json.dumps(row))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from alphabar.cli import options as o
+from alphabar.terminal import say
 
 INTERRUPTED = 4
 
@@ -31,14 +32,14 @@ def train(
 
     if dry_run:
         for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device):
-            typer.echo(line)
+            say(line)
         return
     trained = trainer.train(recipe, data=data, run=run, overrides=overrides or (), data_root=data_root, device=device)
     if not trained.finished:
-        typer.echo("interrupted and saved; the same command resumes from here")
+        say("interrupted and saved; the same command resumes from here")
     for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():
         if (trained.path / place).exists():
-            typer.echo(f"{name:12}{trained.path / place}")
-    typer.echo(f"next        alphabar sample {shlex.quote(str(trained.path))}")
+            say(f"{name:12}{trained.path / place}")
+    say(f"next        alphabar sample {shlex.quote(str(trained.path))}")
     if not trained.finished:
         raise typer.Exit(INTERRUPTED)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.parameterization import x0_to_eps
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.schedule import NoiseSchedule
@@ -27,9 +28,9 @@ It may ask for the derivative at one σ for all images, or at a σ (B,) of each.
 
 
 def check_has_flow(denoiser: Denoiser) -> None:
-    """Raises ValueError for a denoiser whose likelihood cannot be computed by the flow."""
+    """Raises DiffusionError for a denoiser whose likelihood cannot be computed by the flow."""
     if denoiser.parameterization.name == "mu":
-        raise ValueError(
+        raise DiffusionError(
             "The probability flow calls the network between timesteps, where the parameterization 'mu' is undefined; "
             "use a model with 'eps', 'x0' or 'v'."
         )
@@ -37,9 +38,9 @@ def check_has_flow(denoiser: Denoiser) -> None:
 
 
 def flow_ends(schedule: NoiseSchedule) -> tuple[float, float]:
-    """(σ_1, σ_T) of the chain, respaced or not; raises ValueError if σ_T is infinite."""
+    """(σ_1, σ_T) of the chain, respaced or not; raises DiffusionError if σ_T is infinite."""
     if schedule.ends_in_pure_noise:
-        raise ValueError("This schedule ends at ᾱ_T = 0, where σ = √((1 − ᾱ)/ᾱ) is infinite: its flow has no end.")
+        raise DiffusionError("This schedule ends at ᾱ_T = 0, where σ = √((1 − ᾱ)/ᾱ) is infinite: its flow has no end.")
     sigma = (-schedule.half_log_snr).exp()
     return float(sigma[1]), float(sigma[-1])
 

@@ -1,29 +1,32 @@
 """An evaluation from beginning to end: a request in, one row out."""
 
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from alphabar import build, distributed
+from alphabar import build, distributed, outputs
+from alphabar import names as names_of_data
 from alphabar.data import DataOptions
 from alphabar.data.options import OPTIONS
-from alphabar.errors import AlphabarError
+from alphabar.errors import AlphabarError, check_number
 from alphabar.errors import options as as_options
 from alphabar.evaluation import extractors, features, references, scores, statistics_file, subjects
 from alphabar.evaluation.neighbours import save_neighbours
+from alphabar.evaluation.reading import HowRead
 from alphabar.evaluation.references import NO_TEST_SPLIT, Reference
 from alphabar.evaluation.subjects import HowSampled, Subject
-from alphabar.images import BLACK, Colour, Size
 from alphabar.metrics import Extractor, Features, moments
 from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel
 from alphabar.runs.run import home
+from alphabar.sampling import folder as folders
 from alphabar.sampling.to_folder import Plan
+
+NEIGHBOURS = "neighbours.png"
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,7 @@ class Request:
     """How many images; None means 10,000 of a run, and all of anything else."""
     split: str | None = None
     """The split of the reference; None means train, or the split that the run was trained on."""
-    image_size: Size | None = None
-    resize: str | None = None
-    background: Colour | None = None
-    """image_size, resize, background: how folders are read; None means as the run's data, else as they are stored."""
+    reading: HowRead = field(default_factory=HowRead)
     place: DataPlace = IN_PLACE
     """Where the run's data lie now, and the files of a published reference."""
     sampling: HowSampled = field(default_factory=HowSampled)
@@ -72,7 +72,8 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     if plan is not None:
         n, shape, like = len(plan.job.seeds), plan.job.shape, build.data_options(plan.pipeline.model.config.data)
     else:
-        subject = _subject_of_path(request)
+        with as_options(OPTIONS):
+            subject = subjects.of_path(request.path, request.reading.of_subject(), request.count)
         n, shape, like = len(subject.images), subject.images.shape, subject.like
     reference = _reference(request, plan, shape, like)
     extractor = extractors.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
@@ -81,18 +82,19 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     if reference.statistics is not None:
         statistics_file.check_fits(reference.statistics, extractor, str(reference.about["path"]))
     if plan is not None:
-        _can_write(request.out or home(request.path))
+        evaluations.prepare(request.out or home(request.path))
+        outputs.check((request.out or plan.folder) / NEIGHBOURS, outputs.FIGURE)
         subject = subjects.of_plan(plan)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
-    row["warnings"] += _unlike(request, subject, reference.about)
+    row["warnings"] += request.reading.differences(subject.about, subject.like, reference.about)
     if distributed.is_main():
         _keep(request, plan, row)
         if request.statistics is not None:
             statistics_file.write_statistics(request.statistics, moments(fake), extractor)
         folder = request.out or (plan.folder if plan else None)
         if folder is not None and reference.images is not None and real.features is not None:
-            save_neighbours(folder / "neighbours.png", subject.images, fake, reference.images, real.features, extractor)
+            save_neighbours(folder / NEIGHBOURS, subject.images, fake, reference.images, real.features, extractor)
     distributed.barrier()
     return row
 
@@ -101,23 +103,25 @@ def _check(request: Request) -> None:
     """AlphabarError for mistakes that show without looking at an image."""
     if request.count is not None and request.sampling.seeds is not None:
         raise AlphabarError("Both --count and --seeds were given; --count N means --seeds 0-(N-1).")
+    check_number("--count", request.count)
     scores.check_names(request.metrics)
     if request.out is not None:
-        _can_write(request.out)
+        outputs.check_apart(request.out, _inputs(request))
+        outputs.check(request.out / NEIGHBOURS, outputs.FIGURE)
+        evaluations.prepare(request.out)
     if request.statistics is not None:
         if request.statistics.suffix != ".npz":
             raise AlphabarError(f"--statistics writes an .npz; {request.statistics} does not end in .npz.")
-        _can_write(request.statistics.parent)
+        outputs.check(request.statistics, outputs.STATISTICS, _inputs(request), "--statistics")
+        outputs.prepare(request.statistics.parent, "--statistics", request.statistics)
 
 
-def _can_write(folder: Path) -> None:
-    if not distributed.is_main():
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise AlphabarError(f"Nothing can be written into {folder}: {error.strerror or error}.") from None
+def _inputs(request: Request) -> list[Path]:
+    """The files and folders of images that are read; a folder that `alphabar sample` wrote may get its evaluation."""
+    named = [] if request.reference in names_of_data.PUBLISHED_DATA else [request.reference]
+    inputs = [Path(place) for place in (*named, request.extractor_weights) if place is not None]
+    is_plain = not subjects.is_run(request.path) and not (request.path / folders.SETTINGS).exists()
+    return [*inputs, *([request.path] if is_plain else [])]
 
 
 def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
@@ -126,34 +130,17 @@ def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
         evaluations.add(folder, row)
 
 
-def _subject_of_path(request: Request) -> Subject:
-    resize = "none" if request.image_size is None else request.resize or "none"
-    options = DataOptions(image_size=request.image_size, resize=resize, background=request.background or BLACK)
-    with as_options(OPTIONS):
-        return subjects.of_path(request.path, options, request.count)
-
-
 def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int], like: DataOptions | None) -> Reference:
     """like: how the reference is read, where the request does not say it."""
-    like = like or DataOptions()
     if request.reference is not None:
-        options = replace(
-            like,
-            path=None,
-            data_root=request.place.root,
-            split=request.split or "train",
-            image_size=request.image_size or shape[1:],
-            resize=request.resize or like.resize,
-            background=request.background or like.background,
-            channels=shape[0],
-        )
+        options = request.reading.of_reference(shape, like, request.split or "train", request.place.root)
         with as_options(OPTIONS):
             reference = references.of_name(request.reference, options)
     elif plan is not None:
-        if (request.image_size, request.resize, request.background) != (None, None, None):
+        if request.reading.options:
             raise AlphabarError(
                 "A run is compared with its own data, read as they were for training; "
-                "--image-size, --resize and --background are for a --reference that is read in another way."
+                f"{', '.join(request.reading.options)} is for a --reference that is read in another way."
             )
         label = plan.settings["class"]
         reference = references.of_run(plan.pipeline.model, label, request.split)
@@ -213,28 +200,3 @@ def _warnings(subject: Subject, reference: Reference) -> list[str]:
     if reference.why_not_held_out != NO_TEST_SPLIT:
         warnings.append(f"no held-out images: {reference.why_not_held_out}")
     return warnings
-
-
-def _unlike(request: Request, subject: Subject, reference: Mapping[str, Any]) -> list[str]:
-    """Warnings if the two sides were read in different ways. reference: the entry of the row about it."""
-    if "background" not in reference:  # statistics do not say how their images were read
-        return []
-    if subject.like is None:
-        counts = {"reference": reference["transparent"], "evaluated": subject.about.get("transparent", 0)}
-        (side, other) = sorted(counts, key=lambda side: -counts[side])
-        if counts[other] or not counts[side] or request.background is not None:
-            return []
-        return [
-            f"transparency in {counts[side]:,} of the {side} images was put on {reference['background']}, and the "
-            f"{other} images have none; name the colour that is behind those with --background"
-        ]
-    ways = {
-        "--resize": (reference["resize"], subject.like.resize),
-        "--background": (reference["background"], list(subject.like.background)),
-    }
-    return [
-        f"the reference was read with {option} {theirs}, and the data that the run was trained on with {ours}: that "
-        "difference is part of the distances"
-        for option, (theirs, ours) in ways.items()
-        if theirs != ours
-    ]

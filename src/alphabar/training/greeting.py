@@ -6,6 +6,7 @@ import torch
 from rich.console import Console
 
 from alphabar.data import ImageSet
+from alphabar.terminal import printable
 from alphabar.training.length import is_over
 from alphabar.training.state import TrainState
 
@@ -36,4 +37,4 @@ def greet(
     if image_set.contents.warning:
         lines.append(f"warning: {image_set.contents.warning}")
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(printable(line), highlight=False, soft_wrap=True, markup=False)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
+from alphabar.terminal import printable
 from alphabar.training.state import TrainState
 
 
@@ -107,7 +108,7 @@ class Log:
 
     def say(self, sentence: str) -> None:
         """A line above the bar."""
-        self._console.print(sentence, highlight=False, soft_wrap=True)
+        self._console.print(printable(sentence), highlight=False, soft_wrap=True, markup=False)
 
 
 def _forget_after(metrics: Path, step: int) -> None:
