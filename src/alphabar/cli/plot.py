@@ -14,6 +14,7 @@ from alphabar import names
 from alphabar.cli import options as o
 from alphabar.cli.plotting import Out, numbers, place, save
 from alphabar.errors import AlphabarError
+from alphabar.errors import options as as_options
 from alphabar.registry import unknown
 from alphabar.terminal import say
 
@@ -68,11 +69,13 @@ def forward(
     path = place("forward", out, *([source] if source else []))
     from alphabar import figures
     from alphabar.data import DataOptions, detect, load
+    from alphabar.data.options import OPTIONS
 
     if source is not None and not source.exists():
         raise AlphabarError(f"There is no data set and no path '{data}'; `alphabar data list` lists the data sets.")
-    options = DataOptions(path=source, data_root=data_root, image_size=size, resize=resize)
-    images = load(data if source is None else detect(source), options).images
+    with as_options(OPTIONS):
+        options = DataOptions(path=source, data_root=data_root, image_size=size, resize=resize)
+        images = load(data if source is None else detect(source), options).images
     save(figures.forward(_image(images, image), steps, columns), path)
 
 

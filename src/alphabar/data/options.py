@@ -84,5 +84,5 @@ def of_manner(entry: object) -> DataOptions | None:
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
     try:
         return DataOptions(**values)
-    except (AlphabarError, TypeError):
+    except (ValueError, TypeError):
         return None

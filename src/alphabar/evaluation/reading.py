@@ -69,6 +69,6 @@ class HowRead:
             return []
         side, other = ("evaluated", "reference") if evaluated else ("reference", "evaluated")
         return [
-            f"transparency in {evaluated or real:,} of the {side} images was put on {background}, and the {other} images "
-            "have none; name the colour that is behind those with --background"
+            f"transparency in {evaluated or real:,} of the {side} images was put on {background}, and the {other} "
+            "images have none; name the colour that is behind those with --background"
         ]
