@@ -40,3 +40,9 @@ def sentences(section: str | None = None) -> Iterator[None]:
         if not is_sentence(error):
             raise
         raise AlphabarError(f"[{section}] {error}" if section else str(error)) from None
+
+
+def check_number(option: str, value: object, least: int = 1) -> None:
+    """AlphabarError unless an option is None or a whole number of at least `least`."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise AlphabarError(f"{option} is a whole number of at least {least}; got {value!r}.")

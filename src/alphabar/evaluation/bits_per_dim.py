@@ -14,7 +14,7 @@ from torch import Tensor
 from alphabar import distributed, plots
 from alphabar.data import ImageSet
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
-from alphabar.errors import AlphabarError, sentences
+from alphabar.errors import AlphabarError, check_number, sentences
 from alphabar.evaluation.features import random_order
 from alphabar.evaluation.flow_likelihood import SOLVER, flow_bits
 from alphabar.evaluation.vlb import BoundJob, bound
@@ -54,6 +54,8 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     for what, name, names in (("kind of bits/dim", request.kind, KINDS), ("decoder", request.decoder, DECODERS)):
         if name not in names:
             raise AlphabarError(unknown(what, name, names))
+    check_number("--count", request.count)
+    check_number("--batch-size", request.batch_size)
     model = request.run
     if not isinstance(model, LoadedModel):
         model = load_model(model, request.weights, device, request.step, request.place)

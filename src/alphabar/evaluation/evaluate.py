@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 
-from alphabar import distributed, outputs
+from alphabar import build, distributed, outputs
 from alphabar import names as names_of_data
-from alphabar.errors import AlphabarError
+from alphabar.data import DataOptions
+from alphabar.errors import AlphabarError, check_number
 from alphabar.evaluation import extractors, features, references, scores, statistics_file, subjects
 from alphabar.evaluation.neighbours import save_neighbours
-from alphabar.evaluation.references import Reference
+from alphabar.evaluation.reading import HowRead
+from alphabar.evaluation.references import NO_TEST_SPLIT, Reference
 from alphabar.evaluation.subjects import HowSampled, Subject
-from alphabar.images import Size
 from alphabar.metrics import Extractor, Features, moments
 from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel
@@ -42,8 +43,7 @@ class Request:
     """How many images; None means 10,000 of a run, and all of anything else."""
     split: str | None = None
     """The split of the reference; None means train, or the split that the run was trained on."""
-    image_size: Size | None = None
-    resize: str = "none"
+    reading: HowRead = field(default_factory=HowRead)
     place: DataPlace = IN_PLACE
     """Where the run's data lie now, and the files of a published reference."""
     sampling: HowSampled = field(default_factory=HowSampled)
@@ -65,13 +65,14 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     """
     _check(request)
     plan = subjects.plan(request.subject, request.sampling, request.count or scores.ENOUGH, device, request.place)
+    subject: Subject | None = None
+    like: DataOptions | None
     if plan is not None:
-        n, shape = len(plan.job.seeds), plan.job.shape
-        subject = None
+        n, shape, like = len(plan.job.seeds), plan.job.shape, build.data_options(plan.pipeline.model.config.data)
     else:
-        subject = subjects.of_path(request.path, request.image_size, request.resize, request.count)
-        n, shape = len(subject.images), subject.images.shape
-    reference = _reference(request, plan, shape)
+        subject = subjects.of_path(request.path, request.reading.of_subject(), request.count)
+        n, shape, like = len(subject.images), subject.images.shape, subject.like
+    reference = _reference(request, plan, shape, like)
     extractor = extractors.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
     extractor(torch.zeros((1, *shape), dtype=torch.uint8))  # images that it cannot read are refused now, not later
     names = scores.possible(request.metrics, extractor, reference, n)
@@ -83,6 +84,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
         subject = subjects.of_plan(plan)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
+    row["warnings"] += request.reading.differences(subject.about, subject.like, reference.about)
     if distributed.is_main():
         _keep(request, plan, row)
         if request.statistics is not None:
@@ -98,6 +100,7 @@ def _check(request: Request) -> None:
     """AlphabarError for mistakes that show without looking at an image."""
     if request.count is not None and request.sampling.seeds is not None:
         raise AlphabarError("Both --count and --seeds were given; --count N means --seeds 0-(N-1).")
+    check_number("--count", request.count)
     scores.check_names(request.metrics)
     if request.out is not None:
         outputs.check_apart(request.out, _inputs(request))
@@ -124,16 +127,16 @@ def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
         evaluations.add(folder, row)
 
 
-def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int]) -> Reference:
+def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int], like: DataOptions | None) -> Reference:
+    """like: how the reference is read, where the request does not say it."""
     if request.reference is not None:
-        reference = references.of_name(
-            request.reference, request.split or "train", shape, request.image_size, request.resize, request.place.root
-        )
+        options = request.reading.of_reference(shape, like, request.split or "train", request.place.root)
+        reference = references.of_name(request.reference, options)
     elif plan is not None:
-        if request.image_size is not None or request.resize != "none":
+        if request.reading.options:
             raise AlphabarError(
-                "A run is compared with its own data, at the size that it was trained on; "
-                "--image-size and --resize are for a --reference of another size."
+                "A run is compared with its own data, read as they were for training; "
+                f"{', '.join(request.reading.options)} is for a --reference that is read in another way."
             )
         label = plan.settings["class"]
         reference = references.of_run(plan.pipeline.model, label, request.split)
@@ -176,10 +179,10 @@ def _measured(
 
 def _warnings(subject: Subject, reference: Reference) -> list[str]:
     warnings, about, n = [], reference.about, len(subject.images)
-    for what, count in (("", n), ("reference ", reference.n)):
+    for what, count in (("evaluated", n), ("reference", reference.n)):
         if count is not None and count < scores.ENOUGH:
             warnings.append(
-                f"only {count:,} {what}images: below {scores.ENOUGH:,}, distances are too large for that alone; "
+                f"only {count:,} {what} images: below {scores.ENOUGH:,}, distances are too large for that alone; "
                 "compare at equal n only"
             )
     if reference.statistics is not None and reference.statistics.extractor is None:
@@ -190,4 +193,6 @@ def _warnings(subject: Subject, reference: Reference) -> list[str]:
         warnings.append(f"images of class {subject.about['class']} alone are compared with all of the reference")
     if reference.images is not None and torch.equal(subject.images.images, reference.images.images):
         warnings.append("the evaluated images are the reference itself")
+    if reference.why_not_held_out != NO_TEST_SPLIT:
+        warnings.append(f"no held-out images: {reference.why_not_held_out}")
     return warnings

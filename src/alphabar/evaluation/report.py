@@ -92,9 +92,9 @@ def _plain(name: str, row: Mapping[str, Any]) -> str:
 
 
 def _noted(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The meanings of the intervals, and for each the quantities whose intervals have it."""
+    """The meanings of the intervals or why there is none, and for each the quantities that it is about."""
     kinds: dict[str, list[str]] = {}
     for name, entry in row["metrics"].items():
-        if "interval_of" in entry:
-            kinds.setdefault(entry["interval_of"], []).append(_plain(name, row))
+        if note := entry.get("interval_of") or ("no_interval" in entry and f"no interval: {entry['no_interval']}"):
+            kinds.setdefault(note, []).append(_plain(name, row))
     return kinds

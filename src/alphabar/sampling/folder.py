@@ -18,7 +18,7 @@ SETTINGS, GRID, ARRAYS = "settings.json", "grid.png", "samples.npz"
 GRID_IMAGES = 400
 FILM_IMAGES = 16
 FILM_FRAMES = 60
-WHEREABOUTS = ("run", "alphabar", "network_calls")
+WHEREABOUTS = ("run", "alphabar", "network_calls", "data")
 """Settings that are ignored when folders are compared: where files lay, who made them, what follows from the others."""
 
 
