@@ -22,13 +22,16 @@ IMAGES = 32
 """How many images of the last batch the loss is computed of: one forward pass for each checkpoint."""
 
 
-def check_update(state: TrainState, norm: Tensor, saved_step: int | None) -> None:
-    """AlphabarError if the losses since the last report, or the last gradient of this `norm`, are not finite."""
+def check_update(state: TrainState, norm: Tensor, saved_step: int | None, last: bool) -> None:
+    """AlphabarError if the losses since the last report, or the last gradient of this `norm`, are not finite.
+
+    last: whether the run ends here; in fp16 it must not end without a single update.
+    """
     in_fp16 = state.scaler.is_enabled()  # there, an update whose gradient overflows is skipped, and usual
     if not state.meter.is_finite() or not (in_fp16 or math.isfinite(float(norm))):
         raise _diverged(f"the loss or its gradient is not finite by step {state.step}", state, saved_step)
     skipped = int(state.skipped)
-    if in_fp16 and (skipped >= MOST_SKIPPED or skipped == state.step):
+    if in_fp16 and (skipped >= MOST_SKIPPED or (last and skipped == state.step)):
         why = f"the gradient is not finite in the last {skipped} updates by step {state.step}, which were skipped"
         raise _diverged(why, state, saved_step)
 

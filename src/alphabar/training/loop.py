@@ -60,7 +60,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 log.tick(state)
                 last = is_over(every, end, state.step, state.seconds)
                 if state.step % every.log_every == 0 or last:
-                    divergence.check_update(state, norm, saved_step)
+                    divergence.check_update(state, norm, saved_step, last)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
                 show, score = _preview_is_due(config, state.step, last), scoring.is_due(config, state.step, last)
                 is_due = state.step % every.checkpoint_every == 0 or show or score or last
@@ -90,7 +90,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
 
 def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: Tensor, saved_step: int | None) -> int:
     """Write a checkpoint, unless the run has diverged, and remove the oldest; returns the step."""
-    divergence.check_update(state, norm, saved_step)
+    divergence.check_update(state, norm, saved_step, last=False)
     divergence.check_weights(update, state, batch, saved_step)
     checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
     scoring.prune(run, state.config.training.keep_checkpoints)
