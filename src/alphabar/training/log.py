@@ -10,12 +10,10 @@ from typing import Any, TypeGuard
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from alphabar import json_lines
+from alphabar import json_lines, terminal
 from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
-from alphabar.terminal import printable
-from alphabar.training import hangup
 from alphabar.training.state import TrainState
 
 
@@ -72,7 +70,7 @@ class Log:
 
     def tick(self, state: TrainState) -> None:
         """Move the bar."""
-        hangup.outlive()
+        terminal.outlive()
         self._bar.update(self._task, completed=state.step)
 
     def write(self, state: TrainState, **more: float) -> None:
@@ -112,8 +110,8 @@ class Log:
 
     def say(self, sentence: str) -> None:
         """A line above the bar."""
-        hangup.outlive()
-        self._console.print(printable(sentence), highlight=False, soft_wrap=True, markup=False)
+        terminal.outlive()
+        self._console.print(terminal.printable(sentence), highlight=False, soft_wrap=True, markup=False)
 
 
 def _forget_after(metrics: Path, step: int) -> int:
