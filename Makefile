@@ -61,7 +61,7 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(INSTALL) -e '.[dev,evaluation,interop,ode]'
+	$(INSTALL) -e '.[dev,evaluation,interop]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.interop: $(VENV)/.torch pyproject.toml

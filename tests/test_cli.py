@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from alphabar import cli
+from alphabar.cli import mistakes
 from alphabar.errors import AlphabarError
 from alphabar.training import loop
 from tiny_settings import TINY
@@ -220,10 +221,11 @@ def test_the_command_that_inspect_suggests_works(size, tmp_path, monkeypatch, ca
     "error", [OSError(28, "No space left on device", "disk"), MemoryError("9 GB"), RuntimeError("x")]
 )
 def test_what_the_machine_refuses_is_a_sentence_and_what_we_broke_a_traceback(error, monkeypatch, capsys) -> None:
-    def fail() -> None:
+    def fail(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "_options", lambda words: set())
     if str(error) == "x":
         monkeypatch.setattr(sys, "argv", ["alphabar"])
         with pytest.raises(RuntimeError):
@@ -255,7 +257,23 @@ def test_one_folder_never_mixes_classes(trained, tmp_path, monkeypatch) -> None:
     assert [call(monkeypatch, *args, name) for name in ("3", "3", "4")] == [0, 0, 2]
 
 
+def test_sampling_again_says_that_nothing_was_sampled_and_what_gives_others(
+    trained, tmp_path, monkeypatch, capsys
+) -> None:
+    args = ["sample", trained, "--out", tmp_path / "out", "--num"]
+    for num, is_new in ((1, True), (1, False), (2, True), (2, False)):
+        assert call(monkeypatch, *args, num) == 0
+        said = capsys.readouterr().out
+        assert ("Nothing was sampled" in said and "--seeds" in said) == (not is_new)
+
+
+def test_a_model_without_label_dropout_says_so_when_it_is_asked_for_no_class(trained, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "sample", trained, "--class", "none") == 2
+    said = capsys.readouterr().err
+    assert "network.label_dropout" in said and "--class" in said and "There is no class none" not in said
+
+
 @pytest.mark.parametrize("words", ["CUDA error: an illegal memory access was encountered", "unsupported memory format"])
 def test_an_error_that_only_speaks_of_memory_keeps_its_traceback(words: str) -> None:
-    assert cli._sentence(RuntimeError(words)) is None
-    assert "not enough memory" in str(cli._sentence(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")))
+    assert mistakes.sentences(RuntimeError(words)) is None
+    assert "not enough memory" in str(mistakes.sentences(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")))

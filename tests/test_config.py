@@ -103,7 +103,7 @@ def test_a_recipe_may_be_a_file_of_ones_own(tmp_path) -> None:
         ("trainin.steps=3", ["trainin", "did you mean 'training'"]),
         ("diffusion.schedule=cosin", ["cosin", "did you mean 'cosine'"]),
         ("data.name=digit", ["digit", "did you mean 'digits'"]),
-        ("network.channel_mult=2", ["network.channel_mult", "2", "a list, such as [1, 2]"]),
+        ("network.channel_mult=2", ["network.channel_mult", "2", "a list, such as [1, 2, 2, 2]"]),
         ("sampling.steps=2.5", ["sampling.steps", "2.5", "ddim50"]),
         ("training.batch_size=0", ["training.batch_size", "0", "greater than or equal to 1"]),
         ("optimizer.learning_rate=fast", ["optimizer.learning_rate", "fast", "number"]),

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import cli, films, images
+from alphabar import cli, films, images, outputs
 from alphabar.errors import AlphabarError
 from alphabar.runs.model import load_model
 from alphabar.runs.previews import previews
@@ -132,17 +132,18 @@ def test_ffmpeg_is_given_every_frame_in_even_sizes_and_their_times(tmp_path, fak
     assert count == 5 and sizes == [(8, 10)] * 5
     assert told[told.index("-framerate") + 1] == "1000/800"
     assert "stop_duration=1.5" in told[told.index("-vf") + 1]
-    assert told[told.index("-pix_fmt") + 1] == "yuv420p" and "comment=seeds 7" in told
+    assert told[told.index("-pix_fmt") + 1] == "yuv420p" and "comment=alphabar: a film of seeds 7" in told
     assert (whole(images.to_pil(noise(1)[0])).size, images.to_pil(noise(1)[0]).size) == ((8, 10), (7, 9))
 
 
 def test_a_failing_ffmpeg_is_a_sentence_and_leaves_nothing(tmp_path, fake_ffmpeg) -> None:
     fake_ffmpeg(status=1)
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a.mp4").write_bytes(b"old")
+    old = outputs.mark(outputs.FILM).encode()
+    (tmp_path / "out" / "a.mp4").write_bytes(old)
     with pytest.raises(AlphabarError, match=r"ffmpeg could not write the film \(Unknown encoder 'x'\)"):
         films.save(tmp_path / "out" / "a.mp4", noise(3))
-    assert (tmp_path / "out" / "a.mp4").read_bytes() == b"old"
+    assert (tmp_path / "out" / "a.mp4").read_bytes() == old
     assert os.listdir(tmp_path / "out") == ["a.mp4"]  # noqa: PTH208 (hidden files included)
 
 

@@ -142,6 +142,10 @@ def test_latents_decode_to_the_images_again(model, tmp_path) -> None:
     assert latents.tensor.shape == (2, 1, 8, 8) and float(latents.errors.max()) < 1
     again = alphabar.decode(model, latents.save(tmp_path / "latents.safetensors"))
     assert torch.equal(again.tensor, latents.decoded.tensor)
+    assert alphabar.decode(model, latents) is latents.decoded
+    other = alphabar.load(model.loaded.path, weights="raw")
+    with pytest.raises(alphabar.AlphabarError, match="encoded with other weights"):
+        alphabar.decode(other, latents)
 
 
 def test_evaluate_and_bits_per_dim_return_the_rows_of_the_command(run, tmp_path, monkeypatch) -> None:

@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "alphabar"
 
 FLOORS: list[tuple[str, ...]] = [
-    ("errors",),
+    ("errors", "terminal"),
     ("distributed",),
-    ("registry", "files", "names", "progress", "seeds"),
+    ("registry", "files", "json_lines", "names", "progress", "seeds"),
+    ("outputs",),
     ("images",),
     ("diffusion", "networks", "data", "metrics", "plots", "films"),
     ("config",),
@@ -31,6 +32,7 @@ FLOORS: list[tuple[str, ...]] = [
 ROWS = {name: row for row, names in enumerate(FLOORS) for name in names}
 
 INSIDE_DIFFUSION = [
+    "errors",
     "schedule",
     "spacing",
     "process",
@@ -43,6 +45,7 @@ INSIDE_DIFFUSION = [
     "guidance",
     "likelihood",
     "probability_flow",
+    "adaptive_ode",
     "objective",
     "timesteps",
     "samplers",

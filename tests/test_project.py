@@ -82,5 +82,5 @@ def test_an_extra_refers_to_extras_that_exist(extra: str) -> None:
 
 def test_every_extra_that_a_sentence_or_a_script_names_exists() -> None:
     named = {path: named_extras(path.read_text(encoding="utf-8")) for path in PLACES}
-    assert {extra for extras in named.values() for extra in extras} >= {"evaluation", "ode", "test", "dev"}
+    assert {extra for extras in named.values() for extra in extras} >= {"evaluation", "test", "dev"}
     assert not {path: extras - set(EXTRAS) for path, extras in named.items() if extras - set(EXTRAS)}

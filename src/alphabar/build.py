@@ -51,21 +51,20 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
             "or set network.class_conditional=false."
         )
     learned = diffusion.VARIANCES[config.diffusion.variance].learned
-    with sentences("network"):
-        return look_up(networks.NETWORKS, section.name, "network")(
-            image_size=(height, width),
-            in_channels=channels,
-            out_channels=2 * channels if learned else channels,
-            channels=section.channels,
-            channel_mult=section.channel_mult,
-            num_blocks=section.num_blocks,
-            attention_resolutions=section.attention_resolutions,
-            dropout=section.dropout,
-            num_classes=len(class_names(config, facts)) or None,
-            null_class=section.label_dropout > 0,
-            gradient_checkpointing=section.gradient_checkpointing,
-            style=look_up(networks.PRESETS, section.preset, "network preset"),
-        )
+    return look_up(networks.NETWORKS, section.name, "network")(
+        image_size=(height, width),
+        in_channels=channels,
+        out_channels=2 * channels if learned else channels,
+        channels=section.channels,
+        channel_mult=section.channel_mult,
+        num_blocks=section.num_blocks,
+        attention_resolutions=section.attention_resolutions,
+        dropout=section.dropout,
+        num_classes=len(class_names(config, facts)) or None,
+        null_class=section.label_dropout > 0,
+        gradient_checkpointing=section.gradient_checkpointing,
+        style=look_up(networks.PRESETS, section.preset, "network preset"),
+    )
 
 
 def place(network: nn.Module, device: torch.device | str) -> nn.Module:

@@ -32,6 +32,13 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         raise AlphabarError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
+def inside(folder: Path, name: object) -> Path:
+    """folder/name, for a name that a file states; AlphabarError unless it is one plain name, which stays inside."""
+    if not isinstance(name, str) or name in ("", ".", "..") or name != Path(name).name or "\0" in name:
+        raise AlphabarError(f"{name!r} is not the name of a file in {folder}.")
+    return folder / name
+
+
 def write_json(path: Path, value: Any) -> None:
     """`value` as an indented JSON file, written whole."""
     with atomic_file(path) as file:

@@ -15,14 +15,15 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file
 from alphabar.images import opened, to_pil
+from alphabar.outputs import FILM, mark, written
 from alphabar.registry import look_up
 
 RATE = 50
 """The maximum number of frames per second. Browsers play a faster GIF at only 10."""
 SHORTEST, LONGEST = 0.1, 600.0  # seconds
 _LINE = 2  # pixels
+_MARK = f"{mark(FILM)} of "
 _EXIF_DESCRIPTION = 0x010E
 _BOX = b"uuid" + UUID("8f5ad3a6-7c0e-4d0c-9f0e-616c70686162").bytes
 """The type of the last box of an MP4 file, which holds the comment. Players skip boxes of unknown type."""
@@ -60,8 +61,8 @@ def save(path: Path, frames: Sequence[Tensor], seconds: float = 4.0, hold: float
     times = [max(20, round(100 * seconds / shown) * 10)] * shown  # milliseconds, in GIF's hundredths of a second
     times[-1] += round(hold * 1000)
     pictures = [to_pil(frame) for frame in spaced]
-    with atomic_file(path) as file:
-        kind.write(file, [p if p.mode == "L" else p.convert("RGB") for p in pictures], times, comment)
+    with written(path, FILM) as file:
+        kind.write(file, [p if p.mode == "L" else p.convert("RGB") for p in pictures], times, f"{_MARK}{comment}")
 
 
 def check(path: Path) -> None:
@@ -80,11 +81,16 @@ def check_format(name: str) -> None:
 
 
 def comment_of(path: Path) -> str | None:
-    """The comment stored in the film at `path`; None if there is no film with a comment."""
+    """The comment stored in the film at `path`; None if there is no film that `save` wrote."""
+    comment = _stored(path)
+    return comment.removeprefix(_MARK) if comment is not None and comment.startswith(_MARK) else None
+
+
+def _stored(path: Path) -> str | None:
     try:
         if _kind(path) == "mp4":
-            _, mark, text = path.read_bytes().rpartition(_BOX)
-            return text.decode() if mark else None
+            _, box, text = path.read_bytes().rpartition(_BOX)
+            return text.decode() if box else None
         with opened(path, ("GIF", "WEBP")) as film:
             if film.format == "GIF":
                 return bytes(film.info["comment"]).decode()

@@ -3,6 +3,7 @@
 A tensor of images is uint8 (N, C, H, W) outside the model and float32 in [-1, 1] inside it. Sizes are (H, W).
 """
 
+import io
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
+from alphabar.outputs import SAMPLES, mark, written
 
 Size = tuple[int, int]
 Colour = tuple[int, int, int]
@@ -153,12 +155,17 @@ def opened(
         raise TooLargeError("far too many") from None
 
 
-def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None) -> None:
-    """Writes uint8 (C, H, W) as PNG. `text` is stored in the file's text chunks (sampling settings, for example)."""
+def save_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None, kind: str | None = None) -> None:
+    """Writes uint8 (C, H, W) as PNG. `text` is stored in the file's text chunks (sampling settings, for example).
+
+    kind: what alphabar writes it as (see `outputs`); None for a place that is alphabar's own.
+    """
     chunks = PngImagePlugin.PngInfo()
+    if kind is not None:
+        chunks.add_text("Software", mark(kind))
     for key, value in (text or {}).items():
         chunks.add_text(key, value.encode("utf-8", "backslashreplace").decode())  # file names may have lone surrogates
-    with atomic_file(path) as file:
+    with atomic_file(path) if kind is None else written(path, kind) as file:
         to_pil(image).save(file, format="PNG", pnginfo=chunks)
 
 
@@ -185,5 +192,13 @@ def save_npz(path: Path, images: Tensor, labels: Tensor | None = None) -> None:
     arrays = [images.permute(0, 2, 3, 1).contiguous().cpu().numpy()]
     if labels is not None:
         arrays.append(labels.cpu().numpy())
-    with atomic_file(path) as file:
+    with written(path, SAMPLES) as file:
         np.savez(file, *arrays)
+        mark_archive(file, SAMPLES)
+
+
+def mark_archive(file: BinaryIO, kind: str) -> None:
+    """Gives the .npz that was just written to `file` its mark: the comment of a zip archive, which ends it."""
+    comment = mark(kind).encode()
+    file.seek(-2, io.SEEK_END)  # the length of the comment, which is 0
+    file.write(len(comment).to_bytes(2, "little") + comment)

@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from alphabar import distributed
+from alphabar import distributed, terminal
 
 PATIENCE = 1.0  # seconds before a bar appears
 LINE_EVERY = 60.0  # seconds between lines if there is no terminal
@@ -29,9 +28,9 @@ def progress(label: str, total: float | None) -> Iterator[Callable[[float], None
 
     If stderr is a terminal, a bar appears there after PATIENCE seconds, and disappears at the end.
     """
-    console = Console(stderr=True, quiet=not distributed.is_main())
+    console = terminal.console(error=True, quiet=not distributed.is_main())
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         _Done(),
         TimeElapsedColumn(),
@@ -49,10 +48,10 @@ def progress(label: str, total: float | None) -> Iterator[Callable[[float], None
         now = time.monotonic()
         if console.is_terminal and not bar.live.is_started and now - started > PATIENCE:
             bar.start()
-        if not console.is_terminal and total and now - last_line > LINE_EVERY:
+        if not console.is_terminal and distributed.is_main() and total and now - last_line > LINE_EVERY:
             last_line, done = now, bar.tasks[0].completed
             left = (now - started) / max(done, 1e-9) * (total - done)
-            console.print(f"{label}  {done:,.0f}/{total:,.0f}, about {left:,.0f} s left", highlight=False)
+            terminal.say(f"{label}  {done:,.0f}/{total:,.0f}, about {left:,.0f} s left", error=True)
 
     try:
         yield advance

@@ -1,4 +1,4 @@
-"""Damages valid files at random, for hypothesis: bytes are flipped, cut, repeated and put in, or numbers are made huge."""
+"""Damages valid files at random, for hypothesis: bytes are flipped, cut, repeated, put in, or numbers made huge."""
 
 from collections.abc import Callable
 

@@ -3,17 +3,13 @@
 import gzip
 import io
 import json
-import os
 import pickle
-import resource
-import subprocess
-import sys
 import tarfile
 import time
 import tracemalloc
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 

@@ -104,11 +104,10 @@ def test_it_starts_where_it_is_told(name):
     assert [step.t for step in run(SAMPLERS[name](), d, normal(2), start=30)] == list(range(29, -1, -1))
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if not SAMPLERS[name]().memory])
 def test_a_chain_interrupted_and_started_again_is_the_same_chain(name):
+    """A multistep sampler would start again without its history."""
     sampler = SAMPLERS[name]()
-    if sampler.memory:
-        pytest.skip("a multistep sampler starts again without its history")
     d, noise = denoiser(cosine(30), "v", FIXED_SMALL), replayed()
     whole = run(sampler, d, normal(2))
     first = next(step for step in reverse_process(sampler, d, normal(2), noise=noise) if step.t == 12)

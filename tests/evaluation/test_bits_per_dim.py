@@ -1,27 +1,33 @@
 """`alphabar evaluate RUN --bpd`: the bound by its terms, and the probability flow; both go on where they stopped."""
 
+import io
 import json
 import math
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
+import alphabar
 from alphabar import cli, data, diffusion
+from alphabar.data.fit import stored_values
+from alphabar.errors import AlphabarError
 from alphabar.evaluation import vlb as bounds
+from alphabar.evaluation.bits_per_dim import estimate, ratio
 from alphabar.evaluation.flow_likelihood import flow_bits
+from alphabar.evaluation.report import bits_report
 from alphabar.evaluation.vlb import BoundJob, bound
 from alphabar.images import to_signed
 from alphabar.runs.model import load_model
 from alphabar.training import loop
 from digits_folder import digits_folder
+from tiny_settings import TINY
 
 CPU = torch.device("cpu")
-ODE = pytest.mark.skipif(find_spec("scipy") is None, reason="the extra 'ode' is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -132,42 +138,140 @@ def test_a_damaged_batch_is_made_anew(denoiser, tmp_path) -> None:
     assert torch.equal(bound(denoiser, job_of(tmp_path), CPU).terms, whole.terms)
 
 
-@ODE
-def test_the_flow_of_gaussian_data_has_the_exact_likelihood(tmp_path) -> None:
-    """x_1 ~ N(0, s²) under the exact denoiser of N(0, v) data; the row's formula is then known in closed form."""
-    v = 0.25
-    schedule = diffusion.linear(1000)
+CHAINS = {"whole": None, "t:500,1000": [500, 1000], "t:10,200": [10, 200], "one step": [1000], "ends early": [1, 400]}
 
-    def exact(x, time):
-        row = (time.round().long() + 1).clamp(1, 1000)
-        alpha_bar = schedule.alpha_bar[row].to(x).reshape(-1, 1, 1, 1)
-        return (1 - alpha_bar).sqrt() / (alpha_bar * v + 1 - alpha_bar) * x
 
-    denoiser = diffusion.Denoiser(exact, schedule, diffusion.EPS, diffusion.FIXED_SMALL)
+def gaussian_denoiser(schedule: diffusion.NoiseSchedule, variance: float, parameterization: str) -> diffusion.Denoiser:
+    """The exact denoiser of N(0, variance) data, which a network would be that is told a fractional time."""
+    times, log_sigma = schedule.timesteps[1:].numpy(), -schedule.half_log_snr[1:].numpy()
+
+    def network(x, time):
+        sigma = np.exp(np.interp(time.double().numpy() + 1, times, log_sigma))
+        a = torch.from_numpy(1 / (1 + sigma**2)).to(x).reshape(-1, 1, 1, 1)
+        x0 = a.sqrt() * variance / (a * variance + 1 - a) * x
+        eps = (x - a.sqrt() * x0) / (1 - a).sqrt()
+        return {"eps": eps, "x0": x0, "v": a.sqrt() * eps - (1 - a).sqrt() * x0}[parameterization]
+
+    made = diffusion.PARAMETERIZATIONS[parameterization]
+    return diffusion.Denoiser(network, schedule, made, diffusion.FIXED_SMALL)
+
+
+@pytest.mark.parametrize("parameterization", ["eps", "x0", "v"])
+@pytest.mark.parametrize("rows", CHAINS.values(), ids=CHAINS)
+def test_the_flow_of_gaussian_data_has_the_exact_likelihood_on_any_chain(rows, parameterization, tmp_path) -> None:
+    """The flow from σ_1 to σ_T of the chain stretches x̄ by √((v + σ_T²)/(v + σ_1²)), from N(0, I) at x_T."""
+    v, size = 0.25, 64
+    denoiser = gaussian_denoiser(diffusion.cosine(1000), v, parameterization)
+    denoiser = denoiser if rows is None else denoiser.respaced(rows)
+    schedule = denoiser.schedule
     grid = (torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * math.sqrt(v) + 1) * 127.5
     pixels = grid.round().clamp(0, 255).to(torch.uint8)
     job = BoundJob(pixels, tuple(range(6)), None, "exact", 6, tmp_path, {"flow": 1})
-    found, more = flow_bits(denoiser, job, CPU)
+    total, more = flow_bits(denoiser, job, CPU)
 
     x0, eps = to_signed(pixels), bounds.noise_of(job.seeds, torch.empty(6, 1, 8, 8))(1)
-    x_1 = diffusion.q_sample(schedule, x0, 1, eps).double()
-    alpha_bar = float(schedule.alpha_bar[1])
-    variance = alpha_bar * v + 1 - alpha_bar
-    log_p = -0.5 * (x_1**2 / variance + math.log(2 * math.pi * variance)).flatten(1).sum(1)
-    p = diffusion.p_transition(schedule, denoiser(x_1.float(), 1), x_1.float(), 1)
+    x_1 = diffusion.q_sample(schedule, x0, 1, eps)
+    alpha_bar = schedule.alpha_bar[[1, -1]].tolist()
+    first, last = ((1 - a) / a for a in alpha_bar)  # σ²
+    slope = math.sqrt((v + last) / (v + first)) * math.sqrt((1 + first) / (1 + last))  # of x_T over x_1
+    x_T = x_1.double() * slope
+    log_p = -0.5 * (x_T**2 + math.log(2 * math.pi)).flatten(1).sum(1) + size * math.log(slope)
+    p = diffusion.p_transition(schedule, denoiser(x_1, 1), x_1, 1)
     log_decoder = diffusion.DECODERS["exact"](p, x0).double().flatten(1).sum(1)
-    entropy = 32 * math.log(2 * math.pi * math.e * (1 - alpha_bar))
-    torch.testing.assert_close(found["total"], -(log_p + log_decoder + entropy) / (64 * math.log(2)), rtol=1e-3, atol=0)
-    assert more["nfe"] > 10 and "bound" in more["dequantization"]
+    entropy = size / 2 * math.log(2 * math.pi * math.e * (1 - alpha_bar[0]))
+    bits = -(log_p + log_decoder + entropy) / (size * math.log(2))
+    torch.testing.assert_close(total["total"], bits, rtol=1e-4, atol=0)
+    assert (more["nfe"] > 10 or rows == [1000]) and "bound" in more["dequantization"]
 
 
-@ODE
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_the_flow_of_an_image_does_not_depend_on_its_batch(size: int, tmp_path) -> None:
+    """One image has large values, and so another step than the others."""
+    denoiser = gaussian_denoiser(diffusion.linear(1000), 0.25, "eps")
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(0, 256, (8, 1, 4, 4), generator=generator, dtype=torch.uint8)
+    pixels[3] = 128
+    pixels[5] = 255
+
+    def bits(order: list[int], batch_size: int) -> torch.Tensor:
+        key = {"order": order, "size": batch_size}
+        job = BoundJob(pixels[order], tuple(order), None, "exact", batch_size, tmp_path, key)
+        return flow_bits(denoiser, job, CPU)[0]["total"]
+
+    order = [5, 3, 0, 7, 1, 2, 6, 4]
+    torch.testing.assert_close(bits(order, size), bits(list(range(8)), 8)[order], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parameterization", "schedule", "words"), [("mu", "linear", "'mu' is undefined"), ("x0", "jsd", "has no end")]
+)
+def test_what_has_no_flow_is_a_sentence_before_any_work(parameterization, schedule, words, tmp_path) -> None:
+    denoiser = diffusion.Denoiser(
+        lambda x, time: pytest.fail("the network was called"), diffusion.SCHEDULES[schedule](1000),
+        diffusion.PARAMETERIZATIONS[parameterization], diffusion.FIXED_SMALL,
+    )  # fmt: skip
+    job = BoundJob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8), (0,), None, "exact", 1, tmp_path / "bits", {})
+    with pytest.raises(AlphabarError, match=words):
+        flow_bits(denoiser, job, CPU)
+    assert not (tmp_path / "bits").exists()
+
+
 def test_the_flow_of_a_run_is_a_row_too_and_is_not_done_twice(trained, monkeypatch, capsys) -> None:
     args = [trained, "--bpd", "ode", "--count", 4]
     first = row(monkeypatch, capsys, *args)
     monkeypatch.setattr("alphabar.evaluation.flow_likelihood._bits", None)
     assert row(monkeypatch, capsys, *args)["bits_per_dim"] == first["bits_per_dim"]
-    assert set(first["bits_per_dim"]) == {"total"} and first["kind"] == "ode" and "RK45" in first["solver"]
+    assert set(first["bits_per_dim"]) == {"total"} and first["kind"] == "ode" and "for each image" in first["solver"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule", "stored"),
+    [
+        ([(1, 28, 28)], (1, 32, 32), "pad", [784]),
+        ([(3, 8, 8), (3, 4, 6)], (3, 8, 8), "pad", [192, 72]),
+        ([(1, 32, 32)], (1, 32, 32), "pad", None),  # nothing was added
+        ([(1, 40, 28)], (1, 32, 32), "pad", None),  # shrunk
+        ([(1, 28, 28)], (1, 32, 32), "crop", None),
+        ([(1, 28, 28)], (3, 32, 32), "pad", None),  # other channels
+        ([(0, 28, 28)], (1, 32, 32), "pad", None),  # other levels, as of 16 bits
+    ],
+)
+def test_stored_values_are_known_where_images_were_padded_and_nothing_else(before, after, rule, stored) -> None:
+    values = stored_values(before, after, rule)
+    assert (None if values is None else values.tolist()) == stored
+
+
+def test_bits_per_stored_dim_are_all_bits_over_all_stored_values() -> None:
+    bits, dims = torch.tensor([100.0, 300.0, 50.0]).double(), torch.tensor([10.0, 40.0, 10.0]).double()
+    row = ratio(bits, dims)
+    assert row["value"] == pytest.approx(450 / 60)
+    residuals = bits - 7.5 * dims
+    assert row["standard_error"] == pytest.approx(float(residuals.std()) / math.sqrt(3) / 20)
+    alike = ratio(bits, torch.full((3,), 20.0, dtype=torch.float64))
+    assert alike["standard_error"] == pytest.approx(estimate(bits)["standard_error"] / 20)
+
+
+def test_padded_images_have_both_units_in_the_row_and_in_the_table(tmp_path, monkeypatch, capsys) -> None:
+    """The bits are those of the padded image, all of which the network has to model."""
+    grey = np.random.default_rng(0).integers(0, 256, (12, 5, 6), dtype=np.uint8)
+    for k, image in enumerate(grey):
+        path = tmp_path / "photos" / ("test" if k < 4 else "train") / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    overrides = [*TINY, "data.image_size=8", "data.resize=pad", "training.steps=1", "network.class_conditional=false"]
+    alphabar.train("ddpm_digits", data=tmp_path / "photos", run=tmp_path / "run", overrides=overrides, device="cpu")
+    made = row(monkeypatch, capsys, tmp_path / "run", "--bpd")
+    total, stored = (made[key]["total"] for key in ("bits_per_dim", "bits_per_stored_dim"))
+    assert stored["value"] == pytest.approx(total["value"] * 64 / 30)
+    assert stored["standard_error"] == pytest.approx(total["standard_error"] * 64 / 30)
+    assert made["dims"] == 64 and made["stored_dims"] == 30
+    console = Console(file=io.StringIO(), width=200)
+    console.print(bits_report(made))
+    assert "total as stored" in console.file.getvalue() and "without it (30)" in console.file.getvalue()
+    del made["bits_per_stored_dim"], made["stored_dims"]
+    console = Console(file=io.StringIO(), width=200)
+    console.print(bits_report(made))
+    assert "as stored" not in console.file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_a_run_becomes_a_row_that_says_what_was_measured(trained, monkeypatch, c
     for name, entry in found["metrics"].items():
         assert name.endswith("-fashion-cnn")
         if name.startswith("FD"):  # 40 images say nothing of 128 x 128 covariances
-            assert entry["interval"] is None and "too few" in entry["interval_of"]
+            assert entry["interval"] is None and entry["no_interval"].startswith("40 generated images are too few")
         else:
             low, high = entry["interval"]
             assert low <= high
@@ -284,7 +284,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no reference": (["{noise}", *FASHION], ["--reference"]),
     "unknown reference": (["{noise}", "--reference", "digit", *FASHION], ["'digit'", "digits"]),
     "missing subject": (["{tmp}/nothing", "--reference", "digits", *FASHION], ["{tmp}/nothing"]),
-    "sizes that differ": (["{noise}", "--reference", "{large}", *FASHION], ["1x12x12", "1x8x8", "--resize"]),
+    "sizes that differ": (["{noise}", "--reference", "{large}", *FASHION], ["{large}", "12x12", "8x8", "--resize"]),
     "more than there are": (["{noise}", "--reference", "digits", "--count", "61", *FASHION], ["60", "61"]),
     "drawing from a file": (["{noise}", "--reference", "digits", "--steps", "3", *FASHION], ["no run", "steps"]),
     "count and seeds": (["{run}", "--count", "5", "--seeds", "0-3", *FASHION], ["--count", "--seeds"]),
@@ -300,7 +300,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "a size for a run's own data": (["{run}", "--resize", "crop", *FASHION], ["--resize", "--reference"]),
     "seeds twice": (["{run}", "--seeds", "0-9,3", *FASHION], ["Seed 3", "twice"]),
     "too few for a metric": (["{run}", "--count", "5", "--metrics", "is", *FASHION], ["'is'", "10"]),
-    "one image": (["{run}", "--seeds", "7", *FASHION], ["1 images", "too few"]),
+    "one image": (["{run}", "--seeds", "7", *FASHION], ["at least 3 evaluated images", "there is 1"]),
     "statistics nowhere": (
         ["{noise}", "--reference", "digits", "--statistics", "{noise}/x.npz", *FASHION], ["{noise}"]
     ),
@@ -310,7 +310,9 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "sigma that is not symmetric": (["{noise}", "--reference", "{lopsided}", *FASHION], ["symmetric"]),
     "n that is no number": (["{noise}", "--reference", "{many}", *FASHION], ["{many}"]),
     "a pipe": (["{noise}", "--reference", "{pipe}", *FASHION], ["{pipe}"]),
-    "held-out of another size": (["{noise}", "--reference", "{mixed}", *FASHION], ["held-out", "1x9x9"]),
+    "held-out of another size": (
+        ["{noise}", "--reference", "{mixed}", *FASHION], ["{mixed}/test", "9x9", "8x8", "--resize"]
+    ),
     "split": (["{noise}", "--reference", "digits", "--split", "test", *FASHION], ["test", "train"]),
 }  # fmt: skip
 

@@ -187,9 +187,20 @@ def test_moments_alone_are_taken_as_exact():
 
 def test_no_interval_where_images_are_too_few_for_the_bias_to_be_known():
     assert fd(*samples(24, 24))["fd"].low is not None
-    few = fd(*samples(24, 23))["fd"]
-    assert (few.low, few.high) == (None, None)
-    assert "23 images are too few for 6 features; at least 24 are needed" in few.more["interval_of"]
+    for n_real, n_fake, words in (
+        (24, 23, "23 generated images are too few for 6 features; at least 24 are needed"),
+        (22, 24, "22 real images are too few for 6 features; at least 24 are needed"),
+        (22, 23, "23 generated and 22 real images are too few for 6 features; at least 24 of each are needed"),
+    ):
+        few = fd(*samples(n_real, n_fake))["fd"]
+        assert (few.low, few.high) == (None, None)
+        assert few.more["no_interval"] == words and "interval_of" not in few.more
+
+
+def test_of_given_moments_only_the_generated_images_can_be_too_few():
+    real, fake = samples(22, 23)
+    assert fd(moments(real), fake)["fd"].more["no_interval"].startswith("23 generated images are too few")
+    assert fd(moments(real), samples(22, 24)[1])["fd"].low is not None
 
 
 def test_input_that_cannot_be_compared_is_refused():

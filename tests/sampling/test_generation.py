@@ -181,7 +181,7 @@ def test_the_film_is_of_the_first_images_of_the_last_command(trained, tmp_path, 
         sample_to_folder(plan(trained, tmp_path / "out", seeds), film="gif")
     assert drawn_seeds == [0, 1, 2, 3, 0, 1]
     with Image.open(tmp_path / "out" / "film.gif") as gif:
-        assert gif.info["comment"] == b"seeds 0, 1"
+        assert gif.info["comment"] == b"alphabar: a film of seeds 0, 1"
 
 
 def test_a_run_that_was_moved_is_the_same_run_and_other_weights_are_not(trained, tmp_path) -> None:

@@ -6,6 +6,7 @@ from typing import ParamSpec
 
 from alphabar.api import edits
 from alphabar.editing.edit import Edit
+from alphabar.errors import sentences
 from alphabar.sampling.samples import Images
 
 P = ParamSpec("P")
@@ -14,6 +15,7 @@ P = ParamSpec("P")
 def _made(plan: Callable[P, Edit], name: str) -> Callable[P, Images]:
     """The function that plans an edit and makes it at once."""
 
+    @sentences()
     @wraps(plan)
     def edit(*args: P.args, **kwargs: P.kwargs) -> Images:
         return plan(*args, **kwargs).images()

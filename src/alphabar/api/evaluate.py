@@ -7,6 +7,8 @@ from typing import Any, Unpack
 from alphabar import build, distributed, evaluation
 from alphabar.api.model import Model
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.errors import sentences
+from alphabar.evaluation.reading import HowRead
 from alphabar.evaluation.subjects import HowSampled
 from alphabar.runs.model import DataPlace, LoadedModel
 
@@ -15,6 +17,7 @@ def _subject(subject: Model | StrPath) -> Path | LoadedModel:
     return subject.loaded if isinstance(subject, Model) else Path(subject)
 
 
+@sentences()
 def evaluate(
     subject: Model | StrPath,
     *,
@@ -25,7 +28,8 @@ def evaluate(
     extractor_weights: StrPath | None = None,
     split: str | None = None,
     image_size: tuple[int, int] | None = None,
-    resize: str = "none",
+    resize: str | None = None,
+    background: tuple[int, int, int] | None = None,
     data: StrPath | None = None,
     data_root: StrPath | None = None,
     seeds: Seeds = None,
@@ -44,6 +48,7 @@ def evaluate(
     subject: a run or a model, which is sampled first; a folder of images; an .npz.
     reference: a data set by name, a folder, an .npz of images, or one of mu and sigma; the run's own data if None.
     metrics: fd, kid, is, pr, coverage, classes, memorisation; all that can be measured if None.
+    image_size, resize, background: how folders are read; as the run's own data, else as they are stored, if None.
     count: how many images; 10,000 of a run, all of a folder, if None.
     data: the run's own images, if they were moved. data_root: the files of a published data set.
     out: a folder for evaluations.jsonl and neighbours.png; the run if None. statistics: an .npz for mu and sigma.
@@ -56,8 +61,7 @@ def evaluate(
         extractor_weights=path(extractor_weights),
         count=count,
         split=split,
-        image_size=image_size,
-        resize=resize,
+        reading=HowRead(image_size, resize, background),
         place=DataPlace(path(data), path(data_root)),
         sampling=HowSampled(None if seeds is None else seed_list(seeds), label, weights, step, changes(options)),
         out=path(out),
@@ -67,6 +71,7 @@ def evaluate(
         return evaluation.evaluate(request, build.device(device))
 
 
+@sentences()
 def bits_per_dim(
     run: Model | StrPath,
     *,

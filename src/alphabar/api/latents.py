@@ -13,6 +13,7 @@ from alphabar.api.model import Model, loaded
 from alphabar.api.options import Options, StrPath, changes
 from alphabar.editing import inversion, latents
 from alphabar.editing.pictures import Picture, Source, picture
+from alphabar.errors import sentences
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
@@ -83,6 +84,7 @@ def plan_encoding(
     return Encoding(pipeline, pictures, iterations)
 
 
+@sentences()
 def encode(
     model: Model | str | Path,
     images: Source | Sequence[Source],
@@ -126,8 +128,10 @@ def plan_decoding(model: Model | str | Path, file: StrPath) -> Decoding:
     return Decoding(Path(file), tensor, pipeline)
 
 
+@sentences()
 def decode(model: Model | str | Path, file: StrPath | Latents) -> Images:
     """Run DDIM from latents, or a file of them, to images, on the steps and with the class of their encoding."""
     if isinstance(file, Latents):
+        latents.check_weights(repr(file), file.pipeline.model.sha256, loaded(model))
         return file.decoded
     return plan_decoding(model, file).images()

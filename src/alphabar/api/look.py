@@ -4,18 +4,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alphabar import config, names
-from alphabar.errors import AlphabarError
+from alphabar.errors import AlphabarError, sentences
 from alphabar.registry import look_up, unknown
 
 if TYPE_CHECKING:
     from alphabar.data import Report
 
 
+@sentences()
 def recipes() -> dict[str, str]:
     """The recipes by name, each with the first line of its file: what it is."""
     return {name: config.summary(name) for name in config.recipes()}
 
 
+@sentences()
 def settings(section: str | None = None) -> dict[str, tuple[str, str]]:
     """Every setting, as "section.key": (its default, its meaning); those of one section if it is named."""
     sections = config.sections()
@@ -27,6 +29,7 @@ def settings(section: str | None = None) -> dict[str, tuple[str, str]]:
     }
 
 
+@sentences()
 def inspect(
     path: str | Path,
     *,
@@ -42,6 +45,7 @@ def inspect(
     return data.inspect(Path(path), data.DataOptions(image_size=size, resize=resize, channels=channels, split=split))
 
 
+@sentences()
 def fetch(name: str, data_root: Path | None = None) -> list[str]:
     """Download a published data set, or "inception" (the weights behind FID), unless it is in the cache.
 

@@ -11,7 +11,7 @@ from alphabar import build, config
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
 from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser, Step
-from alphabar.errors import AlphabarError
+from alphabar.errors import AlphabarError, sentences
 from alphabar.runs.model import DataPlace, LoadedModel, load_model
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
@@ -50,14 +50,17 @@ class Model:
         """The network read as a denoiser, for `alphabar.diffusion`."""
         return self.loaded.denoiser
 
+    @sentences()
     def images(self, split: str | None = None) -> ImageSet:
         """The images that the model was trained on, or those of another split of the same data."""
         return self.loaded.images(split)
 
+    @sentences()
     def pipeline(self, label: str | int | None = None, **options: Unpack[Options]) -> Pipeline:
         """How this model samples with these options, checked: what `sample`, `stream` and the figures use."""
         return Pipeline.of(self.loaded, changes(options), self.loaded.label(label))
 
+    @sentences()
     def sample(
         self,
         num: int | None = None,
@@ -77,6 +80,7 @@ class Model:
         job = pipeline.job(image_seeds(pipeline, num, seeds))
         return Images(pipeline.images(job), pipeline.settings(), job, self.classes)
 
+    @sentences()
     def stream(
         self,
         num: int | None = None,
@@ -104,6 +108,7 @@ def image_seeds(pipeline: Pipeline, num: int | None, seeds: Seeds) -> Sequence[i
     return range(num or pipeline.section.num) if seeds is None else seed_list(seeds)
 
 
+@sentences()
 def load(
     run: str | Path,
     *,

@@ -7,12 +7,14 @@ from typing import Unpack
 from alphabar import distributed, films
 from alphabar.api.model import Model, image_seeds, loaded
 from alphabar.api.options import Options, Seeds, StrPath, changes, path
+from alphabar.errors import sentences
 from alphabar.sampling import folder as folders
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
-from alphabar.sampling.to_folder import Plan, sample_to_folder
+from alphabar.sampling.to_folder import Plan, fill
 
 
+@sentences()
 def sample(
     model: Model | str | Path,
     num: int | None = None,
@@ -35,8 +37,9 @@ def sample(
     pipeline = Pipeline.of(source, changes(options), source.label(label))
     plan = Plan.of(pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), path(out))
     with distributed.session():
-        samples = sample_to_folder(plan, film)
+        sampled = fill(plan, film)
+        samples = folders.load_images(plan.folder, plan.job, plan.settings)
         if distributed.is_main():
             folders.save_overview(plan.folder, samples, plan.job, plan.settings)
     images = Images(samples, plan.settings, plan.job, source.class_names)
-    return replace(images, folder=plan.folder)
+    return replace(images, folder=plan.folder, sampled=sampled)

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alphabar import films
+from alphabar import films, outputs
 from alphabar.api.model import Model
 from alphabar.api.options import StrPath
+from alphabar.errors import sentences
 from alphabar.runs.previews import previews
 from alphabar.sampling.export import export as write_export
 
@@ -15,6 +16,7 @@ def _path(run: Model | StrPath) -> Path:
     return run.loaded.path if isinstance(run, Model) else Path(run)
 
 
+@sentences()
 def export(
     run: Model | StrPath,
     out: StrPath,
@@ -35,12 +37,14 @@ def training_film(run: Model | StrPath, out: StrPath | None, seconds: float) -> 
     """Write the film of a run; returns its path and the steps of its frames."""
     path = Path(out) if out is not None else _path(run) / "film.gif"
     films.check(path)
+    outputs.check(path, outputs.FILM)
     grids = previews(_path(run))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    outputs.prepare(path.parent, path=path)
     films.save(path, grids.frames, seconds, comment=f"training steps {', '.join(map(str, grids.steps))}")
     return path, grids.steps
 
 
+@sentences()
 def film(run: Model | StrPath, out: StrPath | None = None, *, seconds: float = 6.0) -> Path:
     """A film of a training run: its preview grids, made from the same seeds every training.sample_every steps.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphabar import config as c
+from alphabar.errors import sentences
 
 if TYPE_CHECKING:
     from alphabar.api.model import Model
@@ -69,6 +70,7 @@ def rehearsed(
     return training.dry_run(settings, build.device(device))
 
 
+@sentences()
 def train(
     recipe: str | Path,
     *,
@@ -88,15 +90,16 @@ def train(
     """
     settings = resolved(recipe, data, overrides, data_root)
 
-    from rich.console import Console
-
-    from alphabar import build, distributed, training
+    from alphabar import build, distributed, outputs, training
     from alphabar.errors import AlphabarError
+    from alphabar.terminal import console
 
     if distributed.world_size() > 1:
         raise AlphabarError(
             "Training on several processes is not supported yet; start `alphabar train` without torchrun."
         )
     path = run_path(recipe, run)
-    finished = training.train(settings, path, build.device(device), Console(stderr=True))
+    outputs.check_folder(path, "--run")
+    outputs.check_apart(path, [] if settings.data.path is None else [settings.data.path], "--run")
+    finished = training.train(settings, path, build.device(device), console(error=True))
     return TrainedRun(path, finished)

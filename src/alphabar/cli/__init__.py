@@ -1,12 +1,15 @@
 """The command line: one file per command. It starts without importing torch."""
 
+import io
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 import alphabar
+from alphabar import terminal
 from alphabar.cli import (
     data,
     decode,
@@ -16,6 +19,7 @@ from alphabar.cli import (
     film,
     inpaint,
     interpolate,
+    mistakes,
     plot,
     recipes,
     sample,
@@ -23,7 +27,6 @@ from alphabar.cli import (
     train,
     vary,
 )
-from alphabar.errors import AlphabarError
 
 app = typer.Typer(
     name="alphabar",
@@ -51,7 +54,7 @@ app.add_typer(plot.app, name="plot")
 
 def _version(is_set: bool) -> None:
     if is_set:
-        typer.echo(f"alphabar {alphabar.__version__}")
+        terminal.say(f"alphabar {alphabar.__version__}")
         raise typer.Exit
 
 
@@ -73,26 +76,25 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     debug = "--debug" in sys.argv
     sys.argv = evaluate.with_kind([arg for arg in sys.argv if arg != "--debug"])
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without Unicode still shows a table
     try:
-        app()
-    except (AlphabarError, OSError, MemoryError, RuntimeError) as error:
-        if debug or not (sentence := _sentence(error)):
+        status = app(standalone_mode=False, prog_name="alphabar")
+    except typer.Abort:  # Ctrl-C, in older versions of typer
+        status = 130
+    except Exception as error:
+        if debug or not (sentences := mistakes.sentences(error, _options(sys.argv[1:]))):
             raise
-        print(f"alphabar: {sentence}", file=sys.stderr)
-        sys.exit(2)
+        terminal.say(f"alphabar: {sentences[0]}", error=True)
+        for sentence in sentences[1:]:
+            terminal.say(sentence, error=True)
+        status = 2
+    sys.exit(status if isinstance(status, int) else 0)
 
 
-NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
-"""Words of torch's errors for memory that could not be allocated; other errors speak of memory too."""
-
-
-def _sentence(error: Exception) -> str | None:
-    """The sentence for an error that the user can correct; None for a bug, whose traceback is shown."""
-    if isinstance(error, AlphabarError):
-        return str(error)
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}."
-    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
-        return f"There is not enough memory ({error}); try a smaller training.micro_batch_size or --batch-size."
-    return None
+def _options(words: Sequence[str]) -> set[str]:
+    """The options and arguments of the command that is named in the words of the command line."""
+    command = typer.main.get_command(app)
+    for word in words:
+        command = getattr(command, "commands", {}).get(word, command)
+    return {name for parameter in command.params for name in (*parameter.opts, parameter.name)}

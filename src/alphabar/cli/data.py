@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alphabar.cli import options as o
+from alphabar.terminal import console, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +27,7 @@ def list_() -> None:
 
     width = max(map(len, DATASETS))
     for name, source in DATASETS.items():
-        typer.echo(f"{name:{width}}  {(source.__doc__ or '').strip().splitlines()[0]}")
+        say(f"{name:{width}}  {(source.__doc__ or '').strip().splitlines()[0]}")
 
 
 @app.command("fetch")
@@ -38,7 +39,7 @@ def fetch(
     from alphabar.api import look
 
     for line in look.fetch(name, data_root):
-        typer.echo(line)
+        say(line)
 
 
 @app.command("inspect")
@@ -50,23 +51,21 @@ def inspect_(
     split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
 ) -> None:
     """Read every image in PATH; report what it holds, what is skipped and why, and the command to train on it."""
-    from rich.console import Console
-
     from alphabar.api import look
 
     size = o.parsed_size(image_size)
     report = look.inspect(path, image_size=size, resize=resize, channels=channels, split=split)
-    console = Console(highlight=False)
-    console.print(_table(report))
+    screen = console()
+    screen.print(_table(report))
     is_specific = image_size is not None or resize != "none" or channels is not None
     if report.problem is not None and (is_specific or report.skipped):  # else the suggested command solves it
-        console.print(f"As it stands: {report.problem}", markup=False)
+        say(f"As it stands: {report.problem}")
     settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
     if report.contents.warning:
-        console.print(report.contents.warning, markup=False)
-    console.print("To train on it:", style="bold")
+        say(report.contents.warning)
+    screen.print("To train on it:", style="bold")
     # Not through the console, which would fold a line that is meant to be copied.
-    typer.echo(f"alphabar train ddpm_folder --data {shlex.quote(str(path))} {settings}")
+    say(f"alphabar train ddpm_folder --data {shlex.quote(str(path))} {settings}")
 
 
 def _table(report: "Report") -> "Table":

@@ -7,6 +7,7 @@ import typer
 
 from alphabar.cli import editing
 from alphabar.cli import options as o
+from alphabar.terminal import say
 
 
 def decode(
@@ -20,8 +21,9 @@ def decode(
     """Run DDIM from latents to images, on the steps and with the class that they were encoded with."""
     from alphabar.api import latents
     from alphabar.api.model import load
+    from alphabar.editing.edit import file_name_part
 
     decoding = latents.plan_decoding(load(run, weights=weights, step=step, device=device), file)
-    path = editing.place(run, f"decode-{file.stem}", decoding.settings, out)
+    path = editing.place(run, f"decode-{file_name_part(file.stem)}", decoding.settings, out, [file])
     decoding.images().save(path)
-    typer.echo(f"picture   {path}")
+    say(f"picture   {path}")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alphabar.cli import plotting
+from alphabar.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from alphabar.editing.edit import Edit
 
@@ -21,17 +22,30 @@ Label = Annotated[
 ]
 
 
-def place(run: Path, name: str, settings: "Mapping[str, Any]", out: Path | None, suffix: str = ".png") -> Path:
+def place(
+    run: Path,
+    name: str,
+    settings: "Mapping[str, Any]",
+    out: Path | None,
+    inputs: "Collection[Path]",
+    suffix: str = ".png",
+) -> Path:
     """The file of the result, named after all of its settings; AlphabarError if it cannot be written."""
-    from alphabar.files import digest
+    from alphabar import outputs
+    from alphabar.files import digest, inside
     from alphabar.runs.run import home
 
-    usual = home(run) / "edits" / f"{name}-{digest(dict(settings))[:8]}{suffix}"
-    return plotting.writable(out or usual, (suffix,))
+    usual = inside(home(run) / "edits", f"{name}-{digest(dict(settings))[:8]}{suffix}")
+    path = plotting.writable(out or usual, (suffix,))
+    outputs.check(path, outputs.EDIT if suffix == ".png" else outputs.LATENTS, inputs)
+    return path
 
 
-def make(edit: "Edit", run: Path, out: Path | None) -> None:
-    """Make the edit and save its picture; a file that cannot be written is reported before the work."""
-    path = place(run, edit.name, edit.settings, out)
+def make(edit: "Edit", run: Path, out: Path | None, *sources: str) -> None:
+    """Make the edit and save its picture; a file that cannot be written is reported before the work.
+
+    sources: the pictures and masks as they were named, which are not replaced.
+    """
+    path = place(run, edit.name, edit.settings, out, [Path(source) for source in sources])
     edit.images().save(path)
-    typer.echo(f"picture   {path}")
+    say(f"picture   {path}")

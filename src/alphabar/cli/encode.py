@@ -7,6 +7,7 @@ import typer
 
 from alphabar.cli import editing
 from alphabar.cli import options as o
+from alphabar.terminal import say
 
 
 def encode(
@@ -29,6 +30,7 @@ def encode(
 
     Writes the latents for `alphabar decode`, and a picture: the images above the ones decoded from the latents.
     """
+    from alphabar import outputs
     from alphabar.api.latents import plan_encoding
     from alphabar.api.model import load
     from alphabar.editing.edit import file_name_part
@@ -39,12 +41,14 @@ def encode(
         resize=resize, **o.sampling(steps=steps),
     )  # fmt: skip
     more = f"-and-{len(plan.names) - 1}" if len(plan.names) > 1 else ""
-    path = editing.place(run, f"encode-{file_name_part(plan.names[0])}{more}", plan.settings, out, ".safetensors")
+    name, inputs = f"encode-{file_name_part(plan.names[0])}{more}", list(map(Path, images))
+    path = editing.place(run, name, plan.settings, out, inputs, ".safetensors")
+    picture = path.with_name(f"{path.stem}-decoded.png")  # never the name of an image that was encoded
+    outputs.check(picture, outputs.EDIT, inputs)
     latents = plan.latents()
     latents.save(path)
     for name, error in zip(latents.names, latents.errors.tolist(), strict=True):
-        typer.echo(f"{name:16}  decodes to within {100 * error:.2f} % of itself")
-    typer.echo(f"latents   {path}")
-    picture = path.with_name(f"{path.stem}-decoded.png")  # never the name of an image that was encoded
+        say(f"{name:16}  decodes to within {100 * error:.2f} % of itself")
+    say(f"latents   {path}")
     latents.decoded.save(picture)
-    typer.echo(f"picture   {picture}")
+    say(f"picture   {picture}")

@@ -8,6 +8,7 @@ import typer
 
 from alphabar import names
 from alphabar.cli import options as o
+from alphabar.terminal import console, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,16 @@ def evaluate(
         typer.Option(help="The split of the reference, train or test; train, or the one trained on, if left out."),
     ] = None,
     image_size: o.ImageSize = None,
-    resize: o.Resize = "none",
+    resize: Annotated[
+        str | None,
+        typer.Option(help=f"{names.listed(('none', *names.RESIZE_RULES))}; that of the run, or none, if left out."),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="What is behind transparency and around padding: R,G,B; that of the run, or black, if left out."
+        ),
+    ] = None,
     data: o.Data = None,
     data_root: o.DataRoot = None,
     seeds: o.Seeds = None,
@@ -89,14 +99,15 @@ def evaluate(
         row = measuring.evaluate(
             subject, reference=reference, metrics=metrics,
             features=features, count=count, extractor_weights=extractor_weights, split=split,
-            image_size=o.parsed_size(image_size), resize=resize, data=data, data_root=data_root, seeds=seeds,
+            image_size=o.parsed_size(image_size), resize=resize, background=o.parsed_colour(background), data=data,
+            data_root=data_root, seeds=seeds,
             label=label, weights=weights, step=step, out=out, statistics=statistics, device=device, **options,
         )  # fmt: skip
         _say(row, evaluation.report)
         return
     unused = o.given(
         reference=reference, metrics=metrics, features=None if features == "auto" else features, seeds=seeds,
-        extractor_weights=extractor_weights, image_size=image_size, resize=None if resize == "none" else resize,
+        extractor_weights=extractor_weights, image_size=image_size, resize=resize, background=background,
         statistics=statistics,
     )  # fmt: skip
     unused |= o.given(**{"class": label}) | {name: 1 for name in options if name not in ("steps", "batch_size")}
@@ -120,10 +131,8 @@ def with_kind(args: list[str]) -> list[str]:
 
 
 def _say(row: dict[str, Any], report: "Callable[[dict[str, Any]], RenderableType]") -> None:
-    from rich.console import Console
-
     from alphabar import distributed
 
     if distributed.is_main():
-        Console(stderr=True).print(report(row))
-        typer.echo(json.dumps(row))
+        console(error=True).print(report(row))
+        say(json.dumps(row))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from alphabar.cli import options as o
+from alphabar.terminal import say
 
 
 def export(
@@ -25,4 +26,4 @@ def export(
 
     path = share.export(run, out, weights=weights, dtype=dtype, step=step, overrides=overrides or ())
     command = f"alphabar sample {shlex.quote(str(out))}"
-    typer.echo(f"model     {out}  ({path.stat().st_size / 1e6:.1f} MB of weights; sample it with `{command}`)")
+    say(f"model     {out}  ({path.stat().st_size / 1e6:.1f} MB of weights; sample it with `{command}`)")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from alphabar.terminal import say
+
 
 def film(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
@@ -17,4 +19,4 @@ def film(
     from alphabar.api import share
 
     path, steps = share.training_film(run, out, seconds)
-    typer.echo(f"film      {path}  ({len(steps)} grids, steps {steps[0]:,} to {steps[-1]:,})")
+    say(f"film      {path}  ({len(steps)} grids, steps {steps[0]:,} to {steps[-1]:,})")

@@ -48,4 +48,4 @@ def inpaint(
         resamplings=resamplings, label=label, resize=resize,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
-    editing.make(edit, run, out)
+    editing.make(edit, run, out, image, mask)

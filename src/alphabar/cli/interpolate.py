@@ -55,4 +55,4 @@ def interpolate(
         latents=latents, seed=seed, label=label, resize=resize,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
-    editing.make(edit, run, out)
+    editing.make(edit, run, out, a, b)

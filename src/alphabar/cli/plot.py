@@ -15,6 +15,7 @@ from alphabar.cli import options as o
 from alphabar.cli.plotting import Out, numbers, place, save
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
+from alphabar.terminal import say
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,11 +64,11 @@ def forward(
 ) -> None:
     """The forward process on a real image, linear above cosine (IDDPM Fig. 3)."""
     size = o.parsed_size(image_size)
-    path = place("forward", out)
+    source = None if data in names.PUBLISHED_DATA else Path(data)
+    path = place("forward", out, *([source] if source else []))
     from alphabar import figures
     from alphabar.data import DataOptions, detect, load
 
-    source = None if data in names.PUBLISHED_DATA else Path(data)
     if source is not None and not source.exists():
         raise AlphabarError(f"There is no data set and no path '{data}'; `alphabar data list` lists the data sets.")
     options = DataOptions(path=source, data_root=data_root, image_size=size, resize=resize)
@@ -77,7 +78,7 @@ def forward(
 
 def vlb(runs: Measured, out: Out = None) -> None:
     """The terms L_{t−1} of the bound over t, a curve per run (IDDPM Fig. 2)."""
-    path = place("vlb", out)
+    path = place("vlb", out, *filter(Path.is_file, runs))
     from alphabar import figures
 
     save(figures.vlb(runs), path)
@@ -85,7 +86,7 @@ def vlb(runs: Measured, out: Out = None) -> None:
 
 def rate_distortion(runs: Measured, out: Out = None) -> None:
     """Bits that an image has cost over the reverse process, and its distortion so far (DDPM Fig. 5)."""
-    path = place("rate-distortion", out)
+    path = place("rate-distortion", out, *filter(Path.is_file, runs))
     from alphabar import figures
 
     save(figures.rate_distortion(runs), path)
@@ -271,7 +272,7 @@ def list_() -> None:
     """List the figures."""
     width = max(map(len, FIGURES))
     for name, command in FIGURES.items():
-        typer.echo(f"{name:{width}}  {(command.__doc__ or '').strip()}")
+        say(f"{name:{width}}  {(command.__doc__ or '').strip()}")
 
 
 def _model(

@@ -1,17 +1,16 @@
 """The files of the figures of `alphabar plot`, and the options that several of them share."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alphabar import outputs
 from alphabar.errors import AlphabarError
+from alphabar.terminal import say
 
 if TYPE_CHECKING:
     from alphabar.plots import Figure
-
-SUFFIXES = (".png", ".svg")
 
 Out = Annotated[
     Path | None,
@@ -19,29 +18,29 @@ Out = Annotated[
 ]
 
 
-def place(name: str, out: Path | None) -> Path:
-    """The file of the picture; AlphabarError, before the work, if it cannot be written."""
-    return writable(out or Path("plots") / f"{name}.png", SUFFIXES)
+def place(name: str, out: Path | None, *inputs: Path) -> Path:
+    """The file of the picture; AlphabarError, before the work, if it cannot be written.
+
+    inputs: the files and folders of images that the command reads.
+    """
+    path = writable(out or Path("plots") / f"{name}.png", outputs.PICTURES)
+    outputs.check_figure(path, inputs)
+    return path
 
 
 def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
-    """`path`, with its folder created; AlphabarError if it has another suffix, or cannot be written."""
+    """`path`, with its folder created; AlphabarError if it has another suffix, or its folder cannot be written."""
     if path.suffix.lower() not in suffixes:
         raise AlphabarError(f"The output is a {' or '.join(suffixes)} file; --out is {path}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AlphabarError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        why = "it is a folder" if path.is_dir() else "its folder is read-only"
-        raise AlphabarError(f"{path} cannot be written ({why}); choose another --out.")
+    outputs.prepare(path.parent, path=path)
     return path
 
 
 def save(figure: "Figure", path: Path) -> None:
     """Write the picture and, beside it, its numbers."""
     numbers = figure.save(path)
-    typer.echo(f"picture  {path}\nnumbers  {numbers}")
+    say(f"picture  {path}")
+    say(f"numbers  {numbers}")
 
 
 def numbers(option: str, text: str, kind: type[int] | type[float]) -> list[int] | list[float]:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from alphabar.terminal import say, say_lines
+
 
 def recipes(name: Annotated[str | None, typer.Argument(help="Show this recipe in full.")] = None) -> None:
     """List the recipes, or show one."""
@@ -12,8 +14,8 @@ def recipes(name: Annotated[str | None, typer.Argument(help="Show this recipe in
 
     files = config.recipes()
     if name is not None:
-        typer.echo(look_up(files, name, "recipe").read_text(encoding="utf-8"), nl=False)
+        say_lines(look_up(files, name, "recipe").read_text(encoding="utf-8"))
         return
     width = max(map(len, files))
     for recipe in files:
-        typer.echo(f"{recipe:{width}}  {config.summary(recipe)}")
+        say(f"{recipe:{width}}  {config.summary(recipe)}")

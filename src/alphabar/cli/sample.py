@@ -7,6 +7,7 @@ import typer
 
 from alphabar import names
 from alphabar.cli import options as o
+from alphabar.terminal import say
 
 
 def sample(
@@ -55,7 +56,9 @@ def sample(
     )  # fmt: skip
     folder = images.folder
     if folder is not None and distributed.is_main():
-        typer.echo(f"images    {folder}  ({len(images)} PNGs, samples.npz, settings.json)")
-        typer.echo(f"grid      {folder / 'grid.png'}")
+        if images.sampled == 0:
+            say(f"Nothing was sampled: the {len(images)} images were there already; other --seeds give others.")
+        say(f"images    {folder}  ({len(images)} PNGs, samples.npz, settings.json)")
+        say(f"grid      {folder / 'grid.png'}")
         if film != "none":
-            typer.echo(f"film      {film_path(folder, film)}")
+            say(f"film      {film_path(folder, film)}")

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from alphabar.terminal import console
+
 
 def settings(
     section: Annotated[str | None, typer.Argument(help="Only this section, e.g. training.")] = None,
 ) -> None:
     """List the settings, with their defaults and what they mean."""
-    from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
@@ -21,4 +22,4 @@ def settings(
         for name, (default, meaning) in rows:
             table.add_row(name, Text(default), Text(meaning))
         table.add_section()
-    Console(highlight=False).print(table)
+    console().print(table)

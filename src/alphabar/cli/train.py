@@ -1,14 +1,23 @@
 """`alphabar train`: a recipe, a folder of images, a run."""
 
+import contextlib
+import os
 import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from alphabar.cli import options as o
+from alphabar.terminal import say
 
 INTERRUPTED = 4
+STOPPED = 130
 
 
 def train(
@@ -31,14 +40,47 @@ def train(
 
     if dry_run:
         for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device):
-            typer.echo(line)
+            say(line)
         return
-    trained = trainer.train(recipe, data=data, run=run, overrides=overrides or (), data_root=data_root, device=device)
-    if not trained.finished:
-        typer.echo("interrupted and saved; the same command resumes from here")
-    for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():
-        if (trained.path / place).exists():
-            typer.echo(f"{name:12}{trained.path / place}")
-    typer.echo(f"next        alphabar sample {shlex.quote(str(trained.path))}")
+    with _signals():
+        trained = trainer.train(
+            recipe, data=data, run=run, overrides=overrides or (), data_root=data_root, device=device
+        )
+        for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():
+            if _holds_something(trained.path / place):
+                say(f"{name:12}{trained.path / place}")
+        if _holds_something(trained.path / "checkpoints"):
+            say(f"next        alphabar sample {shlex.quote(str(trained.path))}")
     if not trained.finished:
         raise typer.Exit(INTERRUPTED)
+
+
+def _holds_something(path: Path) -> bool:
+    return any(path.glob("[!.]*")) if path.is_dir() else path.exists()
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Ctrl-C ends the program at once, without a traceback; SIGUSR1, which asks to save, does not end it.
+
+    While there is something to save, the training has handlers of its own.
+    """
+    if threading.current_thread() is not threading.main_thread():  # other threads cannot set handlers
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    if before[signal.SIGINT] is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    with contextlib.suppress(OSError):
+        show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+        os.write(2, f"{show_cursor}\nalphabar: stopped at once; a run keeps the checkpoints that it has.\n".encode())
+    os._exit(STOPPED)

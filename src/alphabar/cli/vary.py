@@ -44,4 +44,4 @@ def vary(
         label=label, resize=resize,
         **o.sampling(sampler=sampler, steps=steps, eta=eta, guidance=guidance),
     )  # fmt: skip
-    editing.make(edit, run, out)
+    editing.make(edit, run, out, image)

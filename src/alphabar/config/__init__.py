@@ -3,19 +3,9 @@
 Nothing here imports torch, so that a mistake is reported at once.
 """
 
-from alphabar.config.loading import (
-    absolute,
-    differences,
-    load,
-    meaning,
-    merge,
-    parse,
-    read,
-    recipes,
-    sections,
-    shown,
-    summary,
-)
+from alphabar.config.loading import absolute, differences, load, meaning, merge, parse, remedies, shown
+from alphabar.config.mistakes import sections
+from alphabar.config.recipe import read, recipes, summary
 from alphabar.config.sections import (
     Config,
     Data,
@@ -48,6 +38,7 @@ __all__ = [
     "parse",
     "read",
     "recipes",
+    "remedies",
     "sections",
     "shown",
     "summary",

@@ -2,15 +2,16 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from alphabar.config import mistakes
 from alphabar.config.one_of import choices
-from alphabar.config.sections import Config, Section
+from alphabar.config.recipe import read, toml
+from alphabar.config.sections import Config
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
 
@@ -19,24 +20,10 @@ FREE_TO_CHANGE = {
     "training.micro_batch_size", "training.log_every", "training.sample_every", "training.checkpoint_every",
     "training.keep_checkpoints", "sampling", "evaluation",
 }  # fmt: skip
-"""Settings that may change when a run is resumed; a change of any other would make it a different run."""
-
-
-def recipes() -> dict[str, Path]:
-    """The files of the recipes, by name."""
-    folder = Path(str(resources.files("alphabar") / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
-def summary(recipe: str) -> str:
-    """The first line of a recipe: what it is."""
-    return recipes()[recipe].read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-
-
-def sections() -> dict[str, type[Section]]:
-    """The sections of a config, by name."""
-    models = {name: field.annotation for name, field in Config.model_fields.items()}
-    return {name: model for name, model in models.items() if isinstance(model, type) and issubclass(model, Section)}
+"""Settings that may change when a run is resumed: they say where, how long and how often, not what is trained."""
+REMEDIES = {"optimizer.learning_rate", "optimizer.warmup_steps", "optimizer.clip_norm", "training.precision"}
+"""Settings that may change too, so that a run that diverged can go on from its last good checkpoint; that is said and
+recorded, because a run with such a change is not the one that would have come of its first settings."""
 
 
 def shown(default: object) -> str:
@@ -64,7 +51,7 @@ def parse(settings: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
-        raise AlphabarError("\n".join(_sentences(error))) from None
+        raise AlphabarError(*mistakes.sentences(error)) from None
 
 
 def merge(settings: dict[str, Any], overrides: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
@@ -73,24 +60,32 @@ def merge(settings: dict[str, Any], overrides: Mapping[str, Any] | Iterable[str]
     overrides: {"section.key": value}; or texts 'section.key=value', whose value is read as TOML, or as it stands if it
     is not TOML.
     """
+    if isinstance(overrides, str | bytes) or not isinstance(overrides, Iterable):
+        raise AlphabarError(
+            f"Overrides are a mapping, or a list such as ['training.steps=9']; got {mistakes.short(overrides)}."
+        )
     pairs = overrides.items() if isinstance(overrides, Mapping) else map(_pair, overrides)
     merged = {name: dict(section) if isinstance(section, dict) else section for name, section in settings.items()}
     for key, value in pairs:
-        section, dot, name = key.partition(".")
+        section, dot, name = key.partition(".") if isinstance(key, str) else ("", "", "")
         if not (dot and name):
-            raise AlphabarError(f"'{key}' is not a setting; write section.key, as training.batch_size.")
+            raise AlphabarError(f"{mistakes.short(key)} is not a setting; write section.key, as training.batch_size.")
         if section not in Config.model_fields:
             raise AlphabarError(unknown("section", section, Config.model_fields))
         if not isinstance(merged.setdefault(section, {}), dict):
-            raise AlphabarError(f"[{section}] is {merged[section]!r} in the recipe; it must be a table of settings.")
+            raise AlphabarError(
+                f"[{section}] is {mistakes.short(merged[section])} in the recipe; it must be a table of settings."
+            )
         merged[section][name] = str(value) if isinstance(value, Path) else value
     return merged
 
 
 def _pair(override: str) -> tuple[str, Any]:
-    key, equals, text = override.partition("=")
+    key, equals, text = override.partition("=") if isinstance(override, str) else ("", "", "")
     if not (equals and "." in key.strip(".")):
-        raise AlphabarError(f"'{override}' is not an override; write section.key=value, as training.batch_size=64.")
+        raise AlphabarError(
+            f"{mistakes.short(override)} is not an override; write section.key=value, as training.batch_size=64."
+        )
     return key, _value(text)
 
 
@@ -104,12 +99,21 @@ def absolute(config: Config) -> Config:
 
 def differences(old: Config, new: Config) -> list[str]:
     """The settings that make `new` another run than `old`, as 'key: old -> new'."""
-    before, after = _flat(old), _flat(new)
     return [
-        f"{key}: {before[key]} -> {after[key]}"
-        for key in after
-        if before[key] != after[key] and not {key, key.split(".")[0]} & FREE_TO_CHANGE
+        change
+        for key, change in _changes(old, new).items()
+        if not {key, key.split(".")[0]} & (FREE_TO_CHANGE | REMEDIES)
     ]
+
+
+def remedies(old: Config, new: Config) -> list[str]:
+    """The changes of settings that let a run go on in another way than it began, as 'key: old -> new'."""
+    return [change for key, change in _changes(old, new).items() if key in REMEDIES]
+
+
+def _changes(old: Config, new: Config) -> dict[str, str]:
+    before, after = _flat(old), _flat(new)
+    return {key: f"{key}: {before[key]} -> {after[key]}" for key in after if before[key] != after[key]}
 
 
 def _flat(config: Config) -> dict[str, object]:
@@ -117,45 +121,11 @@ def _flat(config: Config) -> dict[str, object]:
     return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
 
 
-def read(recipe: str) -> dict[str, Any]:
-    """The settings of a recipe by section, as its TOML has them."""
-    path = Path(recipe) if recipe.endswith(".toml") else recipes().get(recipe)
-    if path is None:
-        raise AlphabarError(unknown("recipe", recipe, recipes()) + " A path to a .toml file works too.")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise AlphabarError(f"The recipe {path} is not valid TOML: {error}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AlphabarError(f"The recipe {path} cannot be read: {error}.") from None
-
-
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+        settings = toml(f"value = {text}")
+    except tomllib.TOMLDecodeError:
         return text
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    items = error.errors(include_url=False)
-    inner = {item["loc"][:depth] for item in items for depth in range(len(item["loc"]))}  # where a part is wrong too
-    return [_sentence(item) for item in items if item["loc"] not in inner or not item["loc"]]
-
-
-def _sentence(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("function-", "constrained-")))
-    if item["type"] == "extra_forbidden":
-        *section, name = (str(part) for part in item["loc"])
-        model = sections()[section[0]] if section else Config
-        return unknown(f"setting of [{section[0]}] called" if section else "section", name, model.model_fields)
-    if item["type"] == "unknown_name":
-        return unknown(where, item["input"], item["ctx"]["names"])
-    message: str = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "value_error":
-        return message + "."
-    if item["type"] == "tuple_type":
-        return f"{where} is {item['input']!r}; it must be a list, such as [1, 2]."
-    if item["type"] == "missing":
-        return f"{where} is missing."
-    return f"{where} is {item['input']!r}; {message[0].lower() + message[1:]}."
+    except ValueError as error:
+        raise AlphabarError(f"The value {mistakes.short(text)} cannot be read: {error}.") from None
+    return settings["value"] if list(settings) == ["value"] else text

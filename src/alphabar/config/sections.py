@@ -1,28 +1,26 @@
 """The sections of a config: every setting, its type, its default and its limits."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alphabar import names
 from alphabar.config.one_of import OneOf
-
-
-def _none(value: object) -> object:
-    return None if value == "none" else value
-
-
-OrNone = BeforeValidator(_none)
-"""The word none, as TOML and the command line write it, means None."""
-OptionalInt = Annotated[Annotated[int, Field(ge=1)] | None, OrNone]
-OptionalFloat = Annotated[Annotated[float, Field(gt=0)] | None, OrNone]
-OptionalPath = Annotated[Path | None, OrNone]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
-Level = Annotated[int, Field(ge=0, le=255)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+from alphabar.config.values import (
+    BatchSize,
+    Count,
+    ImageSize,
+    Level,
+    Multipliers,
+    OptionalFloat,
+    OptionalInt,
+    OptionalPath,
+    OrNone,
+    Positive,
+    Rate,
+    Respacing,
+    Side,
+)
 
 FIXED_VARIANCES = tuple(name for name in names.VARIANCES if not name.startswith("learned"))
 """The reverse variances that can replace a model's own when it samples."""
@@ -33,24 +31,18 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
-
-def _respacing(value: object) -> object:
-    value = _none(value)
-    if isinstance(value, bool) or not isinstance(value, int | str | None):
-        raise ValueError(
-            f"sampling.steps is a whole number, or a respacing such as 10,15,20, ddim50 or t:1,5,9; got {value}"
-        )
-    value = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if isinstance(value, int) and value < 1:
-        raise ValueError(f"Sampling takes at least 1 step; got {value}")
-    return value
-
-
-def _square(value: object) -> object:
-    value = _none(value)
-    if isinstance(value, str) and "x" in value:
-        return value.split("x")
-    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, settings: object) -> object:
+        """Python takes true for 1."""
+        for name, value in settings.items() if isinstance(settings, dict) else ():
+            field = cls.model_fields.get(name)
+            truths = [
+                part for part in (value if isinstance(value, list | tuple) else [value]) if isinstance(part, bool)
+            ]
+            if truths and field is not None and field.annotation is not bool:
+                raise ValueError(f"{cls.__name__.lower()}.{name} cannot be {str(truths[0]).lower()}")
+        return settings
 
 
 class Data(Section):
@@ -64,7 +56,7 @@ class Data(Section):
     """The folder of a published data set's files, if they are not in the cache."""
     split: Annotated[str, OneOf(("train", "val", "test"))] = "train"
     """The part of the data set."""
-    image_size: Annotated[tuple[Positive, Positive] | None, BeforeValidator(_square)] = None
+    image_size: ImageSize = None
     """(height, width), or one number for both; none keeps the size that the images have."""
     channels: Annotated[Literal[1, 3, 4] | None, OrNone] = None
     """1 grey, 3 RGB, 4 RGBA; none means 1 if every image is grey, and 3 otherwise."""
@@ -86,11 +78,11 @@ class Network(Section):
     name: Annotated[str, OneOf(names.NETWORKS)] = "unet"
     preset: Annotated[str, OneOf(names.PRESETS)] = "ddpm"
     """The published U-Net whose embedding, conditioning, padding and initialisation are used."""
-    channels: Positive = 128
+    channels: Side = 128
     """Channels of the finest level."""
-    channel_mult: tuple[Positive, ...] = (1, 2, 2, 2)
+    channel_mult: Multipliers = (1, 2, 2, 2)
     """Channels of each level, as multiples of network.channels; each level halves the image."""
-    num_blocks: Positive = 2
+    num_blocks: Annotated[int, Field(ge=1, le=64)] = 2
     """Residual blocks per level on the way down; one more on the way up."""
     attention_resolutions: tuple[Positive, ...] = (16,)
     """Levels whose shorter side is one of these have attention; the middle block always has."""
@@ -107,7 +99,7 @@ class Network(Section):
 class Diffusion(Section):
     """The forward process, and how the network's output is read."""
 
-    steps: Positive = 1000
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """T, the number of steps of the forward process."""
     schedule: Annotated[str, OneOf(names.SCHEDULES)] = "linear"
     """The noise schedule: how ᾱ_t falls from 1 to about 0."""
@@ -205,7 +197,7 @@ class Sampling(Section):
 
     sampler: Annotated[str, OneOf(names.SAMPLERS)] = "dpmpp_2m_sde"
     """The sampler. The default was the best at few network calls where that was measured (docs/results/steps.md)."""
-    steps: Annotated[int | str | None, BeforeValidator(_respacing)] = None
+    steps: Respacing = None
     """Number of steps; none means the sampler's default (all T for ddpm). Or a respacing as in improved-diffusion:
     10,15,20 (steps per section), ddim50; or the timesteps themselves: t:1,5,9."""
     spacing: Annotated[Annotated[str, OneOf(names.SPACINGS)] | None, OrNone] = None
@@ -271,7 +263,7 @@ class Config(Section):
         steps, T = self.sampling.steps, self.diffusion.steps
         if isinstance(steps, int) and steps > T:
             raise ValueError(
-                f"The chain has {T} steps (diffusion.steps), so sampling.steps must lie in 1..{T}; got {steps}"
+                f"The chain has {T} steps (diffusion.steps), so sampling.steps, which is {steps}, must be set to 1..{T}"
             )
         if self.optimizer.decay != "constant" and not any(
             (self.training.steps, self.training.images, self.training.epochs)

@@ -75,14 +75,12 @@ def cifar10(options: DataOptions) -> ImageSet:
         raise NoSplitError(f"{shown(source)} has no CIFAR-10 batch for split '{options.split}'.")
     parts = [_parsed(source, name, batches[name]) for name in names_of_split]
     images, labels = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-    pixels, contents = fitted(images, options, shown(source))
     return ImageSet(
         name="cifar10",
-        images=pixels,
+        **fitted(images, options, shown(source)),
         labels=torch.from_numpy(labels),
         class_names=_class_names(source, batches) if options.path is not None else CLASSES,
         source=shown(source),
-        contents=contents,
     )
 
 

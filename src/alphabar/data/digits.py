@@ -30,12 +30,10 @@ def digits(options: DataOptions) -> ImageSet:
     table = np.loadtxt(gzip.decompress(packed).decode("ascii").splitlines(), delimiter=",", dtype=np.float64)
     levels, labels = table[:, :64], table[:, 64].astype(np.int64)
     pixels = np.rint(levels * 255 / _WHITE).astype(np.uint8).reshape(-1, 8, 8, 1)
-    images, contents = fitted(pixels, options, "The bundled data set 'digits'")
     return ImageSet(
         name="digits",
-        images=images,
+        **fitted(pixels, options, "The bundled data set 'digits'"),
         labels=torch.from_numpy(labels),
         class_names=tuple("0123456789"),
         source="bundled: UCI Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak), CC BY 4.0",
-        contents=contents,
     )

@@ -1,7 +1,8 @@
 """Converts images as a source stores them, (N, H, W, C), to the requested channels and size, (N, C, H, W)."""
 
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,15 @@ _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # ITU-R 601 times 2^16,
 _CHUNK = 4096  # images per chunk, to bound the memory of intermediate uint32 arrays
 
 
-def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> tuple[Tensor, Contents]:
+class Fitted(TypedDict):
+    """The arguments of an ImageSet that come from its arrays."""
+
+    images: Tensor
+    contents: Contents
+    stored: Tensor | None
+
+
+def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> Fitted:
     """Levels (N, H, W, C) -> contiguous uint8 (N, C, H, W) as `options` request, and what is said of them.
 
     Raises AlphabarError if that is impossible, if there is no image, or if it is unknown which level is white.
@@ -45,7 +54,23 @@ def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> tuple[T
     images = with_channels(images, channels, options.background, what)
     images = with_size(images, size, options.resize, options.background, what)
     planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return torch.from_numpy(planes if planes.flags.writeable else planes.copy()), contents
+    shape = (stored.shape[3] if white == 255 else 0, *stored.shape[1:3])  # 0 channels: other levels are not kept
+    return {
+        "images": torch.from_numpy(planes if planes.flags.writeable else planes.copy()),
+        "contents": contents,
+        "stored": stored_values([shape] * len(stored), (channels, *size), options.resize),
+    }
+
+
+def stored_values(before: Sequence[tuple[int, int, int]], after: tuple[int, int, int], rule: str) -> Tensor | None:
+    """The number of values of each image as stored, (N,) int64, if padding alone brought all of them to (C, H, W).
+
+    None if nothing was padded, or if a pixel was changed: bits per stored value would have no meaning.
+    """
+    is_kept = all(b[0] == after[0] and b[1] <= after[1] and b[2] <= after[2] for b in before)
+    if rule != "pad" or not is_kept or all(b == after for b in before):
+        return None
+    return torch.tensor([math.prod(each) for each in before])
 
 
 def with_channels(images: Pixels, channels: int, background: Colour, what: str) -> Pixels:

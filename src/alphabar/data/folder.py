@@ -11,7 +11,7 @@ import torch
 from alphabar.data.contents import Contents, Levels, counted
 from alphabar.data.decode import MODES, SUFFIXES, Decoded, decode, read_header
 from alphabar.data.files import UnreadableError, exists, shown
-from alphabar.data.fit import Pixels
+from alphabar.data.fit import Pixels, stored_values
 from alphabar.data.image_set import ImageSet
 from alphabar.data.layout import Layout, layout
 from alphabar.data.listing import Listing, list_files
@@ -20,6 +20,9 @@ from alphabar.data.options import DataOptions, sized
 from alphabar.data.survey import Skipped, Survey, check_share, mapped, some, surveyed
 from alphabar.errors import AlphabarError
 from alphabar.images import RESIZE_RULES, Size
+
+_EXACT = {"L": 1, "RGB": 3, "RGBA": 4}
+"""Channels of the modes whose levels are kept when they are decoded to as many channels."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ def folder(options: DataOptions) -> ImageSet:
         class_names=plan.class_names,
         source=shown(root),
         contents=contents(plan, survey, decoded.traits, options),
+        stored=stored_values(_shapes(survey), (channels, *size), options.resize),
     )
 
 
@@ -61,6 +65,11 @@ def recognised(options: DataOptions) -> tuple[Path, Layout]:
     plan = layout(root, list_files(root), options.split)
     _check_not_empty(root / plan.folder, plan.listing)
     return root / plan.folder, plan
+
+
+def _shapes(survey: Survey) -> list[tuple[int, int, int]]:
+    """(C, H, W) of each image as stored; 0 channels where decoding changes its levels."""
+    return [(_EXACT.get(header.mode, 0), *header.size) for header in survey.headers.values()]
 
 
 @dataclass(frozen=True)

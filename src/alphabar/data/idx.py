@@ -81,14 +81,12 @@ def image_set_from_idx(
     classes = None if labels is None else torch.from_numpy(labels.astype(np.int64))
     if labels is not None and class_names is None:
         classes, class_names = numbered(labels)
-    pixels, contents = fitted(images[..., None], options, source)
     return ImageSet(
         name=name,
-        images=pixels,
+        **fitted(images[..., None], options, source),
         labels=classes,
         class_names=class_names or (),
         source=source,
-        contents=contents,
     )
 
 

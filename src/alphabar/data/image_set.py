@@ -34,6 +34,8 @@ class ImageSet:
     class_names: tuple[str, ...]
     source: str
     contents: Contents = NOTHING_TO_SAY
+    stored: Tensor | None = None
+    """The number of values of each image as stored, (N,) int64, if it was padded and else kept as it is."""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.numel() == 0:

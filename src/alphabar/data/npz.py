@@ -52,15 +52,15 @@ def npz(options: DataOptions) -> ImageSet:
             else:
                 labels = _labels(file, chosen.labels, len(images))
     what = shown(path) if chosen.images in ("", *_IMAGES) else f"{shown(path)} ({printable(chosen.images)})"
-    pixels, contents = fitted(images, options, what)
+    arrays = fitted(images, options, what)
+    arrays["contents"] = replace(arrays["contents"], splits=chosen.splits, left_out=tuple(left_out))
     classes, class_names = (None, ()) if labels is None else numbered(labels)
     return ImageSet(
         name=printable(path.stem),
-        images=pixels,
+        **arrays,
         labels=classes,
         class_names=class_names,
         source=what,
-        contents=replace(contents, splits=chosen.splits, left_out=tuple(left_out)),
     )
 
 

@@ -1,8 +1,9 @@
 """DataOptions, the options of every data source. A source applies all of them or raises an AlphabarError."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from alphabar.errors import AlphabarError
 from alphabar.images import BLACK, RESIZE_RULES, Colour, Size
@@ -51,7 +52,7 @@ class DataOptions:
             raise AlphabarError(f"data.resize={self.resize} needs a target size; set data.image_size, for example 32.")
         if self.channels is not None and self.channels < 1:
             raise AlphabarError(f"data.channels must be at least 1; got {self.channels}.")
-        if not all(0 <= level <= 255 for level in self.background):
+        if len(self.background) != 3 or not all(0 <= level <= 255 for level in self.background):
             raise AlphabarError(f"data.background must be three levels from 0 to 255; got {self.background}.")
         if self.white is not None and not 0 < self.white < math.inf:
             raise AlphabarError(f"data.white must be a level above 0, such as 4095; got {self.white}.")
@@ -62,3 +63,25 @@ class DataOptions:
 def sized(size: Size) -> str:
     """(H, W) as text, in the form that the command line accepts: "28x28"."""
     return f"{size[0]}x{size[1]}"
+
+
+_PLACES = ("path", "data_root", "split", "limit_pixels", "download")
+
+
+def manner(options: DataOptions) -> dict[str, Any]:
+    """How files become images, without where they lie; ready for JSON. `of_manner` is its inverse."""
+    fields = {name: value for name, value in asdict(options).items() if name not in _PLACES}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+
+def of_manner(entry: object) -> DataOptions | None:
+    """The options that `manner` described; None for anything else."""
+    if not isinstance(entry, dict) or not {"image_size", "resize", "background"} <= {*entry} <= {
+        *manner(DataOptions())
+    }:
+        return None
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
+    try:
+        return DataOptions(**values)
+    except (ValueError, TypeError):
+        return None

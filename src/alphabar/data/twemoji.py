@@ -54,14 +54,12 @@ def twemoji(options: DataOptions) -> ImageSet:
     if not rows:
         raise NoSplitError(f"{shown(source)} has {len(distinct)} emoji: too few for data.split={options.split}.")
     images = with_channels(pictures[rows], 3, _WHITE, shown(source))
-    pixels, contents = fitted(images, options, shown(source))
     return ImageSet(
         name="twemoji",
-        images=pixels,
+        **fitted(images, options, shown(source)),
         labels=torch.tensor([names.index(emoji[k].category) for k in rows]),
         class_names=names,
         source=shown(source),
-        contents=contents,
     )
 
 

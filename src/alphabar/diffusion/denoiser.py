@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.parameterization import Parameterization, x0_to_eps
 from alphabar.diffusion.process import Gaussian, Time, q_posterior
 from alphabar.diffusion.schedule import NoiseSchedule
@@ -53,7 +54,7 @@ class Denoiser:
 
     def __post_init__(self) -> None:
         if self.parameterization.name == "eps" and self.schedule.ends_in_pure_noise:
-            raise ValueError(
+            raise DiffusionError(
                 "This schedule ends at ᾱ_T = 0, where the parameterization 'eps' does not determine x_0; "
                 "choose 'x0' or 'v'."
             )
@@ -65,12 +66,12 @@ class Denoiser:
     def output(self, x_t: Tensor, t: Time) -> NetworkOutput:
         """The network's output at x_t, in the precision of x_t. The network is called here and nowhere else."""
         if isinstance(t, int) and not 1 <= t <= self.schedule.T:
-            raise ValueError(f"t must lie in 1..{self.schedule.T}, the length of the chain; got {t}.")
+            raise DiffusionError(f"t must lie in 1..{self.schedule.T}, the length of the chain; got {t}.")
         time = (self.schedule.timesteps[t] - 1) * self.time_scale  # networks count steps from 0
         out = self.network(x_t, time.to(x_t.device).expand(len(x_t))).to(x_t.dtype)
         channels = x_t.shape[1] * (2 if self.variance.learned else 1)
         if out.shape[1] != channels:
-            raise ValueError(
+            raise DiffusionError(
                 f"The network must output {channels} channels for images of {x_t.shape[1]} channels and the reverse "
                 f"variance '{self.variance.name}'; it outputs {out.shape[1]}."
             )

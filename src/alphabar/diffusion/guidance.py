@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser, Network
+from alphabar.diffusion.errors import DiffusionError
 
 
 def guided(
@@ -57,7 +58,7 @@ class _Guided:
 
     def __call__(self, x: Tensor, time: Tensor) -> Tensor:
         if len(x) != len(self.y):
-            raise ValueError(f"There are {len(self.y)} classes y for {len(x)} images; there must be one for each.")
+            raise DiffusionError(f"There are {len(self.y)} classes y for {len(x)} images; there must be one for each.")
         inside = None if self.times is None else (self.times[0] < time) & (time < self.times[1])
         if inside is not None and not bool(inside.any()):
             return self.network(x, time, y=self.y)
@@ -86,16 +87,18 @@ def _check(
 ) -> None:
     """Raises ValueError if an argument of `guided` is invalid."""
     if y.ndim != 1 or y.dtype != torch.int64:
-        raise ValueError(f"Classes y must be a list of int64, one per image; got {y.dtype} of shape {tuple(y.shape)}.")
+        raise DiffusionError(
+            f"Classes y must be a list of int64, one per image; got {y.dtype} of shape {tuple(y.shape)}."
+        )
     if null_y < 0:
-        raise ValueError(f"null_y must be the class number >= 0 that means 'no class'; got {null_y}.")
+        raise DiffusionError(f"null_y must be the class number >= 0 that means 'no class'; got {null_y}.")
     if not 0 <= scale < math.inf:
-        raise ValueError(f"The guidance scale must be a finite number >= 0, where 1 means off; got {scale:g}.")
+        raise DiffusionError(f"The guidance scale must be a finite number >= 0, where 1 means off; got {scale:g}.")
     if not 0 <= rescale <= 1:
-        raise ValueError(f"The guidance rescale must lie in [0, 1], where 0 means off; got {rescale:g}.")
+        raise DiffusionError(f"The guidance rescale must lie in [0, 1], where 0 means off; got {rescale:g}.")
     last = int((denoiser.schedule.full or denoiser.schedule).timesteps[-1])
     if interval is not None and not 1 <= interval[0] <= interval[1] <= last:
-        raise ValueError(
+        raise DiffusionError(
             f"The guidance interval must be two timesteps in 1..{last} in ascending order; got "
             f"{interval[0]} to {interval[1]}."
         )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from alphabar.diffusion.decoder import Decoder, discretized_log_prob
 from alphabar.diffusion.denoiser import Denoiser, NetworkOutput, Prediction, p_transition
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.process import Gaussian, Time, q_marginal, q_posterior, q_sample
 from alphabar.diffusion.schedule import NoiseSchedule
 
@@ -87,7 +88,9 @@ def vlb_terms(
     """
     last = denoiser.schedule.T
     if start is not None and not 1 <= start <= last:
-        raise ValueError(f"The terms of the bound must start within 1..{last}, the length of the chain; got {start}.")
+        raise DiffusionError(
+            f"The terms of the bound must start within 1..{last}, the length of the chain; got {start}."
+        )
     for t in range(start or last, 0, -1):
         with torch.no_grad():
             eps = noise(t)
@@ -136,7 +139,7 @@ def bound_of(prior: Tensor, terms: Iterable[Term]) -> VariationalBound:
     ascending = sorted(terms, key=lambda term: term.t)
     steps = [term.t for term in ascending]
     if not steps or steps != list(range(1, len(steps) + 1)):
-        raise ValueError(f"A bound needs each of the terms t = 1..T once; got t = {steps}.")
+        raise DiffusionError(f"A bound needs each of the terms t = 1..T once; got t = {steps}.")
     columns = ((term.vlb, term.x0_mse, term.eps_mse) for term in ascending)
     return VariationalBound(prior, *(torch.stack(column, dim=1) for column in zip(*columns, strict=True)))
 

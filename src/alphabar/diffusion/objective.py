@@ -9,6 +9,7 @@ from torch import Tensor
 
 from alphabar.diffusion.decoder import DECODERS
 from alphabar.diffusion.denoiser import Denoiser, NetworkOutput
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.likelihood import predicted, term_of
 from alphabar.diffusion.process import Time, q_sample
 from alphabar.diffusion.variance import ReverseVariance
@@ -44,17 +45,21 @@ class Objective:
         choices = (("objective", self.kind, OBJECTIVES), ("weighting", self.weighting, WEIGHTINGS))
         for what, name, names in (*choices, ("decoder", self.decoder, DECODERS)):
             if name not in names:
-                raise ValueError(f"There is no {what} '{name}'; choose one of: {', '.join(names)}.")
+                raise DiffusionError(f"There is no {what} '{name}'; choose one of: {', '.join(names)}.")
         if self.kind == "simple" and self.vlb_weight is not None:
-            raise ValueError("The objective 'simple' does not use the bound; leave vlb_weight out, or use 'hybrid'.")
+            raise DiffusionError(
+                "The objective 'simple' does not use the bound; leave vlb_weight out, or use 'hybrid'."
+            )
         if self.kind == "vlb" and self.weighting != "none":
-            raise ValueError(f"The objective 'vlb' has no squared error to weight by '{self.weighting}'; use 'none'.")
+            raise DiffusionError(
+                f"The objective 'vlb' has no squared error to weight by '{self.weighting}'; use 'none'."
+            )
         positive = {"vlb_weight": self.bound_weight, "min_snr_gamma": self.min_snr_gamma, "p2_k": self.p2_k}
         for name, value in positive.items():
             if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be positive; got {value:g}.")
+                raise DiffusionError(f"{name} must be positive; got {value:g}.")
         if not 0 <= self.p2_gamma < math.inf:
-            raise ValueError(f"p2_gamma must not be negative; got {self.p2_gamma:g}.")
+            raise DiffusionError(f"p2_gamma must not be negative; got {self.p2_gamma:g}.")
 
     @property
     def bound_weight(self) -> float:
@@ -64,12 +69,12 @@ class Objective:
     def check_fits(self, variance: ReverseVariance) -> None:
         """Raises ValueError if this objective cannot train a network with this reverse variance."""
         if self.kind == "simple" and variance.learned:
-            raise ValueError(
+            raise DiffusionError(
                 f"The objective 'simple' does not use the variance, so '{variance.name}' would never be learned; "
                 "use the objective 'hybrid', or a fixed variance."
             )
         if self.kind == "hybrid" and not variance.learned:
-            raise ValueError(
+            raise DiffusionError(
                 f"The objective 'hybrid' trains only the variance by the bound, and '{variance.name}' has nothing to "
                 "learn; use the objective 'simple', or the variance 'learned_range'."
             )
@@ -106,7 +111,7 @@ def training_loss(denoiser: Denoiser, objective: Objective, x0: Tensor, t: Time,
     t: (B,) int64 in 1..T.
     """
     if x0.dtype.itemsize < 4 or eps.dtype.itemsize < 4:
-        raise ValueError(f"Images and noise must be float32 or float64; got {x0.dtype} and {eps.dtype}.")
+        raise DiffusionError(f"Images and noise must be float32 or float64; got {x0.dtype} and {eps.dtype}.")
     objective.check_fits(denoiser.variance)
     x_t = q_sample(denoiser.schedule, x0, t, eps)
     output = denoiser.output(x_t, t)

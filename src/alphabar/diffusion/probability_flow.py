@@ -12,53 +12,70 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.errors import DiffusionError
+from alphabar.diffusion.parameterization import x0_to_eps
+from alphabar.diffusion.process import per_image
 from alphabar.diffusion.schedule import NoiseSchedule
 
 FlowState = tuple[Tensor, Tensor]
 """(x̄ (B, ...), the integral ∫ ∇·ε̂ dσ up to now (B,))."""
 
-Integrate = Callable[[Callable[[Tensor, FlowState], FlowState], FlowState, Tensor], FlowState]
-"""An ODE solver: (function (σ, state) -> d state/dσ, the state at σ_1, [σ_1, σ_T]) -> the state at σ_T."""
+Integrate = Callable[[Callable[[float | Tensor, FlowState], FlowState], FlowState, tuple[float, float]], FlowState]
+"""An ODE solver: (function (σ, state) -> d state/dσ, the state at σ_1, (σ_1, σ_T)) -> the state at σ_T.
+
+It may ask for the derivative at one σ for all images, or at a σ (B,) of each.
+"""
 
 
-def flow_ends(schedule: NoiseSchedule) -> tuple[float, float]:
-    """(σ_1, σ_T) of the network's chain; raises ValueError if σ_T is infinite."""
-    chain = schedule.full or schedule
-    if chain.ends_in_pure_noise:
-        raise ValueError("This schedule ends at ᾱ_T = 0, where σ = √((1 − ᾱ)/ᾱ) is infinite: its flow has no end.")
-    sigma = (-chain.half_log_snr).exp()
-    return float(sigma[1]), float(sigma[-1])
-
-
-def flow_time(schedule: NoiseSchedule, sigma: float) -> float:
-    """The fractional time t(σ) of the network's chain, linear in log σ between its rows; 1 and T beyond its ends."""
-    chain = schedule.full or schedule
-    log_sigma, steps = -chain.half_log_snr[1:], chain.timesteps[1:]
-    if chain.T == 1:
-        return float(steps[0])
-    row = int(torch.searchsorted(log_sigma, math.log(sigma)).clamp(1, chain.T - 1))
-    fraction = ((math.log(sigma) - log_sigma[row - 1]) / (log_sigma[row] - log_sigma[row - 1])).clamp(0, 1)
-    return float(torch.lerp(steps[row - 1].double(), steps[row].double(), fraction))
-
-
-def flow(denoiser: Denoiser, x_bar: Tensor, sigma: float | Tensor) -> Tensor:
-    """dx̄/dσ = ε̂ at x̄ (B, C, H, W) and noise level σ, by one call of the network at a fractional time.
-
-    The network is called in the precision of x̄. The denoiser's x0_transform is applied to x̂_0.
-    """
+def check_has_flow(denoiser: Denoiser) -> None:
+    """Raises DiffusionError for a denoiser whose likelihood cannot be computed by the flow."""
     if denoiser.parameterization.name == "mu":
-        raise ValueError(
+        raise DiffusionError(
             "The probability flow calls the network between timesteps, where the parameterization 'mu' is undefined; "
             "use a model with 'eps', 'x0' or 'v'."
         )
-    sigma = float(sigma)
+    flow_ends(denoiser.schedule)
+
+
+def flow_ends(schedule: NoiseSchedule) -> tuple[float, float]:
+    """(σ_1, σ_T) of the chain, respaced or not; raises DiffusionError if σ_T is infinite."""
+    if schedule.ends_in_pure_noise:
+        raise DiffusionError("This schedule ends at ᾱ_T = 0, where σ = √((1 − ᾱ)/ᾱ) is infinite: its flow has no end.")
+    sigma = (-schedule.half_log_snr).exp()
+    return float(sigma[1]), float(sigma[-1])
+
+
+def flow_time(schedule: NoiseSchedule, sigma: float | Tensor) -> Tensor:
+    """The fractional time t(σ) of the network's chain, linear in log σ between its rows; 1 and T beyond its ends.
+
+    sigma: a number, or (B,); float64 of the same shape is returned.
+    """
+    chain = schedule.full or schedule
+    log_sigma, steps = -chain.half_log_snr[1:], chain.timesteps[1:].double()
+    level = torch.as_tensor(sigma, dtype=torch.float64, device=log_sigma.device).log()
+    if chain.T == 1:
+        return steps[0].expand(level.shape)
+    row = torch.searchsorted(log_sigma, level).clamp(1, chain.T - 1)
+    fraction = ((level - log_sigma[row - 1]) / (log_sigma[row] - log_sigma[row - 1])).clamp(0, 1)
+    return torch.lerp(steps[row - 1], steps[row], fraction)
+
+
+def flow(denoiser: Denoiser, x_bar: Tensor, sigma: float | Tensor) -> Tensor:
+    """dx̄/dσ = ε̂ at x̄ (B, C, H, W) and noise level σ, () or (B,), by one call of the network at a fractional time.
+
+    The network is called in the precision of x̄. The denoiser's x0_transform is applied to x̂_0.
+    """
+    check_has_flow(denoiser)
+    sigma = torch.as_tensor(sigma, dtype=torch.float64).expand(len(x_bar))
     alpha_bar = 1 / (1 + sigma**2)
-    # A chain of a single step at this noise level and time, so that the denoiser computes ε̂ as in any other chain.
-    here = NoiseSchedule(
-        torch.tensor([1.0, alpha_bar], dtype=torch.float64),
-        torch.tensor([0.0, flow_time(denoiser.schedule, sigma)], dtype=x_bar.dtype),
-    )
-    return replace(denoiser, schedule=here)(x_bar * math.sqrt(alpha_bar), 1).eps
+    # A table of these noise levels and times, a row for each image: its ε̂ is computed as at a step of any chain.
+    zero = torch.zeros(1, dtype=torch.float64)
+    times = flow_time(denoiser.schedule, sigma).cpu()
+    table = NoiseSchedule(torch.cat([zero + 1, alpha_bar.cpu()]), torch.cat([zero, times]).to(x_bar.dtype))
+    here, t = replace(denoiser, schedule=table), torch.arange(1, len(x_bar) + 1)
+    x = x_bar * per_image(alpha_bar.sqrt(), x_bar)
+    x0 = here.parameterization.to_x0(table, here.output(x, t).mean, x, t)
+    return x0_to_eps(table, x0 if here.x0_transform is None else here.x0_transform(x0), x, t)
 
 
 def flow_and_divergence(
@@ -95,11 +112,11 @@ def flow_log_density(denoiser: Denoiser, x_1: Tensor, probes: Tensor, integrate:
     first, last = flow_ends(denoiser.schedule)
     size = x_1[0].numel()
 
-    def derivative(sigma: Tensor, state: FlowState) -> FlowState:
+    def derivative(sigma: float | Tensor, state: FlowState) -> FlowState:
         return flow_and_divergence(denoiser, state[0], sigma, probes)
 
     start = (x_1 * math.sqrt(1 + first**2), x_1.new_zeros(len(x_1)))
-    x_bar, integral = integrate(derivative, start, torch.tensor([first, last], dtype=x_1.dtype, device=x_1.device))
+    x_bar, integral = integrate(derivative, start, (first, last))
     x_T = x_bar / math.sqrt(1 + last**2)
     log_prior = -0.5 * (x_T.square().flatten(1).sum(1) + size * math.log(2 * math.pi))
     return log_prior + size / 2 * (math.log1p(first**2) - math.log1p(last**2)) + integral

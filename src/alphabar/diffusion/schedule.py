@@ -9,6 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from alphabar.diffusion.errors import DiffusionError
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
@@ -80,7 +82,7 @@ class NoiseSchedule:
 def checked_rows(rows: Sequence[int], T: int) -> list[int]:
     """`rows` as a list; raises ValueError unless 1 ≤ rows[0] < rows[1] < ... ≤ T."""
     if not rows or rows[0] < 1 or rows[-1] > T or any(a >= b for a, b in pairwise(rows)):
-        raise ValueError(f"Timesteps must increase strictly within 1..{T}; got {_shorten(rows)}.")
+        raise DiffusionError(f"Timesteps must increase strictly within 1..{T}; got {_shorten(rows)}.")
     return list(rows)
 
 
@@ -92,14 +94,16 @@ def from_betas(betas: Tensor | Sequence[float]) -> NoiseSchedule:
     """The schedule with the given β_1..β_T, 0 < β ≤ 1."""
     beta = torch.as_tensor(betas, dtype=torch.float64)
     if beta.ndim != 1 or not len(beta):
-        raise ValueError(f"A schedule needs a list of at least one β; got the shape {tuple(beta.shape)}.")
+        raise DiffusionError(f"A schedule needs a list of at least one β; got the shape {tuple(beta.shape)}.")
     if not bool(((beta > 0) & (beta <= 1)).all()):
-        raise ValueError(f"Every β must lie in (0, 1]; got values from {float(beta.min()):g} to {float(beta.max()):g}.")
+        raise DiffusionError(
+            f"Every β must lie in (0, 1]; got values from {float(beta.min()):g} to {float(beta.max()):g}."
+        )
     if bool((beta[:-1] == 1).any()):
-        raise ValueError("Only the last β may be 1, because such a step removes the whole image.")
+        raise DiffusionError("Only the last β may be 1, because such a step removes the whole image.")
     alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta).cumprod(0)])
     if not bool((alpha_bar.diff() < 0).all()):
-        raise ValueError(
+        raise DiffusionError(
             f"ᾱ_t and ᾱ_(t−1) are equal in float64 at one of the {len(beta)} steps; use larger β or fewer steps."
         )
     return NoiseSchedule(alpha_bar, torch.arange(len(alpha_bar)))
@@ -109,9 +113,9 @@ def from_alpha_bar(alpha_bar: Tensor | Sequence[float], max_beta: float = 1.0) -
     """The schedule with the given ᾱ_0..ᾱ_T up to a factor, where every β_t = 1 − ᾱ_t/ᾱ_{t−1} is at most `max_beta`."""
     table = torch.as_tensor(alpha_bar, dtype=torch.float64)
     if table.ndim != 1 or len(table) < 2:
-        raise ValueError(f"ᾱ must list T + 1 ≥ 2 values for t = 0..T; got the shape {tuple(table.shape)}.")
+        raise DiffusionError(f"ᾱ must list T + 1 ≥ 2 values for t = 0..T; got the shape {tuple(table.shape)}.")
     if not bool((table >= 0).all()):
-        raise ValueError(f"Every ᾱ_t must be at least 0; the smallest is {float(table.min()):g}.")
+        raise DiffusionError(f"Every ᾱ_t must be at least 0; the smallest is {float(table.min()):g}.")
     return from_betas((1 - table[1:] / table[:-1]).clamp(max=max_beta))
 
 
@@ -123,7 +127,7 @@ def linear(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSch
     """β linear from 1e-4 to 0.02 (DDPM §4), times 1000/T, so that ᾱ_T hardly depends on T (IDDPM)."""
     scale = 1000 / T
     if scale * beta_end >= 1:
-        raise ValueError(
+        raise DiffusionError(
             f"The linear schedule scales β by 1000/T, so β_T = {scale * beta_end:g} is not below 1 for T = {T}; "
             f"use T > {math.floor(1000 * beta_end)} or the schedule 'cosine'."
         )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, repeat
 
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.schedule import NoiseSchedule, checked_rows
 
 
@@ -93,7 +94,9 @@ SPACINGS: dict[str, Callable[[NoiseSchedule, int], list[int]]] = {
 def spaced(schedule: NoiseSchedule, spacing: str, steps: int) -> list[int]:
     """The rows that SPACINGS[spacing] chooses; raises ValueError unless 1 ≤ steps ≤ T."""
     if not 1 <= steps <= schedule.T:
-        raise ValueError(f"Sampling steps must lie in 1..{schedule.T}, the length of this model's chain; got {steps}.")
+        raise DiffusionError(
+            f"Sampling steps must lie in 1..{schedule.T}, the length of this model's chain; got {steps}."
+        )
     return SPACINGS[spacing](schedule, steps)
 
 
@@ -115,7 +118,7 @@ def rows_of(spec: str | Sequence[int], T: int) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or (kind == "ddim" and len(numbers) > 1):
-        raise ValueError(
+        raise DiffusionError(
             f"'{spec}' does not specify timesteps; write a number of steps (250), one for each section (10,15,20), "
             "a stride by its number of steps (ddim50), or the steps themselves (t:1,5,9)."
         )
@@ -131,22 +134,22 @@ def _strided(steps: int, T: int) -> list[int]:
     if steps not in grids:
         near = sorted(sorted(grids, key=lambda length: abs(length - steps))[:4])
         advice = f"near it, use {', '.join(f'ddim{length}' for length in near)}" if near else "use 't:1'"
-        raise ValueError(f"No integer stride visits exactly {steps} of {T} timesteps (ddim{steps}); {advice}.")
+        raise DiffusionError(f"No integer stride visits exactly {steps} of {T} timesteps (ddim{steps}); {advice}.")
     return list(range(1, T + 1, grids[steps]))
 
 
 def _sectioned(counts: list[int], T: int) -> list[int]:
     if counts == [1] and T > 1:
-        raise ValueError(f"A single step would be t = 1, the least noisy one; for one step from noise use 't:{T}'.")
+        raise DiffusionError(f"A single step would be t = 1, the least noisy one; for one step from noise use 't:{T}'.")
     if min(counts) < 0 or not any(counts):
-        raise ValueError(f"A respacing must have at least one timestep; got {','.join(map(str, counts))}.")
+        raise DiffusionError(f"A respacing must have at least one timestep; got {','.join(map(str, counts))}.")
     size, larger = divmod(T, len(counts))
     rows, first = [], 1
     for number, count in enumerate(counts):
         length = size + (number < larger)
         if count > length:
             where = f"section {number + 1} of {len(counts)}" if len(counts) > 1 else "the chain"
-            raise ValueError(f"{count} timesteps do not fit into {where}, which has {length}.")
+            raise DiffusionError(f"{count} timesteps do not fit into {where}, which has {length}.")
         rows += _section(first, length, count)
         first += length
     return rows

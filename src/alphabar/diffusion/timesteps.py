@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from alphabar.diffusion.errors import DiffusionError
+
 
 class TimestepSampler(Protocol):
     """Samples t ~ p(t) with weights w, so that E[w · loss(t)] is the mean of loss over t = 1..T.
@@ -134,7 +136,7 @@ class LossSecondMoment(TimestepSampler):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Continue from `state_dict`; ValueError if it is of another chain or another length of history."""
         if state["history"].shape != self.history.shape:
-            raise ValueError(
+            raise DiffusionError(
                 f"The history of losses in the checkpoint is {tuple(state['history'].shape)}, this run's is "
                 f"{tuple(self.history.shape)}: (steps + 1, losses kept per step)."
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.process import Time, per_image, posterior_mean_coefficients
 from alphabar.diffusion.schedule import NoiseSchedule
 
@@ -77,7 +78,9 @@ def analytic(x0_mse: Tensor, learned: bool) -> ReverseVariance:
     learned: whether the network has a second half of output channels, which is not read.
     """
     if x0_mse.ndim != 1 or bool((x0_mse < 0).any()) or bool(x0_mse.isinf().any()):
-        raise ValueError("The error of x̂_0 must be a list by timestep of finite numbers >= 0, or NaN if not measured.")
+        raise DiffusionError(
+            "The error of x̂_0 must be a list by timestep of finite numbers >= 0, or NaN if not measured."
+        )
 
     def log_var(schedule: NoiseSchedule, x_t: Tensor, t: Time, raw: Tensor | None) -> Tensor:
         from_x0, _ = posterior_mean_coefficients(schedule, t)
@@ -93,7 +96,7 @@ def _looked_up(x0_mse: Tensor, timesteps: Tensor) -> Tensor:
     measured = len(x0_mse) > rows
     measured &= ~x0_mse[rows.clamp(max=len(x0_mse) - 1)].isnan()
     if not bool(measured.all()):
-        raise ValueError(
+        raise DiffusionError(
             f"The variance 'analytic' needs the error of x̂_0 at timestep {int(rows[~measured].min())}, where it was "
             "not measured; measure it at every timestep that the chain visits."
         )

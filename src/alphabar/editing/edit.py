@@ -1,5 +1,6 @@
 """An edit that is planned and checked, but not made yet; and the chains that edits are made of."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,5 +69,5 @@ def end_image(steps: Iterator[Step], advance: Callable[[float], None]) -> Tensor
 
 
 def file_name_part(name: str) -> str:
-    """A picture's name, fit to be part of a file name."""
-    return name.replace(":", "-").replace("/", "-")
+    """A picture's name, fit to be part of a file name: of at most 60 bytes, as the whole has at most 255."""
+    return os.fsencode(name.replace(":", "-").replace("/", "-"))[:60].decode(errors="ignore")

@@ -58,4 +58,4 @@ def inpainting(pipeline: Pipeline, picture: Picture, mask: Mask, seeds: Sequence
         samples = torch.cat(results)
         return samples, mask.shown(picture, samples), 10
 
-    return Edit(pipeline, f"inpaint-{file_name_part(picture.name)}-{mask.short_name}", options, make)
+    return Edit(pipeline, f"inpaint-{file_name_part(picture.name)}-{file_name_part(mask.short_name)}", options, make)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alphabar.editing.inversion import DETERMINISTIC
 from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file
+from alphabar.outputs import LATENTS, mark, written
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 
@@ -22,8 +22,18 @@ def save(path: Path, latents: Tensor, pipeline: Pipeline) -> None:
         "spacing": pipeline.section.spacing,
         "class": pipeline.label if isinstance(pipeline.label, int) else None,
     }
-    with atomic_file(path) as file:
-        file.write(serialized({"latents": latents.contiguous()}, {"alphabar": json.dumps(about)}))
+    metadata = {"alphabar": json.dumps(about), "written_by": mark(LATENTS)}
+    with written(path, LATENTS) as file:
+        file.write(serialized({"latents": latents.contiguous()}, metadata))
+
+
+def check_weights(latents: str, sha256: str, model: LoadedModel) -> None:
+    """AlphabarError unless `model` has the weights of this sha256, which encoded the latents."""
+    if sha256 != model.sha256:
+        raise AlphabarError(
+            f"{latents} was encoded with other weights than those of step {model.step} ({model.weights}); name the "
+            "run, --step and --weights that encoded it."
+        )
 
 
 def load(path: Path, model: LoadedModel) -> tuple[Tensor, Pipeline]:
@@ -35,11 +45,7 @@ def load(path: Path, model: LoadedModel) -> tuple[Tensor, Pipeline]:
             sha256, steps, spacing, label = (about[key] for key in ("weights_sha256", "steps", "spacing", "class"))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         raise AlphabarError(f"{path} holds no latents; `alphabar encode` writes them.") from None
-    if sha256 != model.sha256:
-        raise AlphabarError(
-            f"{path} was encoded with other weights than those of step {model.step} ({model.weights}); name the "
-            "run, --step and --weights that encoded it."
-        )
+    check_weights(str(path), sha256, model)
     if latents.ndim != 4 or tuple(latents.shape[1:]) != model.facts.shape:
         raise AlphabarError(
             f"The latents in {path} are {tuple(latents.shape)}; the model's images are {model.facts.shape}."

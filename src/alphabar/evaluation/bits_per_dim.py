@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from torch import Tensor
 from alphabar import distributed, plots
 from alphabar.data import ImageSet
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
-from alphabar.errors import AlphabarError, sentences
+from alphabar.errors import AlphabarError, check_number, sentences
 from alphabar.evaluation.features import random_order
-from alphabar.evaluation.flow_likelihood import flow_bits
+from alphabar.evaluation.flow_likelihood import SOLVER, flow_bits
 from alphabar.evaluation.vlb import BoundJob, bound
 from alphabar.files import atomic_file
 from alphabar.metrics import Z
@@ -53,15 +54,19 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     for what, name, names in (("kind of bits/dim", request.kind, KINDS), ("decoder", request.decoder, DECODERS)):
         if name not in names:
             raise AlphabarError(unknown(what, name, names))
+    check_number("--count", request.count)
+    check_number("--batch-size", request.batch_size)
     model = request.run
     if not isinstance(model, LoadedModel):
         model = load_model(model, request.weights, device, request.step, request.place)
     images = _images(model, request)
+    evaluations.prepare(request.out or home(model.path))
     rows = random_order(len(images))[: request.count]
     denoiser = _respaced(model.denoiser, request.steps)
     quantities, more = _measured(request, _job(request, model, denoiser, images, rows), denoiser, rows, device)
     row = {
         "bits_per_dim": {name: estimate(values) for name, values in quantities.items()},
+        **_per_stored_dim(quantities, images, rows),
         "kind": request.kind,
         "n": len(rows),
         "split": request.split,
@@ -97,6 +102,7 @@ def _job(request: BitsRequest, model: LoadedModel, denoiser: Denoiser, images: I
         "count": len(rows),
         "timesteps": denoiser.schedule.timesteps[1:].tolist(),
         "decoder": request.decoder,
+        **({"solver": SOLVER} if request.kind == "ode" else {}),
     }
     return BoundJob(
         images=images.images[rows],
@@ -141,6 +147,26 @@ def estimate(values: Tensor) -> dict[str, Any]:
     value, error = float(values.mean()), float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
     interval = None if error is None else [value - Z * error, value + Z * error]
     return {"value": value, "standard_error": error, "interval": interval}
+
+
+def _per_stored_dim(quantities: Mapping[str, Tensor], images: ImageSet, rows: Tensor) -> dict[str, Any]:
+    """The row's entries for padded images: bits per dimension of the images as they were stored."""
+    if images.stored is None:
+        return {}
+    stored, dims = images.stored[rows].double(), math.prod(images.shape)
+    return {
+        "bits_per_stored_dim": {name: ratio(values * dims, stored) for name, values in quantities.items()},
+        "dims": dims,
+        "stored_dims": float(stored.mean()),
+    }
+
+
+def ratio(bits: Tensor, dims: Tensor) -> dict[str, Any]:
+    """All bits (N,) over all dimensions (N,), with the standard error of a ratio over images, ready for JSON."""
+    value = float(bits.sum() / dims.sum())
+    around = estimate((bits - value * dims) / dims.mean())
+    interval = around["interval"] and [value + bound for bound in around["interval"]]
+    return {"value": value, "standard_error": around["standard_error"], "interval": interval}
 
 
 def _saved(vlb: VariationalBound, denoiser: Denoiser, job: BoundJob, rows: Tensor) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """An evaluation from beginning to end: a request in, one row out."""
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,18 +8,23 @@ from typing import Any
 
 import torch
 
-from alphabar import distributed
-from alphabar.errors import AlphabarError
+from alphabar import build, distributed, outputs
+from alphabar import names as names_of_data
+from alphabar.data import DataOptions
+from alphabar.errors import AlphabarError, check_number
 from alphabar.evaluation import extractors, features, references, scores, statistics_file, subjects
 from alphabar.evaluation.neighbours import save_neighbours
-from alphabar.evaluation.references import Reference
+from alphabar.evaluation.reading import HowRead
+from alphabar.evaluation.references import NO_TEST_SPLIT, Reference
 from alphabar.evaluation.subjects import HowSampled, Subject
-from alphabar.images import Size
 from alphabar.metrics import Extractor, Features, moments
 from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel
 from alphabar.runs.run import home
+from alphabar.sampling import folder as folders
 from alphabar.sampling.to_folder import Plan
+
+NEIGHBOURS = "neighbours.png"
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,7 @@ class Request:
     """How many images; None means 10,000 of a run, and all of anything else."""
     split: str | None = None
     """The split of the reference; None means train, or the split that the run was trained on."""
-    image_size: Size | None = None
-    resize: str = "none"
+    reading: HowRead = field(default_factory=HowRead)
     place: DataPlace = IN_PLACE
     """Where the run's data lie now, and the files of a published reference."""
     sampling: HowSampled = field(default_factory=HowSampled)
@@ -62,30 +65,33 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     """
     _check(request)
     plan = subjects.plan(request.subject, request.sampling, request.count or scores.ENOUGH, device, request.place)
+    subject: Subject | None = None
+    like: DataOptions | None
     if plan is not None:
-        n, shape = len(plan.job.seeds), plan.job.shape
-        subject = None
+        n, shape, like = len(plan.job.seeds), plan.job.shape, build.data_options(plan.pipeline.model.config.data)
     else:
-        subject = subjects.of_path(request.path, request.image_size, request.resize, request.count)
-        n, shape = len(subject.images), subject.images.shape
-    reference = _reference(request, plan, shape)
+        subject = subjects.of_path(request.path, request.reading.of_subject(), request.count)
+        n, shape, like = len(subject.images), subject.images.shape, subject.like
+    reference = _reference(request, plan, shape, like)
     extractor = extractors.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
     extractor(torch.zeros((1, *shape), dtype=torch.uint8))  # images that it cannot read are refused now, not later
     names = scores.possible(request.metrics, extractor, reference, n)
     if reference.statistics is not None:
         statistics_file.check_fits(reference.statistics, extractor, str(reference.about["path"]))
     if plan is not None:
-        _can_write(request.out or home(request.path))
+        evaluations.prepare(request.out or home(request.path))
+        outputs.check((request.out or plan.folder) / NEIGHBOURS, outputs.FIGURE)
         subject = subjects.of_plan(plan)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
+    row["warnings"] += request.reading.differences(subject.about, subject.like, reference.about)
     if distributed.is_main():
         _keep(request, plan, row)
         if request.statistics is not None:
             statistics_file.write_statistics(request.statistics, moments(fake), extractor)
         folder = request.out or (plan.folder if plan else None)
         if folder is not None and reference.images is not None and real.features is not None:
-            save_neighbours(folder / "neighbours.png", subject.images, fake, reference.images, real.features, extractor)
+            save_neighbours(folder / NEIGHBOURS, subject.images, fake, reference.images, real.features, extractor)
     distributed.barrier()
     return row
 
@@ -94,23 +100,25 @@ def _check(request: Request) -> None:
     """AlphabarError for mistakes that show without looking at an image."""
     if request.count is not None and request.sampling.seeds is not None:
         raise AlphabarError("Both --count and --seeds were given; --count N means --seeds 0-(N-1).")
+    check_number("--count", request.count)
     scores.check_names(request.metrics)
     if request.out is not None:
-        _can_write(request.out)
+        outputs.check_apart(request.out, _inputs(request))
+        outputs.check(request.out / NEIGHBOURS, outputs.FIGURE)
+        evaluations.prepare(request.out)
     if request.statistics is not None:
         if request.statistics.suffix != ".npz":
             raise AlphabarError(f"--statistics writes an .npz; {request.statistics} does not end in .npz.")
-        _can_write(request.statistics.parent)
+        outputs.check(request.statistics, outputs.STATISTICS, _inputs(request), "--statistics")
+        outputs.prepare(request.statistics.parent, "--statistics", request.statistics)
 
 
-def _can_write(folder: Path) -> None:
-    if not distributed.is_main():
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise AlphabarError(f"Nothing can be written into {folder}: {error.strerror or error}.") from None
+def _inputs(request: Request) -> list[Path]:
+    """The files and folders of images that are read; a folder that `alphabar sample` wrote may get its evaluation."""
+    named = [] if request.reference in names_of_data.PUBLISHED_DATA else [request.reference]
+    inputs = [Path(place) for place in (*named, request.extractor_weights) if place is not None]
+    is_plain = not subjects.is_run(request.path) and not (request.path / folders.SETTINGS).exists()
+    return [*inputs, *([request.path] if is_plain else [])]
 
 
 def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
@@ -119,16 +127,16 @@ def _keep(request: Request, plan: Plan | None, row: dict[str, Any]) -> None:
         evaluations.add(folder, row)
 
 
-def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int]) -> Reference:
+def _reference(request: Request, plan: Plan | None, shape: tuple[int, int, int], like: DataOptions | None) -> Reference:
+    """like: how the reference is read, where the request does not say it."""
     if request.reference is not None:
-        reference = references.of_name(
-            request.reference, request.split or "train", shape, request.image_size, request.resize, request.place.root
-        )
+        options = request.reading.of_reference(shape, like, request.split or "train", request.place.root)
+        reference = references.of_name(request.reference, options)
     elif plan is not None:
-        if request.image_size is not None or request.resize != "none":
+        if request.reading.options:
             raise AlphabarError(
-                "A run is compared with its own data, at the size that it was trained on; "
-                "--image-size and --resize are for a --reference of another size."
+                "A run is compared with its own data, read as they were for training; "
+                f"{', '.join(request.reading.options)} is for a --reference that is read in another way."
             )
         label = plan.settings["class"]
         reference = references.of_run(plan.pipeline.model, label, request.split)
@@ -171,10 +179,10 @@ def _measured(
 
 def _warnings(subject: Subject, reference: Reference) -> list[str]:
     warnings, about, n = [], reference.about, len(subject.images)
-    for what, count in (("", n), ("reference ", reference.n)):
+    for what, count in (("evaluated", n), ("reference", reference.n)):
         if count is not None and count < scores.ENOUGH:
             warnings.append(
-                f"only {count:,} {what}images: below {scores.ENOUGH:,}, distances are too large for that alone; "
+                f"only {count:,} {what} images: below {scores.ENOUGH:,}, distances are too large for that alone; "
                 "compare at equal n only"
             )
     if reference.statistics is not None and reference.statistics.extractor is None:
@@ -185,4 +193,6 @@ def _warnings(subject: Subject, reference: Reference) -> list[str]:
         warnings.append(f"images of class {subject.about['class']} alone are compared with all of the reference")
     if reference.images is not None and torch.equal(subject.images.images, reference.images.images):
         warnings.append("the evaluated images are the reference itself")
+    if reference.why_not_held_out != NO_TEST_SPLIT:
+        warnings.append(f"no held-out images: {reference.why_not_held_out}")
     return warnings

@@ -1,4 +1,4 @@
-"""The likelihood of images by the probability-flow ODE (Song et al. 2021), with SciPy's adaptive Runge-Kutta 4(5).
+"""The likelihood of images by the probability-flow ODE (Song et al. 2021), which is solved for each image by itself.
 
 The flow has a density over x_1, the image at the chain's first noise level. An image x_0 on its grid of bytes is taken
 there by the forward process, and back by the decoder:
@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -20,8 +18,9 @@ from torch import Tensor
 
 from alphabar import distributed
 from alphabar.diffusion import DECODERS, Denoiser, p_transition, q_sample
-from alphabar.diffusion.probability_flow import FlowState, flow_log_density
-from alphabar.errors import AlphabarError
+from alphabar.diffusion.adaptive_ode import solve
+from alphabar.diffusion.probability_flow import FlowState, check_has_flow, flow_log_density
+from alphabar.errors import AlphabarError, sentences
 from alphabar.evaluation.vlb import BoundJob, batch_path, batches, begin, noise_of
 from alphabar.files import atomic_file
 from alphabar.images import to_signed
@@ -29,11 +28,13 @@ from alphabar.progress import progress
 
 TOLERANCE = 1e-5
 """Relative and absolute, of the solver: Song et al. 2021, App. D.2."""
+SOLVER = f"Dormand–Prince 4(5) for each image, rtol = atol = {TOLERANCE:g}"
 
 
 def flow_bits(denoiser: Denoiser, job: BoundJob, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """total (N,), bits/dim, and the row's entries about the solver; the processes share the work as in `bound`."""
-    solve = _solver()
+    with sentences():
+        check_has_flow(denoiser)
     begin(job)
     parts = batches(job)
     share = distributed.mine(parts)
@@ -41,38 +42,17 @@ def flow_bits(denoiser: Denoiser, job: BoundJob, device: torch.device) -> tuple[
         for rows in share:
             if not _is_there(job, rows):
                 with atomic_file(batch_path(job, rows)) as file:
-                    file.write(save(_bits(denoiser, job, rows, device, solve)))
+                    file.write(save(_bits(denoiser, job, rows, device)))
             advance(rows.stop - rows.start)
     distributed.barrier()
     done = [load_file(batch_path(job, rows)) for rows in parts]
-    calls = sum(int(part["calls"]) for part in done) / len(done)
+    calls = torch.cat([part["calls"] for part in done]).double().mean().item()
     return {"total": torch.cat([part["bits"] for part in done])}, {
-        "solver": f"RK45, rtol = atol = {TOLERANCE:g}",
+        "solver": SOLVER,
         "nfe": round(calls, 1),
         "divergence": "Hutchinson, one vector of signs per image",
         "dequantization": "x_1 ~ q(x_1|x_0), decoded by p(x_0|x_1): a bound",
     }
-
-
-Vector = npt.NDArray[np.float64]
-Solve = Callable[[Callable[[float, Vector], Vector], Vector, list[float]], Vector]
-"""(derivative, state at the start, [start, end]) -> state at the end."""
-
-
-def _solver() -> Solve:
-    try:
-        from scipy.integrate import solve_ivp
-    except ImportError:
-        raise AlphabarError('--bpd ode needs SciPy: pip install "alphabar[ode]".') from None
-
-    def solve(derivative: Callable[[float, Vector], Vector], start: Vector, ends: list[float]) -> Vector:
-        solution = solve_ivp(derivative, ends, start, method="RK45", rtol=TOLERANCE, atol=TOLERANCE)
-        if not solution.success:
-            raise AlphabarError(f"The probability flow could not be followed to its end: {solution.message}")
-        end: Vector = solution.y[:, -1]
-        return end
-
-    return solve
 
 
 def _is_there(job: BoundJob, rows: slice) -> bool:
@@ -82,35 +62,44 @@ def _is_there(job: BoundJob, rows: slice) -> bool:
         return False
 
 
-def _bits(denoiser: Denoiser, job: BoundJob, rows: slice, device: torch.device, solve: Solve) -> dict[str, Tensor]:
+def _bits(denoiser: Denoiser, job: BoundJob, rows: slice, device: torch.device) -> dict[str, Tensor]:
     x0 = to_signed(job.images[rows].to(device))
     if job.labels is not None:
         denoiser = denoiser.given(job.labels[rows].to(device))
     noise = noise_of(job.seeds[rows], x0)
     x_1 = q_sample(denoiser.schedule, x0, 1, noise(1))
-    probes = noise(2).sign()[None]  # step 2 draws other noise than step 1
+    probes = noise(2).sign()[None]  # step 2 has other noise than step 1
     flowing = replace(denoiser, x0_transform=None)
-    calls = 0
+    calls = torch.zeros(len(x0), dtype=torch.int64)
 
-    def integrate(derivative: Callable[[Tensor, FlowState], FlowState], start: FlowState, ends: Tensor) -> FlowState:
-        def flat(sigma: float, state: Vector) -> Vector:
-            nonlocal calls
-            calls += 1
-            x_bar, integral = torch.from_numpy(state).to(x0).tensor_split([x0.numel()])
-            return _flattened(derivative(torch.tensor(sigma), (x_bar.reshape(x0.shape), integral)))
+    def integrate(
+        derivative: Callable[[Tensor, FlowState], FlowState], start: FlowState, ends: tuple[float, float]
+    ) -> FlowState:
+        def flat(sigma: Tensor, state: Tensor) -> Tensor:
+            return _flattened(derivative(sigma, _unflattened(state, x0)))
 
-        x_bar, integral = torch.from_numpy(solve(flat, _flattened(start), ends.tolist())).tensor_split([x0.numel()])
-        return x_bar.reshape(x0.shape).to(x0), integral.to(x0)
+        end, spent = solve(flat, _flattened(start), *ends, TOLERANCE)
+        calls.copy_(spent)
+        return _unflattened(end, x0)
 
-    log_p = flow_log_density(flowing, x_1, probes, integrate).double()
+    try:
+        log_p = flow_log_density(flowing, x_1, probes, integrate).double()
+    except ArithmeticError as error:
+        raise AlphabarError(f"The probability flow of this model cannot be followed to its end: {error}.") from None
     with torch.no_grad():
         decoded = p_transition(denoiser.schedule, denoiser(x_1, 1), x_1, 1)
         log_decoder = DECODERS[job.decoder](decoded, x0).double().flatten(1).sum(1)
     size = x0[0].numel()
     entropy = 0.5 * size * math.log(2 * math.pi * math.e * float(1 - denoiser.schedule.alpha_bar[1]))
     bits = -(log_p + log_decoder + entropy) / (size * math.log(2))
-    return {"bits": bits.cpu(), "calls": torch.tensor(calls)}
+    return {"bits": bits.cpu(), "calls": calls}
 
 
-def _flattened(state: FlowState) -> Vector:
-    return np.concatenate([part.detach().cpu().double().flatten().numpy() for part in state])
+def _flattened(state: FlowState) -> Tensor:
+    """(x̄ (B, ...), the integral (B,)) -> (B, D + 1) float64 on the CPU."""
+    x_bar, integral = (part.detach().cpu().double() for part in state)
+    return torch.cat([x_bar.flatten(1), integral[:, None]], 1)
+
+
+def _unflattened(state: Tensor, like: Tensor) -> FlowState:
+    return state[:, :-1].reshape(like.shape).to(like), state[:, -1].to(like)

@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from alphabar import build, data, names
 from alphabar.data import DataOptions, ImageSet, NoSplitError
 from alphabar.data.options import sized
 from alphabar.errors import AlphabarError
 from alphabar.evaluation.statistics_file import Statistics, arrays, read_statistics
-from alphabar.images import Size
 from alphabar.runs.model import LoadedModel
+
+NO_TEST_SPLIT = "the reference has no test split"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Reference:
     statistics: Statistics | None
     held_out: ImageSet | None
     about: Mapping[str, Any]
+    why_not_held_out: str = NO_TEST_SPLIT
+    """For a reference without held-out images."""
 
     @property
     def n(self) -> int | None:
@@ -42,17 +47,22 @@ def of_run(model: LoadedModel, label: int | None = None, split: str | None = Non
     facts = {"name": section.name, **about(images, build.data_options(section)), "is_what_was_trained_on": is_own}
     if label is None:
         return Reference(images, None, held_out, facts)
-    one_class, held_out = _of_class(images, label), held_out and _of_class(held_out, label)
-    return Reference(one_class, None, held_out, {**facts, "class": label})
+    one_class = _of_class(images, label)
+    if one_class is None:
+        raise AlphabarError(
+            f"The {section.split} images in {images.source} hold none of class {label} ({images.class_names[label]}), "
+            "so images of that class have no reference; choose another --class or --split."
+        )
+    facts = {**facts, "n": len(one_class), "class": label}
+    of_class = None if held_out is None else _of_class(held_out, label)
+    is_empty = held_out is not None and of_class is None
+    why = f"the test split holds no image of class {label} ({images.class_names[label]})" if is_empty else NO_TEST_SPLIT
+    return Reference(one_class, None, of_class, facts, why)
 
 
-def of_name(
-    text: str, split: str, shape: tuple[int, int, int], image_size: Size | None, resize: str, root: Path | None
-) -> Reference:
-    """A data set by name, or a path; its images are brought to the shape (C, H, W) of the evaluated images."""
-    size = image_size or (None if resize == "none" else shape[1:])
+def of_name(text: str, options: DataOptions) -> Reference:
+    """A data set by name, or a path, whose images are read as `options` say."""
     if text in names.PUBLISHED_DATA:
-        options = DataOptions(data_root=root, split=split, image_size=size, resize=resize, channels=shape[0])
         return _with_held_out(text, options, {"name": text})
     path = Path(text)
     entries = arrays(path) if path.suffix.lower() == ".npz" else set()
@@ -64,8 +74,8 @@ def of_name(
             f"There is no data set and no path '{text}'; choose one of {', '.join(sorted(names.PUBLISHED_DATA))}, "
             "or name a folder or an .npz."
         )
-    options = DataOptions(path=path, split=split, image_size=size, resize=resize, channels=shape[0])
-    return replace(_with_held_out(data.detect(path), options, {"path": text}), statistics=statistics)
+    own = replace(options, path=path, data_root=None)
+    return replace(_with_held_out(data.detect(path), own, {"path": text}), statistics=statistics)
 
 
 def check_shapes(reference: Reference, shape: tuple[int, int, int]) -> None:
@@ -79,9 +89,13 @@ def check_shapes(reference: Reference, shape: tuple[int, int, int]) -> None:
             )
 
 
-def _of_class(images: ImageSet, label: int) -> ImageSet:
-    assert images.labels is not None  # a model has classes only if its images had some
-    return replace(images, images=images.images[images.labels == label], labels=images.labels[images.labels == label])
+def _of_class(images: ImageSet, label: int) -> ImageSet | None:
+    """The images of one class; None if there are none."""
+    rows = torch.zeros(0, dtype=torch.int64) if images.labels is None else (images.labels == label).nonzero().flatten()
+    stored = None if images.stored is None else images.stored[rows]
+    if not len(rows):
+        return None
+    return replace(images, images=images.images[rows], labels=torch.full_like(rows, label), stored=stored)
 
 
 def _with_held_out(name: str, options: DataOptions, where: Mapping[str, Any]) -> Reference:
@@ -96,14 +110,19 @@ def _with_held_out(name: str, options: DataOptions, where: Mapping[str, Any]) ->
 
 
 def about(images: ImageSet, options: DataOptions) -> dict[str, Any]:
-    """How the images of a set were made: their source, size and resize rule."""
+    """How the images of a set were made: their source, size, resize rule and background.
+
+    transparent: how many of them are on the background with a part, as far as the source tells.
+    """
     return {
         "split": options.split,
         "n": len(images),
         "channels": images.shape[0],
+        "background": list(options.background),
+        "transparent": images.contents.transparent,
         "source": images.source,
         "fingerprint": images.fingerprint(),
         "resize": options.resize,
-        "image_size": None if options.image_size is None else sized(options.image_size),
+        "image_size": None if options.image_size is None or options.resize == "none" else sized(options.image_size),
         "rounding": "uint8 as stored" if options.resize == "none" else "rounded to uint8 by Pillow",
     }

@@ -33,12 +33,26 @@ def bits_report(row: Mapping[str, Any]) -> Group:
     table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("bits/dim", "value", "s.e.", "95 % interval"):
         table.add_column(heading, no_wrap=True, justify="left" if heading == "bits/dim" else "right")
-    for name, entry in row["bits_per_dim"].items():
+    entries = dict(row["bits_per_dim"])
+    if "bits_per_stored_dim" in row:
+        entries |= {f"{name} as stored": entry for name, entry in row["bits_per_stored_dim"].items() if name == "total"}
+    for name, entry in entries.items():
         error = "–" if entry["standard_error"] is None else number(entry["standard_error"])
         interval = "–" if entry["interval"] is None else "…".join(map(number, entry["interval"]))
         table.add_row(name, number(entry["value"]), error, interval)
+    units = Text(_units(row), style="dim")
     where = [Text(f"{what:10}{row[what]}") for what in ("terms", "picture") if what in row]
-    return Group(table, *where)
+    return Group(table, units, *where)
+
+
+def _units(row: Mapping[str, Any]) -> str:
+    """What a dimension is."""
+    if "stored_dims" not in row:
+        return "bits per dimension: a channel of a pixel"
+    return (
+        f'bits per dimension of the network\'s input ({row["dims"]:,}, with padding); "as stored": per dimension of '
+        f"the images without it ({row['stored_dims']:,g})"
+    )
 
 
 def number(value: float) -> str:
@@ -78,9 +92,9 @@ def _plain(name: str, row: Mapping[str, Any]) -> str:
 
 
 def _noted(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The meanings of the intervals, and for each the quantities whose intervals have it."""
+    """The meanings of the intervals or why there is none, and for each the quantities that it is about."""
     kinds: dict[str, list[str]] = {}
     for name, entry in row["metrics"].items():
-        if "interval_of" in entry:
-            kinds.setdefault(entry["interval_of"], []).append(_plain(name, row))
+        if note := entry.get("interval_of") or ("no_interval" in entry and f"no interval: {entry['no_interval']}"):
+            kinds.setdefault(note, []).append(_plain(name, row))
     return kinds

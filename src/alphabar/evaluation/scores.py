@@ -14,6 +14,8 @@ from alphabar.registry import unknown
 
 MEMORISATION = "memorisation"
 CHOICES = (*METRICS, MEMORISATION)
+EASIEST = "fd"
+"""The metric that needs the least of the images: if it cannot be measured, nothing can."""
 ENOUGH = 10_000
 """Images; distances from fewer are too large for that reason alone."""
 VERSION = 2  # of the metrics: raise it when their values change
@@ -50,31 +52,36 @@ def check_names(names: Sequence[str] | None) -> None:
 
 
 def possible(names: Sequence[str] | None, extractor: Extractor, reference: Reference, n: int) -> list[str]:
-    """The named metrics, or all that can be measured with n images; AlphabarError for one that cannot."""
+    """The named metrics, or all that can be measured of n images; AlphabarError for one that cannot."""
     check_names(names)
     why = {name: _obstacle(name, reference, n) for name in CHOICES}
     if names is None:
         knows_classes = extractor.knows_data and reference.about.get("name") == "fashion_mnist"
         left_out = set() if knows_classes else {"classes"} if extractor.name == "inception" else {"classes", "is"}
         measurable = [name for name in CHOICES if why[name] is None and name not in left_out]
-        if not measurable:
-            raise AlphabarError(f"{n} images are too few for any metric; evaluate at least 3, better {ENOUGH:,}.")
+        if not {*measurable} - {MEMORISATION}:
+            raise AlphabarError(f"Nothing can be measured here: {EASIEST} {why[EASIEST]}; better are {ENOUGH:,}.")
         return measurable
     for name in names:
         if why[name] is not None:
-            raise AlphabarError(f"The metric '{name}' cannot be measured here: {why[name]}.")
+            raise AlphabarError(f"The metric '{name}' cannot be measured here: it {why[name]}.")
     return list(dict.fromkeys(names))
 
 
 def _obstacle(name: str, reference: Reference, n: int) -> str | None:
-    if name != MEMORISATION:
-        real = len(reference.images) if reference.images is not None and METRICS[name].needs != "nothing" else n
-        if min(n, real) < METRICS[name].least:
-            return f"it needs at least {METRICS[name].least} images of each kind, and there are {min(n, real)}"
-    if reference.images is None and (name == MEMORISATION or METRICS[name].needs == "features"):
-        return "it needs reference images, and the reference is statistics alone"
-    if name == MEMORISATION and reference.held_out is None:
-        return "it needs held-out images, and the reference has no test split"
+    """What a metric needs and does not have; None if it can be measured."""
+    needs = "features" if name == MEMORISATION else METRICS[name].needs
+    if needs == "features" and reference.images is None:
+        return "needs reference images, and the reference is statistics alone"
+    if name == MEMORISATION:
+        return None if reference.held_out is not None else f"needs held-out images, and {reference.why_not_held_out}"
+    reads_images = needs == "features" or (needs == "moments" and reference.statistics is None)
+    sizes = {"evaluated": n, **({"reference": reference.n} if reads_images else {})}
+    for side, size in sizes.items():
+        if size is not None and size < METRICS[name].least:
+            return (
+                f"needs at least {METRICS[name].least} {side} images, and there {'is' if size == 1 else 'are'} {size}"
+            )
     return None
 
 

@@ -14,8 +14,9 @@ import torch
 
 from alphabar.data.files import UnreadableError, open_regular
 from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file
+from alphabar.images import mark_archive
 from alphabar.metrics import Extractor, Moments
+from alphabar.outputs import STATISTICS, written
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def read_statistics(path: Path) -> Statistics:
 
 def write_statistics(path: Path, moments: Moments, extractor: Extractor) -> None:
     """Write the moments, for us and for pytorch-fid and EDM, which read `mu` and `sigma` and ignore the rest."""
-    with atomic_file(path) as file:
+    with written(path, STATISTICS) as file:
         np.savez(
             file,
             mu=moments.mean.cpu().numpy(),
@@ -74,6 +75,7 @@ def write_statistics(path: Path, moments: Moments, extractor: Extractor) -> None
             extractor=np.array(extractor.name),
             weights_sha256=np.array(extractor.weights_sha256),
         )
+        mark_archive(file, STATISTICS)
 
 
 def check_fits(statistics: Statistics, extractor: Extractor, path: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,10 @@ import torch
 
 from alphabar import data, seeds
 from alphabar.data import DataOptions, ImageSet
+from alphabar.data.options import of_manner
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import references
 from alphabar.evaluation.features import random_order
-from alphabar.images import Size
 from alphabar.runs import bundled, checkpoint
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel, load_model
 from alphabar.runs.run import Run
@@ -30,6 +30,8 @@ class Subject:
 
     images: ImageSet
     about: Mapping[str, Any]
+    like: DataOptions | None
+    """How images must be read to be like them: as the run's data were. None if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +79,23 @@ def plan(
 def of_plan(plan: Plan) -> Subject:
     """The images of a run; the missing ones are sampled."""
     samples = sample_to_folder(plan)
-    return _subject(samples, plan.folder, _about_samples(plan.settings, plan.job.seeds))
+    return _of_samples(samples, plan.folder, plan.settings, plan.job.seeds)
 
 
-def of_path(path: Path, image_size: Size | None, resize: str, count: int | None) -> Subject:
-    """The images of a folder that `alphabar sample` wrote, of any other folder, or of an .npz.
+def of_path(path: Path, options: DataOptions, count: int | None) -> Subject:
+    """The images of a folder that `alphabar sample` wrote, of any other folder, or of an .npz, read as `options` say.
 
     count: evaluate this many of them. They are chosen at random, always the same ones: a folder may be sorted by class.
     """
     if (sampled := folders.read(path)) is not None:
         samples, settings, image_seeds = sampled
         rows = _some(len(samples), count, path)
-        return _subject(samples[rows], path, _about_samples(settings, [image_seeds[row] for row in rows]))
-    options = DataOptions(path=path, image_size=image_size, resize="none" if image_size is None else resize)
-    image_set = data.load(data.detect(path), options)
+        return _of_samples(samples[rows], path, settings, [image_seeds[row] for row in rows])
+    image_set = data.load(data.detect(path), replace(options, path=path))
     rows = _some(len(image_set), count, path)
     about = references.about(image_set, options)
-    return _subject(image_set.images[rows], path, {name: about[name] for name in ("resize", "image_size", "rounding")})
+    kept = {name: about[name] for name in ("resize", "image_size", "background", "transparent", "rounding")}
+    return _subject(image_set.images[rows], path, kept, None)
 
 
 def _some(available: int, count: int | None, source: Path) -> list[int]:
@@ -105,9 +107,13 @@ def _some(available: int, count: int | None, source: Path) -> list[int]:
     return sorted(random_order(available)[:count].tolist())
 
 
-def _subject(images: torch.Tensor, source: Path, about: Mapping[str, Any]) -> Subject:
+def _of_samples(images: torch.Tensor, source: Path, settings: Mapping[str, Any], image_seeds: Sequence[int]) -> Subject:
+    return _subject(images, source, _about_samples(settings, image_seeds), of_manner(settings.get("data")))
+
+
+def _subject(images: torch.Tensor, source: Path, about: Mapping[str, Any], like: DataOptions | None) -> Subject:
     image_set = ImageSet(name="generated", images=images, labels=None, class_names=(), source=str(source))
-    return Subject(image_set, {"path": str(source), "fingerprint": image_set.fingerprint(), **about})
+    return Subject(image_set, {"path": str(source), "fingerprint": image_set.fingerprint(), **about}, like)
 
 
 def _about_samples(settings: Mapping[str, Any], image_seeds: Sequence[int]) -> dict[str, Any]:

@@ -134,12 +134,29 @@ def known(model: LoadedModel, cell: Cell, count: int, extractor_sha256: str, met
     }
     expected["seeds"] = seeds.listed(range(count))
     for row in reversed(evaluations.read(home(model.path))):
-        same = {key: row.get("images", {}).get(key) for key in expected} == expected
-        own = row.get("reference", {}).get("is_what_was_trained_on") is True and row["reference"]["split"] == "train"
-        seen = row.get("extractor", {}).get("weights_sha256") == extractor_sha256
-        if same and own and seen and metric in row["metrics"]:
+        about, reference, extractor = (_part(row, key) for key in ("images", "reference", "extractor"))
+        same = {key: about.get(key) for key in expected} == expected
+        own = reference.get("is_what_was_trained_on") is True and reference.get("split") == "train"
+        seen = extractor.get("weights_sha256") == extractor_sha256
+        if same and own and seen and _is_complete(row, metric):
             return dict(row)
     return None
+
+
+def _part(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = row.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _is_complete(row: Mapping[str, Any], metric: str) -> bool:
+    """Whether the row has all that the figure shows; somebody may have edited the file."""
+    try:
+        entry = row["metrics"][metric]
+        level, _ = _floor(entry)
+        numbers = (entry["value"], entry["standard_error"], level, row["images"]["step"], row["n_fake"])
+        return all(type(number) in (int, float) for number in numbers) and "steps" in row["images"]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def _figure(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], metric: str, model: LoadedModel) -> plots.Figure:

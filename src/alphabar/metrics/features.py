@@ -7,6 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from alphabar.errors import AlphabarError
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -101,7 +103,7 @@ def sums(features: Features, centre: Tensor | None = None) -> Sums:
         x = x - centre
         n, first, second = n + len(x), first.to(x.device) + x.sum(0), second.to(x.device) + x.T @ x
     if centre is None:
-        raise ValueError("Moments need at least one image; got 0.")
+        raise AlphabarError("Moments need at least one image; got 0.")
     return Sums(n, centre, first, second)
 
 
@@ -109,9 +111,9 @@ def merged(parts: list[Sums]) -> Moments:
     """The moments of all images of `parts`, which must have the same centre."""
     n = sum(part.n for part in parts)
     if n < 2:
-        raise ValueError(f"A covariance needs at least two images; got {n}.")
+        raise AlphabarError(f"A covariance needs at least two images; got {n}.")
     if not all(torch.equal(part.centre, parts[0].centre) for part in parts):
-        raise ValueError("Sums about different centres cannot be added; use the same centre for all.")
+        raise AlphabarError("Sums about different centres cannot be added; use the same centre for all.")
     first = sum((part.first for part in parts), torch.zeros_like(parts[0].first))
     second = sum((part.second for part in parts), torch.zeros_like(parts[0].second))
     mean = first / n

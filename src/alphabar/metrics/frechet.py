@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.metrics.checks import FAKE, comparable, dimension, enough, same_dimension
+from alphabar.metrics.checks import FAKE, REAL, comparable, dimension, enough, same_dimension
 from alphabar.metrics.estimate import Estimate
 from alphabar.metrics.features import Features, Moments, Sums, merged, sums
 from alphabar.metrics.intervals import t_interval
@@ -45,10 +45,11 @@ def fd(real: Features | Moments, fake: Features) -> dict[str, Estimate]:
     b = merged(b_parts)
     whole, knife = _jackknifed(a, a_parts, b, b_parts)
     more: dict[str, Any] = {"corrected": knife.corrected, "standard_error": knife.standard_error}
-    n, enough_images = min(a.n, b.n) if a_parts else b.n, PER_FEATURE * len(a.mean)
-    if n < enough_images:
-        more["interval_of"] = (
-            f"nothing: {n} images are too few for {len(a.mean)} features; at least {enough_images} are needed"
+    sizes = {FAKE: b.n, **({REAL: a.n} if a_parts else {})}
+    if few := [f"{n:,} {side}" for side, n in sizes.items() if n < PER_FEATURE * len(a.mean)]:
+        more["no_interval"] = (
+            f"{' and '.join(few)} images are too few for {len(a.mean)} features; at least "
+            f"{PER_FEATURE * len(a.mean):,}{' of each' if len(few) > 1 else ''} are needed"
         )
         return {"fd": Estimate(max(0.0, whole), more=more)}
     low, high = t_interval(max(0.0, knife.corrected), knife.standard_error, knife.degrees)

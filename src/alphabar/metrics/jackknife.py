@@ -8,6 +8,7 @@ than underestimated (Efron & Stein 1981), so intervals tend to be too wide.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alphabar.errors import AlphabarError
 from alphabar.metrics.intervals import t_interval
 
 GROUPS = 10
@@ -35,7 +36,7 @@ def jackknife(whole: float, *without: Sequence[float]) -> Jackknife:
     without: for each sample, its values θ_(−g), g = 1..G.
     """
     if min(map(len, without)) < 2:
-        raise ValueError(f"A jackknife needs at least two groups; got {min(map(len, without))}.")
+        raise AlphabarError(f"A jackknife needs at least two groups; got {min(map(len, without))}.")
     means = [sum(values) / len(values) for values in without]
     biases = [(len(values) - 1) * (mean - whole) for values, mean in zip(without, means, strict=True)]
     variances = [

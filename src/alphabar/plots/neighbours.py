@@ -27,4 +27,4 @@ def neighbours(path: Path, blocks: Mapping[str, Sequence[tuple[Tensor, Tensor]]]
             for axis, shown in zip(line, [image, *near], strict=False):
                 axis.imshow(images.to_pil(shown), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     figure.supxlabel(caption, fontsize=9)
-    save(figure, path)
+    save(figure, path, caption)

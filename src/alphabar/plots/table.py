@@ -4,12 +4,9 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from alphabar.files import atomic_file
 
 
 @dataclass(frozen=True)
@@ -28,12 +25,11 @@ class Table:
                 columns[name] += values.tolist()
         return cls(columns)
 
-    def save(self, path: Path) -> None:
-        """Writes the table as CSV with a header line. Numbers have all their digits; NaN becomes an empty field."""
+    def csv(self) -> bytes:
+        """The table as CSV with a header line. Numbers have all their digits; NaN becomes an empty field."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
         for row in zip(*self.columns.values(), strict=True):
             writer.writerow("" if value != value else value for value in row)  # only NaN differs from itself
-        with atomic_file(path) as file:
-            file.write(text.getvalue().encode())
+        return text.getvalue().encode()

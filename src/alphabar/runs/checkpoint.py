@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
+from alphabar.files import inside
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -35,7 +36,7 @@ class Checkpoint:
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of `name`.safetensors, on the CPU."""
         try:
-            return load_file(self.path / f"{name}.safetensors")
+            return load_file(inside(self.path, f"{name}.safetensors"))
         except (OSError, SafetensorError) as error:
             raise AlphabarError(f"The checkpoint {self.path} has no readable '{name}' weights: {error}.") from None
 
@@ -99,7 +100,7 @@ def read(path: Path) -> Checkpoint:
     """The checkpoint at `path`; AlphabarError unless every file in it has the sha256 that its manifest gives."""
     try:
         expected: dict[str, str] = json.loads((path / MANIFEST).read_text())["files"]
-        bad = [name for name, digest in expected.items() if _sha256(path / name) != digest]
+        bad = [name for name, digest in expected.items() if _sha256(inside(path, name)) != digest]
         state = json.loads((path / STATE).read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _corrupt(path, str(error)) from None

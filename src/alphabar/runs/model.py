@@ -129,8 +129,8 @@ class LoadedModel:
             raise AlphabarError("Images of each class were asked for, but this model has no classes.")
         if label == "none" and not self.knows_no_class:
             raise AlphabarError(
-                "This network needs a class for every image, as it was trained without network.label_dropout; choose "
-                f"one: {classes.listed(names)}."
+                "This network was trained without network.label_dropout, so it needs a class for every image; choose "
+                f"one with --class: {classes.listed(names)}."
             )
         if isinstance(label, int) and not 0 <= label < len(names):
             raise AlphabarError(f"There is no class {label}; this model has {len(names)} classes.")

@@ -46,6 +46,14 @@ def previews(path: Path) -> Previews:
     return Previews(steps, titled(grids, [f"step {step:,}" for step in steps]))
 
 
+def is_whole(path: Path) -> bool:
+    """Whether `path` is a preview grid that can be read to its end."""
+    try:
+        return path.is_file() and _grid(path) is not None
+    except AlphabarError:
+        return False
+
+
 def _grid(path: Path) -> Tensor:
     try:
         with opened(path) as picture:

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from alphabar import config as c
+from alphabar import json_lines
 from alphabar.errors import AlphabarError
 from alphabar.files import write_json
 from alphabar.runs import bundled, checkpoint, provenance
@@ -113,18 +114,18 @@ def opened(path: Path, config: c.Config, facts: c.ImageFacts) -> Iterator[tuple[
             raise AlphabarError(
                 f"Another process is training in {path}; wait for it, or choose another --run."
             ) from None
-        newest = checkpoint.latest(run.checkpoints)
+        newest, changed = checkpoint.latest(run.checkpoints), list[str]()
         if newest is not None:
             if "exported_from" in newest.state:
                 raise AlphabarError(f"{path} is an exported run: it can be sampled, not trained; choose another --run.")
-            _check_same(path, newest, config, facts)
+            changed = _check_same(path, newest, config, facts)
         write_json(run.config, config.model_dump(mode="json"))
-        with (path / "environment.jsonl").open("a") as lines:
-            lines.write(json.dumps(provenance.environment()) + "\n")
+        json_lines.append(path / "environment.jsonl", provenance.environment() | {"changed": changed})
         yield run, newest
 
 
-def _check_same(path: Path, saved: checkpoint.Checkpoint, config: c.Config, facts: c.ImageFacts) -> None:
+def _check_same(path: Path, saved: checkpoint.Checkpoint, config: c.Config, facts: c.ImageFacts) -> list[str]:
+    """The accepted changes of settings; AlphabarError for the others, and for other images."""
     old_config, old_facts = described(saved)
     if changed := c.differences(old_config, config):
         raise AlphabarError(
@@ -136,6 +137,7 @@ def _check_same(path: Path, saved: checkpoint.Checkpoint, config: c.Config, fact
             f"The run in {path} was trained on other images ({_summary(old_facts)}) than these ({_summary(facts)}); "
             "restore the same images, or choose another --run."
         )
+    return c.remedies(old_config, config)
 
 
 def _summary(facts: c.ImageFacts) -> str:

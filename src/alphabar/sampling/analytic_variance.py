@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from alphabar import build, distributed, seeds
 from alphabar.data import ImageSet
@@ -24,6 +23,7 @@ from alphabar.images import to_signed
 from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
 from alphabar.runs.run import home
+from alphabar.terminal import say
 
 IMAGES = 512
 """Images per timestep: they give the error of x̂_0 to a few percent, and σ_t to half of that."""
@@ -176,4 +176,4 @@ def _save(path: Path, key: Mapping[str, Any], measured: Mapping[int, X0Error]) -
 
 
 def _say(sentence: str) -> None:
-    Console(stderr=True).print(sentence, highlight=False, soft_wrap=True, markup=False)
+    say(sentence, error=True)

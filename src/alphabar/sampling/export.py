@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from alphabar import config as c
+from alphabar import outputs
 from alphabar.errors import AlphabarError
 from alphabar.files import write_json
 from alphabar.runs import checkpoint
@@ -46,6 +47,7 @@ def export(
         raise AlphabarError(f"{out} exists already; name a new folder to export to.")
     if checkpoint.is_one(out):
         raise AlphabarError(f"{out} is named like a checkpoint in a run; choose another name.")
+    outputs.check_folder(out, "folder")
     if others := [text for text in overrides if not text.startswith("sampling.")]:
         raise AlphabarError(
             f"Only sampling.key=value, the default way of sampling, can change in an export; got '{others[0]}'."

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alphabar import films, images
+from alphabar import films, images, outputs
 from alphabar.diffusion import Step
 from alphabar.errors import AlphabarError
 from alphabar.files import write_json
 from alphabar.sampling.job import Job
 
-SETTINGS = "settings.json"
+SETTINGS, GRID, ARRAYS = "settings.json", "grid.png", "samples.npz"
 GRID_IMAGES = 400
 FILM_IMAGES = 16
 FILM_FRAMES = 60
-WHEREABOUTS = ("run", "alphabar", "network_calls")
+WHEREABOUTS = ("run", "alphabar", "network_calls", "data")
 """Settings that are ignored when folders are compared: where files lay, who made them, what follows from the others."""
 
 
@@ -54,13 +54,14 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
 
     Call this before the work that is to go into the folder.
     """
+    outputs.check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         is_foreign = not (folder / SETTINGS).exists() and any(folder.glob("[!.]*"))
         earlier = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).exists() else settings
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None
-    if is_foreign:
+    if is_foreign or not isinstance(earlier, Mapping):
         raise AlphabarError(f"{folder} holds other files than samples; choose a new or empty folder with --out.")
     if other := _differences(settings, earlier):
         raise AlphabarError(
@@ -68,6 +69,18 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
         )
     if not (folder / SETTINGS).exists():
         write_json(folder / SETTINGS, dict(settings))
+
+
+def check(folder: Path, job: Job, film: str | None = None) -> None:
+    """AlphabarError if a file of the job in `folder` is not ours, and would be replaced.
+
+    film: the format of the film that goes into the folder.
+    """
+    present = {path.name for path in folder.iterdir()}
+    kinds = {GRID: outputs.GRID, ARRAYS: outputs.SAMPLES} | ({f"film.{film}": outputs.FILM} if film else {})
+    for name, kind in {**kinds, **{_name(seed): outputs.SAMPLE for seed in job.seeds}}.items():
+        if name in present:
+            outputs.check(folder / name, kind)
 
 
 def _differences(settings: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[str]:
@@ -147,7 +160,7 @@ def save_images(
     for k, image in enumerate(samples):
         name = {} if batch.labels is None else {"name": class_names[batch.labels[k]]}
         text = json.dumps(_about(batch, k, settings) | name)
-        images.save_png(_path(folder, batch.seeds[k]), image, {"alphabar": text})
+        images.save_png(_path(folder, batch.seeds[k]), image, {"alphabar": text}, outputs.SAMPLE)
 
 
 def _about(job: Job, k: int, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,8 +169,12 @@ def _about(job: Job, k: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict(settings) | {"seed": job.seeds[k]} | label
 
 
+def _name(seed: int) -> str:
+    return f"seed-{seed:06d}.png"
+
+
 def _path(folder: Path, seed: int) -> Path:
-    return folder / f"seed-{seed:06d}.png"
+    return folder / _name(seed)
 
 
 def _load(folder: Path, job: Job, k: int, settings: Mapping[str, Any]) -> Tensor | None:
@@ -174,6 +191,7 @@ def about_all(job: Job, settings: Mapping[str, Any]) -> dict[str, Any]:
 def save_overview(folder: Path, samples: Tensor, job: Job, settings: Mapping[str, Any]) -> None:
     """grid.png, samples.npz and settings.json of the whole job."""
     whole = about_all(job, settings)
-    images.save_png(folder / "grid.png", images.sheet(samples[:GRID_IMAGES]), {"alphabar": json.dumps(whole)})
-    images.save_npz(folder / "samples.npz", samples, job.label_tensor())
+    sheet = images.sheet(samples[:GRID_IMAGES])
+    images.save_png(folder / GRID, sheet, {"alphabar": json.dumps(whole)}, outputs.GRID)
+    images.save_npz(folder / ARRAYS, samples, job.label_tensor())
     write_json(folder / SETTINGS, whole)

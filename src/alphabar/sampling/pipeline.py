@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 import alphabar
+from alphabar import build, images
 from alphabar import config as c
-from alphabar import images
+from alphabar.data.options import manner
 from alphabar.diffusion import Denoiser, Sampler, SeededNoise, Step, reverse_process
 from alphabar.errors import AlphabarError
 from alphabar.progress import progress
@@ -92,6 +93,7 @@ class Pipeline:
             "x0_transform": model.config.diffusion.x0_transform,
             "class": self.label if isinstance(self.label, int) else None,
             "unconditional": (self.label == "none" and bool(model.class_names)) or None,
+            "data": manner(build.data_options(model.config.data)),
         }
 
     @cached_property

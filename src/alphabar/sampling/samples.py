@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from alphabar import images
+from alphabar import images, outputs
 from alphabar.errors import AlphabarError
 from alphabar.sampling import folder as folders
 from alphabar.sampling.job import Job
@@ -31,6 +31,8 @@ class Images:
     """The tiles in a row of the picture; near-square if None."""
     folder: Path | None = None
     """The folder that holds the images as PNGs, if they were sampled into one."""
+    sampled: int | None = None
+    """How many of the images in the folder were sampled now; the others were there already."""
 
     def __len__(self) -> int:
         return len(self.tensor)
@@ -58,20 +60,22 @@ class Images:
         """Writes one picture if `path` ends in .png; arrays as OpenAI's evaluators read them if it ends in .npz.
 
         Any other path is a folder for a PNG per image, a grid and the arrays, as `alphabar sample --out` writes it;
-        AlphabarError if it holds images of other settings.
+        AlphabarError if it holds other files, or for a file that alphabar did not write.
         """
         path = Path(path)
         if path.suffix == ".npz":
             images.save_npz(path, self.tensor, None if self.job is None else self.job.label_tensor())
         elif path.suffix == ".png":
             about = dict(self.settings) if self.job is None else folders.about_all(self.job, self.settings)
-            images.save_png(path, self._sheet(), {"alphabar": json.dumps(about)})
+            kind = outputs.EDIT if self.job is None else outputs.GRID
+            images.save_png(path, self._sheet(), {"alphabar": json.dumps(about)}, kind)
         elif path.suffix.lower() in Image.registered_extensions():
             raise AlphabarError(f"Images are saved as .png, as .npz, or into a folder; got {path}.")
         elif self.job is None:
             raise AlphabarError(f"Edits are saved as one picture, a .png, or as arrays, an .npz; got {path}.")
         else:
             folders.make(path, self.settings)
+            folders.check(path, self.job)
             folders.save_images(path, self.tensor, self.job, self.settings, self.class_names)
             folders.save_overview(path, self.tensor, self.job, self.settings)
         return path

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from alphabar import distributed, images
+from alphabar.files import inside
 from alphabar.progress import progress
 from alphabar.runs.run import home
 from alphabar.sampling import folder as folders
@@ -28,17 +29,24 @@ class Plan:
     def of(cls, pipeline: Pipeline, job: Job, folder: Path | None = None) -> "Plan":
         """folder: None for one in the run that is named after the way of sampling."""
         how = pipeline.settings()
-        folder = folder or home(pipeline.model.path) / "generated" / settings.folder_name(how)
+        folder = folder or inside(home(pipeline.model.path) / "generated", settings.folder_name(how))
         return cls(pipeline, job, folder, how)
 
 
 def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
-    """All images of the plan, uint8 (N, C, H, W); the missing ones are sampled first, by all processes together.
+    """All images of the plan, uint8 (N, C, H, W); the missing ones are sampled first: see `fill`."""
+    fill(plan, film)
+    return folders.load_images(plan.folder, plan.job, plan.settings)
+
+
+def fill(plan: Plan, film: str | None = None) -> int:
+    """Sample the images that the folder does not hold yet, all processes together; returns how many these were.
 
     film: the format of a film of the first images, a key of `films.FORMATS`, or None.
     """
     if distributed.is_main():
         folders.make(plan.folder, plan.settings)
+        folders.check(plan.folder, plan.job, film)
     distributed.barrier()
     batch_size = plan.pipeline.section.batch_size
     film_path = folders.film_path(plan.folder, film or "gif")
@@ -60,4 +68,4 @@ def sample_to_folder(plan: Plan, film: str | None = None) -> Tensor:
             if movie:
                 movie.save(film_path)
     distributed.barrier()
-    return folders.load_images(plan.folder, plan.job, plan.settings)
+    return len(todo.seeds)

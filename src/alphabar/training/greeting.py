@@ -2,18 +2,24 @@
 
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
+from alphabar import config as c
 from alphabar.data import ImageSet
+from alphabar.runs.checkpoint import Checkpoint
+from alphabar.runs.run import described
+from alphabar.terminal import printable
 from alphabar.training.length import is_over
-from alphabar.training.state import TrainState
+from alphabar.training.state import TrainState, computed_on
 
 
 def greet(
-    console: Console, path: Path, state: TrainState, end: int | None, image_set: ImageSet, device: torch.device
+    console: Console, path: Path, state: TrainState, end: int | None, image_set: ImageSet, saved: Checkpoint | None
 ) -> None:
-    """Print the images, the network, the run directory, the length of the run and its progress."""
+    """Print the images, the network, the run directory, the length of the run and its progress.
+
+    saved: the checkpoint that the run resumes from.
+    """
     training, optimizer = state.config.training, state.config.optimizer
     parameters = sum(p.numel() for p in state.network.parameters())
     ends = [f"{end:,} steps"] if end else []
@@ -21,7 +27,7 @@ def greet(
     length = " or ".join(ends)
     lines = [
         image_set.described(),
-        f"{parameters:,} parameters on {device}; {length} of {training.batch_size} images; run directory {path}",
+        f"{parameters:,} parameters on {state.device}; {length} of {training.batch_size} images; run directory {path}",
     ]
     if is_over(training, end, state.step, state.seconds):
         lines.append(
@@ -31,9 +37,22 @@ def greet(
         decays = end and optimizer.decay != "constant"
         decay = f"; the learning rate's {optimizer.decay} decay ends at step {end:,}" if decays else ""
         lines.append(f"resumed at step {state.step:,}{decay}")
+        lines += _differences(state, saved) if saved else []
     if not state.step and end and optimizer.warmup_steps >= end:
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
     if image_set.contents.warning:
         lines.append(f"warning: {image_set.contents.warning}")
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(printable(line), highlight=False, soft_wrap=True, markup=False)
+
+
+def _differences(state: TrainState, saved: Checkpoint) -> list[str]:
+    """Why the resumed run ends elsewhere than an uninterrupted one, if it does."""
+    config, _ = described(saved)
+    lines = [f"changed setting {change}" for change in c.remedies(config, state.config)]
+    before, now = saved.state.get("computed_on"), computed_on(state.device)
+    if isinstance(before, dict):
+        changes = [f"{key} {before[key]!r} -> {now[key]!r}" for key in now if key in before and before[key] != now[key]]
+        if changes:
+            lines.append(f"warning: computed otherwise than so far ({', '.join(changes)}), so the last bits may differ")
+    return lines

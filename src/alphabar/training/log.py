@@ -1,19 +1,21 @@
 """The reports of a run: metrics.jsonl, TensorBoard if it is switched on, and a bar or lines for people."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeGuard
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from alphabar import json_lines
 from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
+from alphabar.terminal import printable
+from alphabar.training import hangup
 from alphabar.training.state import TrainState
 
 
@@ -25,7 +27,7 @@ class Log:
     ) -> None:
         self._metrics, self._set_size, self._console = metrics, set_size, console
         self._end, self._batch = end, state.config.training.batch_size
-        _forget_after(metrics, state.step)
+        self._dropped = _forget_after(metrics, state.step)
         self._board = _tensorboard(folder / "tensorboard", state.step) if state.config.training.tensorboard else None
         self._bar = Progress(
             TextColumn("training"),
@@ -43,6 +45,9 @@ class Log:
 
     def __enter__(self) -> "Log":
         self._bar.start()
+        if self._dropped:
+            lines = "1 line that is not a row" if self._dropped == 1 else f"{self._dropped:,} lines that are not rows"
+            self.say(f"warning: dropped {lines} of metrics from {self._metrics}")
         return self
 
     def __exit__(
@@ -67,6 +72,7 @@ class Log:
 
     def tick(self, state: TrainState) -> None:
         """Move the bar."""
+        hangup.outlive()
         self._bar.update(self._task, completed=state.step)
 
     def write(self, state: TrainState, **more: float) -> None:
@@ -95,8 +101,7 @@ class Log:
 
     def _save(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:
         row = {"step": state.step, "images": state.images, **numbers}
-        with self._metrics.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        json_lines.append(self._metrics, row)
         return row
 
     def _plot(self, step: int, numbers: Mapping[str, Any], prefix: str = "") -> None:
@@ -107,25 +112,27 @@ class Log:
 
     def say(self, sentence: str) -> None:
         """A line above the bar."""
-        self._console.print(sentence, highlight=False, soft_wrap=True)
+        hangup.outlive()
+        self._console.print(printable(sentence), highlight=False, soft_wrap=True, markup=False)
 
 
-def _forget_after(metrics: Path, step: int) -> None:
-    """Drop the lines of steps after the last checkpoint of a killed run, and a line cut short by the kill."""
-    if not metrics.exists():
-        return
-    text = metrics.read_text()
-    lines = "".join(line + "\n" for line in text.splitlines() if _step(line) <= step)
-    if lines != text:
+def _forget_after(metrics: Path, step: int) -> int:
+    """Drop the rows after `step`, which a killed run did not save, and lines that are not rows; counts the latter."""
+    lines = list(json_lines.lines(metrics))
+    kept = b"".join(line.raw + b"\n" for line in lines if is_row(line.row) and line.row["step"] <= step)
+    if lines and len(kept) != metrics.stat().st_size:
         with atomic_file(metrics) as file:
-            file.write(lines.encode())
+            file.write(kept)
+    return sum(not is_row(line.row) for line in lines)
 
 
-def _step(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
+def is_row(row: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
+    """Whether `row` is one that a `Log` writes: the step, the images seen, and a loss or an evaluation."""
+    if row is None or not all(type(row.get(key)) is int and row[key] >= 0 for key in ("step", "images")):
+        return False
+    if "evaluation" in row:
+        return isinstance(row["evaluation"], dict)
+    return "loss" in row and (row["loss"] is None or type(row["loss"]) in (int, float))
 
 
 def check_tensorboard(training: Training) -> None:

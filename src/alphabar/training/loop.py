@@ -1,6 +1,5 @@
 """The training loop, from top to bottom."""
 
-import math
 import time
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from alphabar import build, data, evaluation, images, plots
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint
+from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run, opened
 from alphabar.sampling.pipeline import Pipeline
-from alphabar.training import scoring
+from alphabar.training import divergence, scoring
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import is_over, total_steps
@@ -43,27 +43,30 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
         if saved is not None:
             state.restore(saved)
         saved_step = state.step if saved else None
-        greet(console, path, state, end, image_set, device)
+        greet(console, path, state, end, image_set, saved)
         before, start = state.seconds, time.perf_counter()
         last = is_over(every, end, state.step, state.seconds)
         with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt(log.say) as interrupt:
-            if saved_step and _preview_is_due(config, state.step, last) and not _preview_path(run, state).exists():
+            if saved_step and _preview_is_due(config, state.step, last) and not is_whole(_preview_path(run, state)):
                 preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
             if saved_step and scorer and scoring.is_missing(run, config, state.step, last):
                 scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
             if scorer:
                 log.say(f"{scorer.floor_n:,} real images against others score  {scoring.listed(scorer.floor)}")
             while not (last or interrupt.requested):
-                norm = train_step(update, state, stream.batch(state.images, every.batch_size))
+                batch = stream.batch(state.images, every.batch_size)
+                norm = train_step(update, state, batch)
                 state.seconds = before + time.perf_counter() - start
                 log.tick(state)
                 last = is_over(every, end, state.step, state.seconds)
                 if state.step % every.log_every == 0 or last:
-                    _stop_if_not_finite(state, norm, saved_step)
+                    divergence.check_update(state, norm, saved_step, last)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
                 show, score = _preview_is_due(config, state.step, last), scoring.is_due(config, state.step, last)
-                if state.step % every.checkpoint_every == 0 or show or score or last:
-                    saved_step = save(run, state, norm, saved_step)
+                is_due = state.step % every.checkpoint_every == 0 or show or score or last
+                if is_due or interrupt.save_requested:
+                    saved_step = save(run, update, state, batch, norm, saved_step)
+                    interrupt.saved(state.step)
                 if show:
                     preview(run, state, pipeline, log, interrupt)
                 if scorer and score and not interrupt.requested:
@@ -71,15 +74,24 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 if saved_step == state.step:
                     log.restart_clock(state)
             if state.step and saved_step != state.step:  # an interrupt came, at whatever moment of the step
-                save(run, state, norm, saved_step)
-        plots.loss_curve(run.metrics, run.path / "loss.png")
-        plots.scores(run.metrics, run.path / "scores.png")
+                saved_step = save(run, update, state, batch, norm, saved_step)
+            if saved_step:
+                interrupt.saved(saved_step)
+            if not last:
+                log.say(
+                    f"interrupted and saved at step {saved_step:,}; the same command resumes from here"
+                    if saved_step
+                    else "interrupted before the first step, so nothing was saved; the same command starts again"
+                )
+            plots.loss_curve(run.metrics, run.path / "loss.png")
+            plots.scores(run.metrics, run.path / "scores.png")
         return last
 
 
-def save(run: Run, state: TrainState, norm: Tensor, saved_step: int | None) -> int:
+def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: Tensor, saved_step: int | None) -> int:
     """Write a checkpoint, unless the run has diverged, and remove the oldest; returns the step."""
-    _stop_if_not_finite(state, norm, saved_step)
+    divergence.check_update(state, norm, saved_step, last=False)
+    divergence.check_weights(update, state, batch, saved_step)
     checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
     scoring.prune(run, state.config.training.keep_checkpoints)
     return state.step
@@ -107,17 +119,8 @@ def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt
     """A grid of samples with the same seeds each time; given up if the run is interrupted."""
     with log.paused():
         samples = scoring.sample(pipeline, pipeline.job(range(pipeline.section.num)), interrupt, "samples")
-    if samples is not None:
+    if samples is None:
+        log.say(f"the samples of step {state.step} are missing; the same command makes them")
+    else:
         images.save_png(_preview_path(run, state), images.sheet(samples))
         log.say(f"samples of step {state.step}: {_preview_path(run, state)}")
-
-
-def _stop_if_not_finite(state: TrainState, norm: Tensor, saved_step: int | None) -> None:
-    """End a run that has diverged, before it overwrites a good checkpoint."""
-    fine = state.meter.is_finite() and (math.isfinite(float(norm)) or state.scaler.is_enabled())
-    if not fine:
-        kept = f"the checkpoint of step {saved_step} is kept" if saved_step else "no checkpoint was written yet"
-        raise AlphabarError(
-            f"Training diverged: the loss or its gradient is not finite by step {state.step} ({kept}); "
-            "try a smaller optimizer.learning_rate, a longer optimizer.warmup_steps, or training.precision=fp32."
-        )

@@ -1,10 +1,10 @@
 """Metrics of a checkpoint while training, and which checkpoint is the best so far."""
 
-import json
 from collections.abc import Mapping
 
 from torch import Tensor
 
+from alphabar import json_lines
 from alphabar.config import Config
 from alphabar.diffusion import Step
 from alphabar.evaluation import Scorer
@@ -25,9 +25,8 @@ def is_due(config: Config, step: int, last: bool) -> bool:
 
 def is_missing(run: Run, config: Config, step: int, last: bool) -> bool:
     """Whether the evaluation of the checkpoint of `step` is due but missing: the run was killed before it."""
-    lines = run.metrics.read_text().splitlines() if run.metrics.exists() else []
-    rows = [json.loads(line) for line in lines]
-    return is_due(config, step, last) and not any(row["step"] == step and "evaluation" in row for row in rows)
+    rows = json_lines.rows(run.metrics)
+    return is_due(config, step, last) and not any(row.get("step") == step and "evaluation" in row for row in rows)
 
 
 def prune(run: Run, keep: int) -> None:

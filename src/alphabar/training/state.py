@@ -29,9 +29,16 @@ class TrainState:
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
         self.timestep_sampler: TimestepSampler = build.timestep_sampler(config)
         self.meter = LossMeter(config.diffusion.steps, device)
+        self.skipped = torch.zeros((), dtype=torch.int64, device=device)
+        """The latest updates, in a row, whose gradient was not finite, so that the weights did not change."""
         self.step = 0
         self.images = 0
         self.seconds = 0.0
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the network."""
+        return next(self.network.parameters()).device
 
     def model(self, path: Path) -> LoadedModel:
         """The model of the first EMA, which follows the training; `path` is the run's."""
@@ -44,7 +51,7 @@ class TrainState:
             step=self.step,
             weights=f"ema-{rate}",
             sha256="",
-            device=next(average.parameters()).device,
+            device=self.device,
         )
 
     def tensors(self) -> dict[str, Mapping[str, Tensor]]:
@@ -66,6 +73,8 @@ class TrainState:
             "seconds": round(self.seconds, 3),
             "ema_updates": self.ema.updates,
             "loss_scale": self.scaler.state_dict(),
+            "skipped": int(self.skipped),
+            "computed_on": computed_on(self.device),
             "config": self.config.model_dump(mode="json"),
             "image_facts": self.facts.model_dump(mode="json"),
         }
@@ -83,8 +92,16 @@ class TrainState:
         if "timestep_sampler" in saved.names():
             self.timestep_sampler.load_state_dict(saved.tensors("timestep_sampler"))
         self.ema.updates = saved.state["ema_updates"]
-        self.scaler.load_state_dict(saved.state["loss_scale"])
+        if saved.state["loss_scale"]:  # empty if the run was not trained in fp16 so far
+            self.scaler.load_state_dict(saved.state["loss_scale"])
+        self.skipped.fill_(saved.state.get("skipped", 0))
         self.step, self.images, self.seconds = (saved.state[key] for key in ("step", "images", "seconds"))
+
+
+def computed_on(device: torch.device) -> dict[str, Any]:
+    """What the last bits of a computation depend on, beside its settings."""
+    threads = {"threads": torch.get_num_threads()} if device.type == "cpu" else {}
+    return {"device": device.type, **threads, "torch": torch.__version__}
 
 
 def _adam(config: Config, network: nn.Module) -> torch.optim.Optimizer:

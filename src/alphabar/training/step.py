@@ -58,10 +58,9 @@ def training_denoiser(config: Config, state: TrainState, device: torch.device) -
 
 def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
     """Update the weights and averages of `state` with `batch`; returns the norm of the unclipped gradient."""
-    denoiser, device = update.denoiser, next(state.network.parameters()).device
+    denoiser, device = update.denoiser, state.device
     torch.manual_seed(seeds.derived(update.seed, state.step))  # stateless: a resumed run repeats exactly
-    x0 = images.to_signed(_upload(batch.images, device)).contiguous(memory_format=torch.channels_last)
-    y = _upload(batch.labels, device) if update.class_conditional and batch.labels is not None else None
+    x0, y = on_device(update, batch, device)
     t, weight = state.timestep_sampler.sample(len(x0), denoiser.schedule.alpha_bar.device)
     weight = weight.to(device)
     eps = torch.randn_like(x0)
@@ -80,6 +79,7 @@ def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
 
     state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), update.clip_norm)
+    state.skipped = torch.where(norm.isfinite(), 0, state.skipped + 1)
     for group in state.optimizer.param_groups:
         group["lr"] = update.learning_rate(state.step)
     state.scaler.step(state.optimizer)
@@ -89,6 +89,12 @@ def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
     state.step += 1
     state.images += len(x0)
     return norm
+
+
+def on_device(update: Update, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """x_0 of a batch, float32 in [-1, 1], and its labels, if the network takes them."""
+    x0 = images.to_signed(_upload(batch.images, device)).contiguous(memory_format=torch.channels_last)
+    return x0, _upload(batch.labels, device) if update.class_conditional and batch.labels is not None else None
 
 
 def _upload(tensor: Tensor, device: torch.device) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.process import per_image, q_sample
 from alphabar.diffusion.samplers.sampler import Noise, Sampler, Step
 from alphabar.diffusion.schedule import NoiseSchedule
@@ -41,7 +42,7 @@ def inpaint(
     sampler's x̂_0 of the whole image.
     """
     if sampler.memory:
-        raise ValueError(
+        raise DiffusionError(
             f"Inpainting jumps back up the chain, but {type(sampler).__name__} uses the results of earlier steps; "
             "choose a sampler that does not, such as ddpm or ddim."
         )
@@ -58,9 +59,9 @@ def inpainting_levels(T: int, jump_length: int | None = None, resamplings: int =
     """
     jump_length = max(1, T // 25) if jump_length is None else jump_length
     if resamplings < 1:
-        raise ValueError(f"resamplings must be at least one (which means no jumps back); got {resamplings}.")
+        raise DiffusionError(f"resamplings must be at least one (which means no jumps back); got {resamplings}.")
     if not 1 <= jump_length < max(T, 2):
-        raise ValueError(
+        raise DiffusionError(
             f"jump_length must lie in 1..{max(T, 2) - 1}, less than the length of the chain; got {jump_length}."
         )
     jumps_left = dict.fromkeys(range(1, T - jump_length + 1, jump_length), resamplings - 1)
@@ -105,11 +106,11 @@ def _checked_mask(known: Tensor, x0: Tensor) -> Tensor:
     B, C, *sides = x0.shape
     if list(known.shape[2:]) != sides or known.shape[0] not in (1, B) or known.shape[1] not in (1, C):
         size = ", ".join(map(str, sides))
-        raise ValueError(
+        raise DiffusionError(
             f"A mask for these images must have the shape (1 or {B}, 1 or {C}, {size}); got {tuple(known.shape)}."
         )
     if not bool(((known == 0) | (known == 1)).all()):
-        raise ValueError(
+        raise DiffusionError(
             f"A mask must be 1 where the image is known and 0 where not; got values from {float(known.min()):g} to "
             f"{float(known.max()):g}."
         )

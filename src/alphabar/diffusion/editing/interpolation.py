@@ -9,6 +9,7 @@ from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.editing.levels import check_level
 from alphabar.diffusion.editing.mixes import Mix, linear
 from alphabar.diffusion.editing.variations import repeated
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.process import q_sample
 from alphabar.diffusion.samplers.sampler import Noise, Sampler, Step, reverse_process
 
@@ -69,7 +70,9 @@ def interpolate_latents(
 def _check_ends(a: Tensor, b: Tensor, weights: Sequence[float]) -> None:
     """Raises ValueError unless a and b have equal shapes and every λ lies in [0, 1]."""
     if a.shape != b.shape:
-        raise ValueError(f"The images to mix must have equal shapes; got {tuple(a.shape)} and {tuple(b.shape)}.")
+        raise DiffusionError(f"The images to mix must have equal shapes; got {tuple(a.shape)} and {tuple(b.shape)}.")
     if not weights or not all(0 <= weight <= 1 for weight in weights):
         listed = ", ".join(f"{weight:g}" for weight in weights) or "none"
-        raise ValueError(f"The weights λ must lie in [0, 1], from 0 = the first image to 1 = the second; got {listed}.")
+        raise DiffusionError(
+            f"The weights λ must lie in [0, 1], from 0 = the first image to 1 = the second; got {listed}."
+        )

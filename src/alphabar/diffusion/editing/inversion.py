@@ -7,6 +7,7 @@ from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.editing.levels import check_level
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.sampler import Step
 
@@ -32,14 +33,14 @@ def encode(denoiser: Denoiser, x0: Tensor, *, stop: int | None = None, iteration
     stop = denoiser.schedule.T if stop is None else stop
     check_level(denoiser.schedule, stop, "stop")
     if iterations < 1:
-        raise ValueError(f"Each step needs at least one iteration; got {iterations}.")
+        raise DiffusionError(f"Each step needs at least one iteration; got {iterations}.")
     if denoiser.x0_transform is not None:
-        raise ValueError(
+        raise DiffusionError(
             "Encoding needs a denoiser without an x0_transform, because clipping has no inverse; use "
             "dataclasses.replace(denoiser, x0_transform=None), for decoding too."
         )
     if float(denoiser.schedule.alpha_bar[1]) == 0:
-        raise ValueError("This chain is a single step to ᾱ_1 = 0, where x_1 has no information on the image.")
+        raise DiffusionError("This chain is a single step to ᾱ_1 = 0, where x_1 has no information on the image.")
     return _encoded(denoiser, x0, stop, iterations)
 
 

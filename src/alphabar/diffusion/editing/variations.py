@@ -6,6 +6,7 @@ from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
 from alphabar.diffusion.editing.levels import check_level
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.process import q_sample
 from alphabar.diffusion.samplers.sampler import Noise, Sampler, Step, reverse_process
 
@@ -33,7 +34,7 @@ def share(sampler: Sampler, denoiser: Denoiser, x_t: Tensor, *, start: int, coun
     """
     check_level(denoiser.schedule, start, "start")
     if count < 1:
-        raise ValueError(f"There must be at least one sample for each x_t; count is {count}.")
+        raise DiffusionError(f"There must be at least one sample for each x_t; count is {count}.")
     return reverse_process(sampler, denoiser, repeated(x_t, count), start=start, noise=noise)
 
 

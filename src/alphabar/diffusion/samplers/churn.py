@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.sampler import Noise
 from alphabar.diffusion.schedule import NoiseSchedule
@@ -38,7 +39,7 @@ class Churn:
 
     def __post_init__(self) -> None:
         if not 0 <= self.amount < math.inf:
-            raise ValueError(f"churn must be a number from 0 on; got {self.amount:g}.")
+            raise DiffusionError(f"churn must be a number from 0 on; got {self.amount:g}.")
 
     def raised(self, denoiser: Denoiser, x: Tensor, t: int, noise: Noise) -> Churned:
         """x raised from σ_t to the row nearest to (1 + γ) σ_t, γ = min(S_churn/K, √2 − 1): a forward step q.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.errors import DiffusionError
 
 Noise = Callable[[Tensor], Tensor]
 """x -> a sample of N(0, I), shaped like x."""
@@ -25,7 +26,7 @@ class SeededNoise:
     def __call__(self, x: Tensor) -> Tensor:
         """The next noise for images x (B, ...), B = len(seeds)."""
         if len(x) != len(self._generators):
-            raise ValueError(
+            raise DiffusionError(
                 f"There are {len(self._generators)} seeds for {len(x)} images; there must be one for each."
             )
         noise = [torch.randn(x.shape[1:], generator=generator) for generator in self._generators]
@@ -77,7 +78,7 @@ class Sampler(Protocol):
 def check_eta(sampler: str, eta: float) -> None:
     """ValueError unless 0 ≤ η ≤ 1: from the probability flow (no noise) to the whole reverse SDE."""
     if not 0 <= eta <= 1:
-        raise ValueError(f"The eta of {sampler} must lie in [0, 1]; got {eta:g}.")
+        raise DiffusionError(f"The eta of {sampler} must lie in [0, 1]; got {eta:g}.")
 
 
 def network_calls(sampler: Sampler, steps: int) -> int:
@@ -95,7 +96,7 @@ def reverse_process(
     """
     last = denoiser.schedule.T
     if start is not None and not 1 <= start <= last:
-        raise ValueError(f"The reverse process must start within 1..{last}, the length of the chain; got {start}.")
+        raise DiffusionError(f"The reverse process must start within 1..{last}, the length of the chain; got {start}.")
     history: tuple[Step, ...] = ()
     for t in range(start or last, 0, -1):
         with torch.no_grad():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.denoiser import Denoiser
+from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.process import per_image
 from alphabar.diffusion.samplers.exponential import exponential_step, log_snr_gap
 from alphabar.diffusion.samplers.sampler import Grid, Noise, Step
@@ -27,7 +28,7 @@ class UniPC:
 
     def __post_init__(self) -> None:
         if self.order not in (1, 2, 3):
-            raise ValueError(f"The order of unipc must be 1, 2 or 3; got {self.order}.")
+            raise DiffusionError(f"The order of unipc must be 1, 2 or 3; got {self.order}.")
 
     @property
     def memory(self) -> int:

@@ -1,0 +1,71 @@
+"""The kinds of values that settings have, with their limits, and how TOML and the command line write them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+
+def _none(value: object) -> object:
+    return None if value == "none" else value
+
+
+OrNone = BeforeValidator(_none)
+"""The word none, as TOML and the command line write it, means None."""
+MOST = 10**12
+"""The largest of the numbers that have no reason to be small."""
+OptionalInt = Annotated[Annotated[int, Field(ge=1, le=MOST)] | None, OrNone]
+OptionalFloat = Annotated[Annotated[float, Field(gt=0)] | None, OrNone]
+
+
+def _path(value: Path) -> Path:
+    if "\0" in str(value):
+        raise ValueError(f"A path cannot hold the character of number 0; got {str(value)!r}")
+    return value
+
+
+OptionalPath = Annotated[Annotated[Path, AfterValidator(_path)] | None, OrNone]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Side = Annotated[int, Field(ge=1, le=16384)]
+"""Pixels, or channels of a network."""
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
+Level = Annotated[int, Field(ge=0, le=255)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+LONGEST = 100_000
+"""Characters of a respacing, which may name every timestep."""
+
+
+def _respacing(value: object) -> object:
+    value = _none(value)
+    if isinstance(value, bool) or not isinstance(value, int | str | None):
+        raise ValueError(
+            f"sampling.steps is a whole number, or a respacing such as 10,15,20, ddim50 or t:1,5,9; got {value}"
+        )
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise ValueError(f"sampling.steps is a text of {len(value):,} characters; it has at most {LONGEST:,}")
+    value = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else value
+    if isinstance(value, int) and value < 1:
+        raise ValueError(f"Sampling takes at least 1 step; got {value}")
+    if isinstance(value, int) and value > MOST:
+        raise ValueError(f"Sampling takes at most {MOST:,} steps; sampling.steps is larger")
+    return value
+
+
+def _square(value: object) -> object:
+    value = _none(value)
+    if isinstance(value, str):
+        sides = value.split("x")
+        if not (1 <= len(sides) <= 2 and all(side.isascii() and side.isdigit() and len(side) < 10 for side in sides)):
+            raise ValueError(f"data.image_size is a number or HEIGHTxWIDTH, such as 32 or 48x64; got {value!r}")
+        return (int(sides[0]), int(sides[-1]))
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Respacing = Annotated[int | str | None, BeforeValidator(_respacing)]
+"""A number of timesteps, or which."""
+ImageSize = Annotated[tuple[Side, Side] | None, BeforeValidator(_square)]
+"""(height, width)."""
+Multipliers = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=14)]
+"""A factor for each level of a network."""

@@ -1,0 +1,74 @@
+"""How image files are read for an evaluation, so that both sides are read in the same way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from alphabar.data import DataOptions
+from alphabar.images import BLACK, Colour, Size
+
+
+@dataclass(frozen=True)
+class HowRead:
+    """How image files are read; None means as the data of the run were, and without a run as they are stored."""
+
+    image_size: Size | None = None
+    resize: str | None = None
+    background: Colour | None = None
+    """What is behind transparent pixels and around padded images."""
+
+    @property
+    def options(self) -> list[str]:
+        """The names of the options that are set, as on the command line."""
+        names = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        return [f"--{name.replace('_', '-')}" for name in names]
+
+    def of_subject(self) -> DataOptions:
+        """Of evaluated images that are read from files."""
+        resize = "none" if self.image_size is None else self.resize or "none"
+        return DataOptions(image_size=self.image_size, resize=resize, background=self.background or BLACK)
+
+    def of_reference(
+        self, shape: tuple[int, int, int], like: DataOptions | None, split: str, root: Path | None
+    ) -> DataOptions:
+        """Of the reference for evaluated images of `shape` (C, H, W) that imitate data read like `like`."""
+        like = like or DataOptions()
+        return replace(
+            like,
+            path=None,
+            data_root=root,
+            split=split,
+            image_size=self.image_size or shape[1:],
+            resize=self.resize or like.resize,
+            background=self.background or like.background,
+            channels=shape[0],
+        )
+
+    def differences(
+        self, subject: Mapping[str, Any], like: DataOptions | None, reference: Mapping[str, Any]
+    ) -> list[str]:
+        """Warnings if the two sides were read in different ways. subject, reference: their entries in the row."""
+        if "background" not in reference:  # statistics do not say how their images were read
+            return []
+        if like is None:
+            return self._one_sided(subject.get("transparent", 0), reference["transparent"], reference["background"])
+        ways = {
+            "--resize": (reference["resize"], like.resize),
+            "--background": (reference["background"], list(like.background)),
+        }
+        return [
+            f"the reference was read with {option} {theirs}, and the data that the model was trained on with {ours}; "
+            "that difference is part of the distances"
+            for option, (theirs, ours) in ways.items()
+            if theirs != ours
+        ]
+
+    def _one_sided(self, evaluated: int, real: int, background: list[int]) -> list[str]:
+        if self.background is not None or bool(evaluated) == bool(real):
+            return []
+        side, other = ("evaluated", "reference") if evaluated else ("reference", "evaluated")
+        return [
+            f"transparency in {evaluated or real:,} of the {side} images was put on {background}, and the {other} "
+            "images have none; name the colour that is behind those with --background"
+        ]
