@@ -25,8 +25,8 @@ class UnreadableError(AlphabarError):
     """A file cannot be used. `reason` says why without naming the file, for callers that skip it and continue."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"Cannot use {shown(path)}: {reason}.")
-        self.reason = reason
+        self.reason = printable(reason)  # it may quote the file
+        super().__init__(f"Cannot use {shown(path)}: {self.reason}.")
 
 
 PUBLISHED_SPLITS = ("train", "test")
