@@ -222,7 +222,7 @@ def test_two_processes_never_share_a_run(tiny, quiet, tmp_path) -> None:
     loop.train(tiny(), tmp_path / "run", CPU, quiet)
     facts = load_model(tmp_path / "run").facts
     with (
-        run.opened(tmp_path / "run", tiny(), facts),
+        run.opened(tmp_path / "run", tiny(), facts, print),
         pytest.raises(AlphabarError, match="Another process is training in"),
     ):
         loop.train(tiny(), tmp_path / "run", CPU, quiet)
