@@ -15,7 +15,7 @@ from alphabar.data.classes import numbered
 from alphabar.data.files import NoSplitError, UnreadableError, check_split, open_regular, shown
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
-from alphabar.data.memory import check_bytes
+from alphabar.data.memory import empty
 from alphabar.data.npy import fill
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
@@ -48,13 +48,12 @@ def _parsed(file: BinaryIO | gzip.GzipFile, path: Path, rank: int, sha256: str |
     if header[:4] != _UINT8 + bytes([rank]) or len(header) < 4 + 4 * rank:
         expected = (_UINT8 + bytes([rank])).hex(" ")
         raise UnreadableError(
-            path, f"it is not an IDX file of uint8: it begins with {header[:4].hex(' ')}, not {expected}"
+            path, f"it is not an IDX file of uint8: it begins with {header[:4].hex(' ') or 'nothing'}, not {expected}"
         )
     shape = tuple(np.frombuffer(header, ">u4", offset=4).tolist())
     if 0 in shape:
         raise UnreadableError(path, f"it is empty: its header declares {' x '.join(map(str, shape))} values")
-    check_bytes(shown(path), math.prod(shape))  # a damaged header may declare any size
-    values = np.empty(math.prod(shape), np.uint8)
+    values = empty(shown(path), (math.prod(shape),), np.uint8)  # a damaged header may declare any size
     fill(file, values)
     if sha256 is not None:
         digest = hashlib.sha256(header)
