@@ -203,7 +203,7 @@ GROUPS: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=50, deadline=None, suppress_health_check=QUIET)
 @given(some=changes, random=st.data())
 def test_a_damaged_file_is_images_or_a_sentence(
     group: str, some: list[Change], random: st.DataObject, own_cache: Path
