@@ -191,6 +191,21 @@ def test_a_whole_file_is_read(what: str, own_cache: Path) -> None:
     assert isinstance(read(kind, own_cache, name, data), ImageSet)
 
 
+@pytest.mark.parametrize(
+    ("what", "place", "number"),
+    [
+        ("png grey alpha", 0.28, b"\xff\xff\xff\xff"),
+        ("idx", 0.125, b"\x80\0\0\0"),
+        ("npy", 0.05, b"\xff\xff"),
+        ("png with text", 0.05, b"\x7f\xff\xff\xff"),
+    ],
+)
+def test_a_length_that_is_claimed_takes_no_memory(what: str, place: float, number: bytes, own_cache: Path) -> None:
+    whole = FILES[what][2]
+    for k in range(int(place * len(whole)), min(len(whole), int(place * len(whole)) + 60)):
+        check(what, [lambda data, k=k: data[:k] + number + data[k + len(number) :]], own_cache)
+
+
 GROUPS: dict[str, list[str]] = {
     "pictures": list(PICTURES),
     "npz": ["npz", "packed npz"],

@@ -12,6 +12,7 @@ from alphabar.errors import AlphabarError
 from alphabar.images import Size
 
 SHARE = 0.5  # the largest share of the machine's memory that one data set may take
+DEFLATE_RATIO = 1100  # the most that gzip and zip can shrink data, about
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
