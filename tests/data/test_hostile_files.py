@@ -194,7 +194,7 @@ def test_a_whole_file_is_read(what: str, own_cache: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "place", "number"),
     [
-        ("png grey alpha", 0.28, b"\xff\xff\xff\xff"),
+        ("png grey alpha", 0.25, b"\xff\xff\xff\xff"),
         ("idx", 0.125, b"\x80\0\0\0"),
         ("npy", 0.05, b"\xff\xff"),
         ("png with text", 0.05, b"\x7f\xff\xff\xff"),
