@@ -8,6 +8,7 @@ from alphabar import config as c
 from alphabar.data import ImageSet
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.run import described
+from alphabar.training import terminal
 from alphabar.training.length import is_over
 from alphabar.training.state import TrainState, computed_on
 
@@ -42,6 +43,7 @@ def greet(
     if image_set.contents.warning:
         lines.append(f"warning: {image_set.contents.warning}")
     for line in lines:
+        terminal.outlive()
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -87,6 +87,7 @@ class Log:
         row = self._save(state, numbers)
         self._plot(state.step, row)
         news = f"loss {row['loss']:.4f}  {rate:,.0f} images/s" if row["loss"] is not None else ""
+        terminal.outlive()
         self._bar.update(self._task, news=news)
         if not self._console.is_terminal:
             left = f", about {(self._end - state.step) * self._batch / rate:,.0f} s left" if self._end else ""
