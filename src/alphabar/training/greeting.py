@@ -42,8 +42,8 @@ def greet(
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
     if image_set.contents.warning:
         lines.append(f"warning: {image_set.contents.warning}")
-    terminal.outlive()
     for line in lines:
+        terminal.outlive()
         console.print(terminal.printable(line), highlight=False, soft_wrap=True, markup=False)
 
 

@@ -86,6 +86,7 @@ class Log:
         row = self._save(state, numbers)
         self._plot(state.step, row)
         news = f"loss {row['loss']:.4f}  {rate:,.0f} images/s" if row["loss"] is not None else ""
+        terminal.outlive()
         self._bar.update(self._task, news=news)
         if not self._console.is_terminal:
             left = f", about {(self._end - state.step) * self._batch / rate:,.0f} s left" if self._end else ""
@@ -118,7 +119,7 @@ def _forget_after(metrics: Path, step: int) -> int:
     """Drop the rows after `step`, which a killed run did not save, and lines that are not rows; counts the latter."""
     lines = list(json_lines.lines(metrics))
     kept = b"".join(line.raw + b"\n" for line in lines if is_row(line.row) and line.row["step"] <= step)
-    if lines and len(kept) != metrics.stat().st_size:
+    if metrics.exists() and len(kept) != metrics.stat().st_size:
         with atomic_file(metrics) as file:
             file.write(kept)
     return sum(not is_row(line.row) for line in lines)
