@@ -442,6 +442,7 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(icons: Path, tmp_path: Pat
     assert "Cannot unpack" in refusal(path)
 
 
+@pytest.mark.heavy
 def test_a_killed_unpacking_leaves_nothing_that_is_taken_for_whole(tmp_path: Path, cache: Path) -> None:
     path = zipped(tmp_path / "a.zip", {f"{k}.png": png(k) for k in range(300)})
     script = (

@@ -44,7 +44,10 @@ def fetch(
 
 @app.command("inspect")
 def inspect_(
-    path: Annotated[Path, typer.Argument(help="A folder of images, IDX or CIFAR-10 files, a .npz or a .tgz.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="A folder of images, IDX or CIFAR-10 files; a .zip, .tar, .npz or .npy."),
+    ],
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
     channels: Annotated[int | None, typer.Option(help="1, 3 or 4, like the setting data.channels.")] = None,

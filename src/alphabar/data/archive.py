@@ -56,7 +56,7 @@ def unpacked(path: Path) -> Path:
     if not is_archive(path):
         raise UnreadableError(path, "it is neither a zip nor a tar archive")
     with open_regular(path) as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     place = cache_folder("archives") / sha256
     if not _is_whole(place):
         _unpack(path, place)

@@ -71,7 +71,7 @@ def _contents(source: Path) -> dict[str, bytes]:
     except UnreadableError:
         raise
     except Exception as error:  # tarfile raises almost anything when an archive is malformed
-        raise UnreadableError(source, f"it is not a complete .tgz archive ({error})") from error
+        raise UnreadableError(source, f"it is not a complete tar archive ({error})") from error
     return contents
 
 

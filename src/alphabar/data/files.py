@@ -1,10 +1,11 @@
 """Opens untrusted files safely: only regular files, with a reason if it fails and a printable form of the name."""
 
+import io
 import os
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
@@ -25,8 +26,8 @@ class UnreadableError(AlphabarError):
     """A file cannot be used. `reason` says why without naming the file, for callers that skip it and continue."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"Cannot use {shown(path)}: {reason}.")
-        self.reason = reason
+        self.reason = printable(reason)  # it may quote the file
+        super().__init__(f"Cannot use {shown(path)}: {self.reason}.")
 
 
 PUBLISHED_SPLITS = ("train", "test")
@@ -47,18 +48,29 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """Opens a regular file for reading; raises UnreadableError for anything else (opening a FIFO would hang)."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableError(path, "it is a folder" if path.is_dir() else "it is not a regular file")
-        return path.open("rb")
+        return _Sized(io.FileIO(path))
     except FileNotFoundError:
         raise UnreadableError(
             path, "it is a broken symbolic link" if path.is_symlink() else "there is no such file"
         ) from None
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
+
+
+class _Sized(io.BufferedReader):
+    """A file that takes memory for what it holds, not for what is asked for: readers believe the sizes in headers."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self._size = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size if size is None or size < _CHUNK else min(size, max(self._size - self.tell(), 0)))
 
 
 def read_whole(file: Readable, most: int) -> bytes:

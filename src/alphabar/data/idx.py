@@ -15,7 +15,7 @@ from alphabar.data.classes import numbered
 from alphabar.data.files import NoSplitError, UnreadableError, check_split, open_regular, shown
 from alphabar.data.fit import Pixels, fitted
 from alphabar.data.image_set import ImageSet
-from alphabar.data.memory import check_bytes
+from alphabar.data.memory import DEFLATE_RATIO, check_bytes, empty
 from alphabar.data.npy import fill
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
@@ -36,25 +36,30 @@ def read_idx(path: Path, rank: int, sha256: str | None = None) -> Pixels:
         packed = raw.read(2) == _GZIP
         raw.seek(0)
         try:
-            return _parsed(gzip.GzipFile(fileobj=raw) if packed else raw, path, rank, sha256)
+            most = raw.seek(0, 2) * (DEFLATE_RATIO if packed else 1)
+            raw.seek(0)
+            return _parsed(gzip.GzipFile(fileobj=raw) if packed else raw, most, path, rank, sha256)
         except AlphabarError:
             raise
         except (EOFError, zlib.error, OSError, ValueError) as error:
             raise UnreadableError(path, f"its data is damaged or ends early ({error})") from error
 
 
-def _parsed(file: BinaryIO | gzip.GzipFile, path: Path, rank: int, sha256: str | None) -> Pixels:
+def _parsed(file: BinaryIO | gzip.GzipFile, most: int, path: Path, rank: int, sha256: str | None) -> Pixels:
+    """The array in a file that has at most `most` bytes."""
     header = file.read(4 + 4 * rank)
     if header[:4] != _UINT8 + bytes([rank]) or len(header) < 4 + 4 * rank:
         expected = (_UINT8 + bytes([rank])).hex(" ")
         raise UnreadableError(
-            path, f"it is not an IDX file of uint8: it begins with {header[:4].hex(' ')}, not {expected}"
+            path, f"it is not an IDX file of uint8: it begins with {header[:4].hex(' ') or 'nothing'}, not {expected}"
         )
     shape = tuple(np.frombuffer(header, ">u4", offset=4).tolist())
     if 0 in shape:
         raise UnreadableError(path, f"it is empty: its header declares {' x '.join(map(str, shape))} values")
     check_bytes(shown(path), math.prod(shape))  # a damaged header may declare any size
-    values = np.empty(math.prod(shape), np.uint8)
+    if math.prod(shape) > most:
+        raise ValueError(f"its header declares {math.prod(shape):,} values, but it has only {most:,} bytes")
+    values = empty(shown(path), (math.prod(shape),), np.uint8)
     fill(file, values)
     if sha256 is not None:
         digest = hashlib.sha256(header)

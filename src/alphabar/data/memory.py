@@ -1,12 +1,18 @@
 """Checks that a data set fits into memory before it is decoded (alphabar keeps whole data sets in memory)."""
 
+import math
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from alphabar.errors import AlphabarError
 from alphabar.images import Size
 
 SHARE = 0.5  # the largest share of the machine's memory that one data set may take
+DEFLATE_RATIO = 1100  # the most that gzip and zip can shrink data, about
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -30,6 +36,16 @@ def check_bytes(what: str, need: int, advice: str = "use a smaller set") -> None
         raise AlphabarError(
             f"{what} does not fit into memory: it takes {in_bytes(need)} of at most {in_bytes(room)}; {advice}."
         )
+
+
+def empty(what: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """An array to be filled; AlphabarError, which names `what`, if it does not fit into memory."""
+    need = math.prod(shape) * np.dtype(dtype).itemsize
+    check_bytes(what, need)
+    try:
+        return np.empty(shape, dtype)
+    except MemoryError:
+        raise AlphabarError(f"{what} does not fit into the memory that is free: it takes {in_bytes(need)}.") from None
 
 
 def check_memory(what: str, count: int, size: Size, channels: int) -> None:

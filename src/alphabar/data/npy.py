@@ -9,7 +9,7 @@ import numpy.lib.format as layout
 import numpy.typing as npt
 
 from alphabar.data.files import Readable
-from alphabar.data.memory import check_bytes
+from alphabar.data.memory import empty
 
 MAGIC = b"\x93NUMPY"
 
@@ -58,8 +58,7 @@ def read_header(file: IO[bytes]) -> Header:
 
 def read_values(file: IO[bytes], header: Header, what: str) -> npt.NDArray[Any]:
     """The values after the header; `what` names them if they do not fit into memory. ValueError if they end early."""
-    check_bytes(what, header.size)
-    values = np.empty(math.prod(header.shape), header.dtype)
+    values = empty(what, (math.prod(header.shape),), header.dtype)
     fill(file, values)
     return values.reshape(header.shape, order="F" if header.is_column_major else "C")
 

@@ -17,6 +17,7 @@ from alphabar.data.files import UnreadableError, check_split, open_regular, prin
 from alphabar.data.fit import fitted
 from alphabar.data.image_set import ImageSet
 from alphabar.data.layout import split_of
+from alphabar.data.memory import DEFLATE_RATIO
 from alphabar.data.npy import MAGIC, Header, read_header, read_values
 from alphabar.data.options import SPLITS, DataOptions
 from alphabar.errors import AlphabarError
@@ -99,6 +100,8 @@ class _Arrays:
             yield self._file, size
             return
         member = self._members[name]
+        if member.file_size > member.compress_size * DEFLATE_RATIO:
+            raise ValueError(f"{printable(name)} claims {member.file_size:,} bytes in {member.compress_size:,}")
         if member.compress_type not in _METHODS or member.flag_bits & 1:
             raise ValueError("it is compressed or encrypted in a way that NumPy does not write")
         with self._archive.open(member) as file:
