@@ -76,7 +76,7 @@ def test_a_single_array_is_no_terms(tmp_path) -> None:
 
 
 def refused(path: Path) -> str:
-    with pytest.raises(AlphabarError, match="is not a terms.npz of") as caught:
+    with pytest.raises(AlphabarError, match=r"is not a terms\.npz of") as caught:
         newest_terms(path)
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
     return str(caught.value)
