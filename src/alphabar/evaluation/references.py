@@ -11,7 +11,7 @@ from alphabar import build, data, names
 from alphabar.data import DataOptions, ImageSet, NoSplitError
 from alphabar.data.options import sized
 from alphabar.errors import AlphabarError
-from alphabar.evaluation.statistics_file import Statistics, arrays, read_statistics
+from alphabar.evaluation.statistics_file import Statistics, array_names, read_statistics
 from alphabar.runs.model import LoadedModel
 
 NO_TEST_SPLIT = "the reference has no test split"
@@ -65,7 +65,7 @@ def of_name(text: str, options: DataOptions) -> Reference:
     if text in names.PUBLISHED_DATA:
         return _with_held_out(text, options, {"name": text})
     path = Path(text)
-    entries = arrays(path) if path.suffix.lower() == ".npz" else set()
+    entries = array_names(path) if path.suffix.lower() == ".npz" else set()
     statistics = read_statistics(path) if "mu" in entries else None
     if statistics and not entries & {"arr_0", "images"}:
         return Reference(None, statistics, None, {"path": text, "sha256": statistics.file_sha256})
