@@ -1,15 +1,24 @@
-"""How files are written whole: the only module that knows."""
+"""How files are written whole, and read with care: the only module that knows."""
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from alphabar import json_text
 from alphabar.errors import AlphabarError
+
+_UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
+_JSON = 1 << 24  # bytes; no JSON file of ours is larger
 
 
 @contextmanager
@@ -22,6 +31,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with beside.open("xb") as file:
             try:
+                fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed: `sweep` leaves it alone
                 yield file
                 file.close()
                 beside.replace(path)
@@ -30,6 +40,37 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
                 raise
     except OSError as error:
         raise AlphabarError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished in `folder`; files that are still being written stay."""
+    for path in folder.glob(".*.tmp"):
+        if not _UNFINISHED.fullmatch(path.name):
+            continue
+        try:
+            with open_regular(path) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+        except OSError:
+            continue  # it is being written, or another process was quicker
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Opens a regular file for reading; OSError for anything else, which might never end, or block."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file, which may say anything; OSError if it cannot be read, ValueError if it is no JSON."""
+    with open_regular(path) as file:
+        raw = file.read(_JSON + 1)
+    if len(raw) > _JSON:
+        raise ValueError(f"it is larger than {_JSON:,} bytes")
+    return json_text.parsed(raw)
 
 
 def inside(folder: Path, name: object) -> Path:

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from alphabar import json_text
 from alphabar.errors import AlphabarError
 
 LONGEST = 1 << 20
 """Bytes of a line; a longer one is no row of ours."""
-LARGEST = 1 << 63
-"""Integers are smaller than this, so that all that reads them can hold them."""
 
 
 class Line(NamedTuple):
@@ -66,20 +65,10 @@ def _object(raw: bytes) -> dict[str, Any] | None:
     if len(raw) > LONGEST:
         return None
     try:
-        row = json.loads(raw.decode(), parse_constant=_number, parse_float=_number, parse_int=_number)
-    except (ValueError, RecursionError):
+        row = json_text.parsed(raw)
+    except ValueError:
         return None
     return row if isinstance(row, dict) else None
-
-
-def _number(text: str) -> int | float:
-    """A number of JSON; ValueError for NaN, Infinity, and what is too large to calculate with."""
-    if len(text) > 400:
-        raise ValueError(text)
-    number = int(text) if text.lstrip("-").isdecimal() else float(text)
-    if not math.isfinite(number) or (isinstance(number, int) and abs(number) >= LARGEST):
-        raise ValueError(text)
-    return number
 
 
 def _finite(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from alphabar import distributed
 from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file
+from alphabar.files import atomic_file, sweep
 
 FIGURE, SAMPLE, GRID, EDIT = "a figure", "a sample", "a grid of samples", "an edit"
 SAMPLES, STATISTICS, LATENTS, FILM = "an array of images", "statistics", "latents", "a film"
@@ -71,6 +71,7 @@ def prepare(folder: Path, option: str = "--out", path: Path | None = None) -> No
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise AlphabarError(

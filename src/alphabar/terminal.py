@@ -4,6 +4,8 @@ Names of files, classes, arrays and settings come from outside. In all text, con
 that change the direction of writing are shown as they are written in JSON, and nothing is read as rich's markup.
 """
 
+import os
+import select
 import sys
 import unicodedata
 from collections.abc import Iterable
@@ -24,6 +26,27 @@ def printable(text: str) -> str:
     return "".join(
         _SHORT.get(c, f"\\u{ord(c):04x}") if unicodedata.category(c) in _UNSAFE or c in _DIRECTIONS else c for c in text
     )
+
+
+STDOUT, STDERR = 1, 2
+
+
+def outlive() -> None:
+    """Send stdout and stderr to nowhere if what they were connected to is gone: writing there would be an error.
+
+    A terminal that was closed, or a pipe that nobody reads, must not end a training that writes to it.
+    """
+    for number in (STDOUT, STDERR):
+        if _is_gone(number):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+
+
+def _is_gone(number: int) -> bool:
+    poll = select.poll()
+    poll.register(number, select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def say(line: str, *, error: bool = False) -> None:
@@ -47,6 +70,10 @@ def console(*, error: bool = False, quiet: bool = False) -> "Console":
 
     class Plain(Console):
         """A console in which all that is printed is text."""
+
+        def on_broken_pipe(self) -> None:
+            """Go on without the pipe, which nobody reads any more."""
+            outlive()
 
         def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
             """The segments of `renderable`; those that are text hold nothing but text."""

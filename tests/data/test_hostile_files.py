@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import Change, changes, damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,6 +23,7 @@ from PIL import Image
 from alphabar.data import DataOptions, ImageSet, load
 from alphabar.data.decode import FORMATS
 from alphabar.errors import AlphabarError
+from hostile import Change, changes, damaged
 
 SECONDS = 1.0
 MEMORY = 64 << 20

@@ -102,7 +102,7 @@ def test_the_test_images_of_one_class_alone_are_a_reference(home: Path, photos: 
         home / "run", data=photos, features="fashion-cnn", metrics="fd", label="bee", count=4, out=photos / "out",
         device="cpu",
     )  # fmt: skip
-    assert row["reference"]["class"] == 1 and row["reference"]["n"] == 9
+    assert row["reference"]["class"] == 1 and row["reference"]["n"] == 3
 
 
 def test_a_relative_path_is_kept_as_an_absolute_one(

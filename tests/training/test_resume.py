@@ -1,5 +1,6 @@
 """A run that was killed and started again ends, bit for bit, where an uninterrupted one does."""
 
+import io
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint, run
 from alphabar.runs.model import load_model
 from alphabar.sampling.pipeline import Pipeline
-from alphabar.training import loop
+from alphabar.training import greeting, loop
 
 CPU = torch.device("cpu")
 EVERYTHING = (
@@ -222,7 +223,7 @@ def test_two_processes_never_share_a_run(tiny, quiet, tmp_path) -> None:
     loop.train(tiny(), tmp_path / "run", CPU, quiet)
     facts = load_model(tmp_path / "run").facts
     with (
-        run.opened(tmp_path / "run", tiny(), facts),
+        run.opened(tmp_path / "run", tiny(), facts, print),
         pytest.raises(AlphabarError, match="Another process is training in"),
     ):
         loop.train(tiny(), tmp_path / "run", CPU, quiet)
@@ -293,3 +294,31 @@ def test_training_in_a_thread_leaves_the_signals_alone(tiny, quiet, tmp_path) ->
     thread.start()
     thread.join()
     assert results == [True] and signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("content", ["cut", "empty", "no PNG", "missing"])
+def test_a_preview_that_cannot_be_read_is_made_again(tiny, quiet, tmp_path, uninterrupted, content) -> None:
+    loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    preview = tmp_path / "run" / "samples" / "step-00000006.png"
+    whole = preview.read_bytes()
+    preview.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "no PNG": b"GIF89a"}.get(content, whole))
+    if content == "missing":
+        preview.unlink()
+    assert loop.train(tiny(), tmp_path / "run", CPU, quiet)
+    assert everything(tmp_path / "run") == uninterrupted(tiny())
+
+
+@pytest.mark.parametrize("key", ["threads", "torch", "device", None])
+def test_what_is_computed_otherwise_than_so_far_is_said(tiny, quiet, tmp_path, monkeypatch, key) -> None:
+    loop.train(tiny("training.steps=2"), tmp_path / "run", CPU, quiet)
+    real, console = greeting.computed_on, Console(file=io.StringIO(), width=500)
+    if key:
+        monkeypatch.setattr(greeting, "computed_on", lambda device: real(device) | {key: "other"})
+    loop.train(tiny(), tmp_path / "run", CPU, console)
+    lines = [line for line in console.file.getvalue().splitlines() if "computed otherwise" in line]
+    before = repr(real(CPU)[key]) if key else ""
+    assert lines == (
+        [f"warning: computed otherwise than so far ({key} {before} -> 'other'), so the last bits may differ"]
+        if key
+        else []
+    )

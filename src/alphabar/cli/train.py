@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
+from alphabar import terminal
 from alphabar.cli import options as o
-from alphabar.terminal import say
 
 INTERRUPTED = 4
 STOPPED = 130
@@ -40,17 +40,18 @@ def train(
 
     if dry_run:
         for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device):
-            say(line)
+            terminal.say(line)
         return
     with _signals():
         trained = trainer.train(
             recipe, data=data, run=run, overrides=overrides or (), data_root=data_root, device=device
         )
+        terminal.outlive()
         for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():
             if _holds_something(trained.path / place):
-                say(f"{name:12}{trained.path / place}")
+                terminal.say(f"{name:12}{trained.path / place}")
         if _holds_something(trained.path / "checkpoints"):
-            say(f"next        alphabar sample {shlex.quote(str(trained.path))}")
+            terminal.say(f"next        alphabar sample {shlex.quote(str(trained.path))}")
     if not trained.finished:
         raise typer.Exit(INTERRUPTED)
 

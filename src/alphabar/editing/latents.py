@@ -7,8 +7,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
 from torch import Tensor
 
+from alphabar import json_text
 from alphabar.editing.inversion import DETERMINISTIC
 from alphabar.errors import AlphabarError
+from alphabar.files import open_regular
 from alphabar.outputs import LATENTS, mark, written
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling.pipeline import Pipeline
@@ -39,9 +41,10 @@ def check_weights(latents: str, sha256: str, model: LoadedModel) -> None:
 def load(path: Path, model: LoadedModel) -> tuple[Tensor, Pipeline]:
     """The latents, and the pipeline that decodes them; AlphabarError if they are another model's."""
     try:
+        open_regular(path).close()
         with safe_open(path, "pt") as file:
             latents: Tensor = file.get_tensor("latents")
-            about = json.loads(file.metadata()["alphabar"])
+            about = json_text.parsed(file.metadata()["alphabar"].encode())
             sha256, steps, spacing, label = (about[key] for key in ("weights_sha256", "steps", "spacing", "class"))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         raise AlphabarError(f"{path} holds no latents; `alphabar encode` writes them.") from None

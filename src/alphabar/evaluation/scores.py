@@ -1,6 +1,5 @@
 """Features -> scores with intervals, and beside each the floors: what real images score against real images."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import features as features_of
 from alphabar.evaluation.references import Reference
-from alphabar.files import cache_folder, digest, write_json
+from alphabar.files import cache_folder, digest, read_json, write_json
 from alphabar.metrics import METRICS, Estimate, Extractor, Features, Metric, Moments, display_name, memorisation
 from alphabar.registry import unknown
 
@@ -159,7 +158,7 @@ def _cached(
     what = dict(key) | {"metric": name, "floor": floor, "n": [len(a), len(b)], "metrics_version": VERSION}
     path = cache_folder("floors") / f"{digest(what)[:32]}.json"
     try:
-        kept: dict[str, float] = json.loads(path.read_text())["values"]
+        kept: dict[str, float] = read_json(path)["values"]
         return kept
     except (OSError, ValueError, KeyError, TypeError):
         values = {quantity: estimate.value for quantity, estimate in metric(a, b).items()}

@@ -4,45 +4,106 @@
 and renamed when complete; `manifest.json`, with the sha256 of every file, is written last. Nothing in it can run code.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.files import inside
+from alphabar.files import inside, open_regular, read_json
 
+FLOATS = ("F16", "BF16", "F32", "F64")
+"""The types of weights, as safetensors calls them."""
 MANIFEST = "manifest.json"
 STATE = "state.json"
+T = TypeVar("T")
+_LOOKS = 100
+"""How often to look for a checkpoint that a training does not remove meanwhile."""
+
+
+class Vanished(AlphabarError):
+    """A checkpoint was there and is gone: the training that wrote it has newer ones."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint: its folder, its state.json (step, images, config ...), and the sha256 of each file."""
+    """A checkpoint: its folder, its state.json (step, images, config ...), and the sha256 that each file must have.
+
+    The state is verified, and so are the tensors of a file when they are read.
+    """
 
     path: Path
     state: dict[str, Any]
     sha256: Mapping[str, str]
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """The tensors of `name`.safetensors, on the CPU."""
+        """The tensors of `name`.safetensors, on the CPU; AlphabarError if they are not what was written."""
+        file = f"{name}.safetensors"
         try:
-            return load_file(inside(self.path, f"{name}.safetensors"))
-        except (OSError, SafetensorError) as error:
-            raise AlphabarError(f"The checkpoint {self.path} has no readable '{name}' weights: {error}.") from None
+            with _reading(self.path):
+                _verify(self.path, file, self.sha256)
+                return load_file(self.path / file)
+        except SafetensorError as error:
+            raise CorruptError(self.path, f"{file}: {error}") from None
+
+    def fitting(self, name: str, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of `name`.safetensors, which must be finite floats with the names and shapes of `like`.
+
+        The sizes are compared before a tensor is read. AlphabarError if they do not fit.
+        """
+        header, shapes = self.header(name), {key: tuple(tensor.shape) for key, tensor in like.items()}
+        for key in [*shapes, *header]:
+            kind, shape = header.get(key, ("", None))
+            if shape != shapes.get(key):
+                have, need = (list(size) if size is not None else "none" for size in (shape, shapes.get(key)))
+                raise AlphabarError(
+                    f"The weights '{name}' in {self.path} do not fit its own config: {key} is {have}, not {need}."
+                )
+            if kind not in FLOATS:
+                raise AlphabarError(
+                    f"'{key}' of {name} in {self.path} is of type {kind}; weights are {', '.join(FLOATS)}."
+                )
+        tensors = self.tensors(name)
+        if wrong := [key for key, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
+            raise AlphabarError(
+                f"'{wrong[0]}' of {name} in {self.path} is not finite, so the training had diverged; choose an earlier "
+                "checkpoint with --step."
+            )
+        return tensors
+
+    def header(self, name: str) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """The type and the shape of each tensor in `name`.safetensors; no tensor is read for it."""
+        file = f"{name}.safetensors"
+        try:
+            with _reading(self.path):
+                open_regular(inside(self.path, file)).close()
+                with safe_open(self.path / file, "pt") as content:
+                    slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping
+                    return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
+        except SafetensorError as error:
+            raise CorruptError(self.path, f"{file}: {error}") from None
 
     def names(self) -> list[str]:
         """The names of the files of tensors."""
         return sorted(Path(name).stem for name in self.sha256 if name.endswith(".safetensors"))
+
+    def verify(self) -> "Checkpoint":
+        """This checkpoint, with every file in it verified."""
+        with _reading(self.path):
+            for file in self.sha256:
+                _verify(self.path, file, self.sha256)
+        return self
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
@@ -91,23 +152,65 @@ def step_of(path: Path) -> int:
 
 
 def latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint, verified; None if there is none."""
-    paths = steps(folder)
-    return read(paths[-1]) if paths else None
+    """The newest checkpoint; None if there is none. Looks again if a training removes it meanwhile."""
+
+    def look() -> Checkpoint | None:
+        paths = steps(folder)
+        return read(paths[-1]) if paths else None
+
+    return retried(look)
+
+
+def retried(work: Callable[[], T]) -> T:
+    """What `work` returns, which is done again as long as a training removes the checkpoint that it reads."""
+    for _ in range(_LOOKS):
+        with contextlib.suppress(Vanished):
+            return work()
+    return work()
+
+
+def newest_good(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
+    """The newest checkpoint of which every file is what was written; None if there is none at all.
+
+    Corrupt ones that are newer are renamed, so that nothing takes them for checkpoints, and `say` gets a line about
+    each; nothing is deleted. AlphabarError if all are corrupt, or if one cannot be read.
+    """
+    bad: list[CorruptError] = []
+    for path in reversed(steps(folder)):
+        try:
+            good = read(path).verify()
+        except CorruptError as error:
+            bad.append(error)
+            continue
+        for corrupt in bad:
+            aside = corrupt.path.with_name(f"corrupt-{corrupt.path.name}")
+            corrupt.path.rename(aside)
+            say(f"{corrupt.path} is corrupt ({corrupt.why}) and is called {aside.name} now; {good.path.name} is used")
+        return good
+    if bad:
+        raise bad[0]
+    return None
 
 
 def read(path: Path) -> Checkpoint:
-    """The checkpoint at `path`; AlphabarError unless every file in it has the sha256 that its manifest gives."""
-    try:
-        expected: dict[str, str] = json.loads((path / MANIFEST).read_text())["files"]
-        bad = [name for name, digest in expected.items() if _sha256(inside(path, name)) != digest]
-        state = json.loads((path / STATE).read_text())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _corrupt(path, str(error)) from None
-    if bad or STATE not in expected:
-        raise _corrupt(path, f"{bad[0] if bad else STATE} is not what was written")
+    """The checkpoint at `path`, whose state is verified. CorruptError unless it is what was written."""
+    with _reading(path):
+        try:
+            manifest = read_json(path / MANIFEST)
+            expected = manifest["files"]
+            if not isinstance(expected, dict) or not all(isinstance(value, str) for value in expected.values()):
+                raise ValueError("it does not list files")
+            for name in expected:
+                inside(path, name)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptError(path, f"{MANIFEST}: {error}") from None
+        _verify(path, STATE, expected)
+        try:
+            state = read_json(path / STATE)
+        except ValueError as error:
+            raise CorruptError(path, f"{STATE}: {error}") from None
     if not isinstance(state, dict) or state.get("step") != step_of(path) or isinstance(state["step"], bool):
-        raise _corrupt(path, f"{STATE} does not state the step of its folder")
+        raise CorruptError(path, f"{STATE} does not state the step of its folder")
     return Checkpoint(path, state, expected)
 
 
@@ -118,10 +221,40 @@ def prune(folder: Path, keep: int, spared: int | None = None) -> None:
         _discard(path)
 
 
-def _corrupt(path: Path, why: str) -> AlphabarError:
-    older = [other for other in steps(path.parent) if step_of(other) < step_of(path)]
-    remedy = f"delete that folder to resume from {older[-1].name}" if older else "there is no older one to resume from"
-    return AlphabarError(f"The checkpoint {path} is corrupt ({why}); {remedy}.")
+class CorruptError(AlphabarError):
+    """A checkpoint is not what was written: `path`, and `why`."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        older = [other for other in steps(path.parent) if step_of(other) < step_of(path)]
+        remedy = (
+            f"name an older one with --step {step_of(older[-1])}, or resume the training, which looks for the newest "
+            "good one" if older else "there is no older one"
+        )  # fmt: skip
+        super().__init__(f"The checkpoint {path} is corrupt ({why}); {remedy}.")
+        self.path, self.why = path, why
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns an OSError on the way into the sentence for it. A file that cannot be read is not corrupt."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not path.is_dir():
+            raise Vanished(f"The checkpoint {path} is gone.") from None
+        raise CorruptError(path, f"{Path(error.filename or path).name} is missing") from None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a device, a pipe or a folder in place of a file
+            raise CorruptError(path, error.strerror or str(error)) from None
+        raise AlphabarError(f"The checkpoint {path} cannot be read: {error.strerror or error}.") from None
+
+
+def _verify(path: Path, file: str, sha256: Mapping[str, str]) -> None:
+    """CorruptError unless the file has the sha256 that the manifest gives."""
+    if file not in sha256:
+        raise CorruptError(path, f"{MANIFEST} does not list {file}")
+    if _sha256(inside(path, file)) != sha256[file]:
+        raise CorruptError(path, f"{file} is not what was written")
 
 
 def _discard(path: Path) -> None:
@@ -133,7 +266,7 @@ def _discard(path: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

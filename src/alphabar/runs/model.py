@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
 
 from alphabar import build
 from alphabar import config as c
@@ -164,14 +163,22 @@ def load_model(
     step: the training step of the checkpoint, or 'best' (by evaluation.best); the newest checkpoint if None.
     place: where the run's data lie now, if they were moved.
     """
-    saved = find(Path(path), step)
+    return checkpoint.retried(lambda: _of_checkpoint(find(Path(path), step), Path(path), weights, device, place))
+
+
+def _of_checkpoint(
+    saved: checkpoint.Checkpoint, path: Path, weights: str, device: torch.device | str, place: DataPlace
+) -> LoadedModel:
     config, facts = described(saved)
     name = weights_name(saved, config, weights)
+    with torch.device("meta"):  # its sizes are compared with the file before memory is taken for them
+        shapes = build.network(config, facts).state_dict()
+    tensors = saved.fitting(name, shapes)
     network = build.network(config, facts)
-    _load_weights(network, saved, name)
+    network.load_state_dict(tensors)
     build.place(network, device).eval().requires_grad_(False)
     return LoadedModel(
-        path=Path(path),
+        path=path,
         denoiser=build.denoiser(config, network),
         config=config,
         facts=facts,
@@ -218,10 +225,3 @@ def find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
         choices = [*map(str, paths), *(["best"] if best else [])]
         raise AlphabarError(f"{path} holds no checkpoint of step {step}; there are: {', '.join(choices) or 'none'}.")
     return checkpoint.read(paths[int(number)])
-
-
-def _load_weights(network: nn.Module, saved: checkpoint.Checkpoint, name: str) -> None:
-    try:
-        network.load_state_dict(saved.tensors(name))
-    except RuntimeError as error:
-        raise AlphabarError(f"The weights '{name}' in {saved.path} do not fit its own config: {error}.") from None

@@ -12,8 +12,7 @@ evaluations.jsonl  a row per `alphabar evaluate`
 """
 
 import fcntl
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from pydantic import ValidationError
 from alphabar import config as c
 from alphabar import json_lines
 from alphabar.errors import AlphabarError
-from alphabar.files import write_json
+from alphabar.files import read_json, sweep, write_json
 from alphabar.runs import bundled, checkpoint, provenance
 
 
@@ -73,7 +72,7 @@ class Best:
 def read_best(run: Run) -> Best | None:
     """The best of a run; None if none was named, or its checkpoint is gone."""
     try:
-        best = Best(**json.loads(run.best.read_text()))
+        best = Best(**read_json(run.best))
     except (OSError, ValueError, TypeError):
         return None
     return best if best.step in map(checkpoint.step_of, checkpoint.steps(run.checkpoints)) else None
@@ -90,8 +89,10 @@ def home(path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path, config: c.Config, facts: c.ImageFacts) -> Iterator[tuple[Run, checkpoint.Checkpoint | None]]:
-    """The run directory at `path`, locked, with the checkpoint to resume from, if there is one.
+def opened(
+    path: Path, config: c.Config, facts: c.ImageFacts, say: Callable[[str], None]
+) -> Iterator[tuple[Run, checkpoint.Checkpoint | None]]:
+    """The run directory at `path`, locked, with the checkpoint to resume from, if there is one; `say` prints a line.
 
     AlphabarError if it cannot be written, is in use, is something else, or holds a run with other settings or images.
     """
@@ -102,6 +103,7 @@ def opened(path: Path, config: c.Config, facts: c.ImageFacts) -> Iterator[tuple[
             raise AlphabarError(f"{path} holds other files than those of a run; name a new or empty folder with --run.")
         for folder in (run.checkpoints, run.samples):
             folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
         lock = (path / ".lock").open("w")
     except OSError as error:
         raise AlphabarError(
@@ -114,7 +116,7 @@ def opened(path: Path, config: c.Config, facts: c.ImageFacts) -> Iterator[tuple[
             raise AlphabarError(
                 f"Another process is training in {path}; wait for it, or choose another --run."
             ) from None
-        newest, changed = checkpoint.latest(run.checkpoints), list[str]()
+        newest, changed = checkpoint.newest_good(run.checkpoints, say), list[str]()
         if newest is not None:
             if "exported_from" in newest.state:
                 raise AlphabarError(f"{path} is an exported run: it can be sampled, not trained; choose another --run.")

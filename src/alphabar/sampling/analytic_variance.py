@@ -3,7 +3,6 @@
 RUN/analytic/step-XXXXXXXX-WEIGHTS.json   the error of x̂_0 by timestep, and everything that it depends on
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -18,7 +17,7 @@ from alphabar.diffusion import Denoiser, SeededNoise
 from alphabar.diffusion.variance import analytic, with_last_noise
 from alphabar.diffusion.x0_error import X0Error, mean_x0_error, squared_x0_error, x0_mse_table
 from alphabar.errors import AlphabarError
-from alphabar.files import write_json
+from alphabar.files import read_json, write_json
 from alphabar.images import to_signed
 from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
@@ -142,7 +141,7 @@ def _saved(path: Path, key: Mapping[str, Any]) -> tuple[dict[int, X0Error], str 
     if not path.exists():
         return {}, None
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
         errors = {_timestep(name, key["steps"]): _error(**error) for name, error in content.pop(ERRORS).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}, "cannot be read"

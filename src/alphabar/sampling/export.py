@@ -52,7 +52,12 @@ def export(
         raise AlphabarError(
             f"Only sampling.key=value, the default way of sampling, can change in an export; got '{others[0]}'."
         )
-    saved = find(run, step)
+    return checkpoint.retried(lambda: _exported(find(run, step), out, weights, dtype, overrides))
+
+
+def _exported(
+    saved: checkpoint.Checkpoint, out: Path, weights: str, dtype: str, overrides: Mapping[str, Any] | Sequence[str]
+) -> Path:
     model = load_model(saved.path, weights)
     pipeline = Pipeline.of(model, c.merge({}, overrides).get("sampling", {}))
     config = _without_places(model.config.model_copy(update={"sampling": pipeline.section}))

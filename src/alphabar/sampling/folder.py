@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alphabar import films, images, outputs
+from alphabar import films, images, json_text, outputs
 from alphabar.diffusion import Step
 from alphabar.errors import AlphabarError
-from alphabar.files import write_json
+from alphabar.files import read_json, sweep, write_json
 from alphabar.sampling.job import Job
 
 SETTINGS, GRID, ARRAYS = "settings.json", "grid.png", "samples.npz"
@@ -57,9 +57,10 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
     outputs.check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         is_foreign = not (folder / SETTINGS).exists() and any(folder.glob("[!.]*"))
-        earlier = json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).exists() else settings
-    except (OSError, ValueError, RecursionError) as error:
+        earlier = read_json(folder / SETTINGS) if (folder / SETTINGS).exists() else settings
+    except (OSError, ValueError) as error:
         raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None
     if is_foreign or not isinstance(earlier, Mapping):
         raise AlphabarError(f"{folder} holds other files than samples; choose a new or empty folder with --out.")
@@ -123,9 +124,9 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
     AlphabarError if a file is damaged, or of other settings than the folder.
     """
     try:
-        settings = json.loads((folder / SETTINGS).read_text())
+        settings = read_json(folder / SETTINGS)
         paths = sorted(path for path in folder.glob("seed-*.png") if path.stem.removeprefix("seed-").isdecimal())
-        if not {"sampler", "steps", "weights_sha256"} <= set(settings):
+        if not isinstance(settings, dict) or not {"sampler", "steps", "weights_sha256"} <= set(settings):
             return None
         with images.opened(paths[0]) as first:
             shape = (len(first.getbands()), first.height, first.width)
@@ -147,7 +148,7 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
 def _stated(text: Mapping[str, str]) -> dict[str, Any]:
     """The settings that the text of a PNG holds; empty if there are none."""
     try:
-        stated = json.loads(text["alphabar"])
+        stated = json_text.parsed(text["alphabar"].encode())
     except (KeyError, ValueError):
         return {}
     return stated if isinstance(stated, dict) else {}

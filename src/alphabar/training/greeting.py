@@ -5,10 +5,10 @@ from pathlib import Path
 from rich.console import Console
 
 from alphabar import config as c
+from alphabar import terminal
 from alphabar.data import ImageSet
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.run import described
-from alphabar.terminal import printable
 from alphabar.training.length import is_over
 from alphabar.training.state import TrainState, computed_on
 
@@ -43,7 +43,8 @@ def greet(
     if image_set.contents.warning:
         lines.append(f"warning: {image_set.contents.warning}")
     for line in lines:
-        console.print(printable(line), highlight=False, soft_wrap=True, markup=False)
+        terminal.outlive()
+        console.print(terminal.printable(line), highlight=False, soft_wrap=True, markup=False)
 
 
 def _differences(state: TrainState, saved: Checkpoint) -> list[str]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-from alphabar.training import hangup
+from alphabar import terminal
 
 EXIT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Finish the step, save, and exit."""
@@ -48,7 +48,7 @@ class Interrupt:
             self._say(f"saved the checkpoint of step {step:,} ({SAVE.name})")
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        hangup.outlive()
+        terminal.outlive()
         if number == SAVE:
             self.save_requested = True
         elif not self.requested:
@@ -63,7 +63,7 @@ class Interrupt:
             self._say(sentence)
         except (OSError, RuntimeError):  # RuntimeError: the signal came while the same stream was being written
             with contextlib.suppress(OSError):
-                os.write(hangup.STDERR, f"{sentence}\n".encode())
+                os.write(terminal.STDERR, f"{sentence}\n".encode())
 
     def _restore(self, number: signal.Signals) -> None:
         handler = self._previous.pop(number, None)

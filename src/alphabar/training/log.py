@@ -10,12 +10,10 @@ from typing import Any, TypeGuard
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from alphabar import json_lines
+from alphabar import json_lines, terminal
 from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
-from alphabar.terminal import printable
-from alphabar.training import hangup
 from alphabar.training.state import TrainState
 
 
@@ -72,7 +70,7 @@ class Log:
 
     def tick(self, state: TrainState) -> None:
         """Move the bar."""
-        hangup.outlive()
+        terminal.outlive()
         self._bar.update(self._task, completed=state.step)
 
     def write(self, state: TrainState, **more: float) -> None:
@@ -88,6 +86,7 @@ class Log:
         row = self._save(state, numbers)
         self._plot(state.step, row)
         news = f"loss {row['loss']:.4f}  {rate:,.0f} images/s" if row["loss"] is not None else ""
+        terminal.outlive()
         self._bar.update(self._task, news=news)
         if not self._console.is_terminal:
             left = f", about {(self._end - state.step) * self._batch / rate:,.0f} s left" if self._end else ""
@@ -112,15 +111,15 @@ class Log:
 
     def say(self, sentence: str) -> None:
         """A line above the bar."""
-        hangup.outlive()
-        self._console.print(printable(sentence), highlight=False, soft_wrap=True, markup=False)
+        terminal.outlive()
+        self._console.print(terminal.printable(sentence), highlight=False, soft_wrap=True, markup=False)
 
 
 def _forget_after(metrics: Path, step: int) -> int:
     """Drop the rows after `step`, which a killed run did not save, and lines that are not rows; counts the latter."""
     lines = list(json_lines.lines(metrics))
     kept = b"".join(line.raw + b"\n" for line in lines if is_row(line.row) and line.row["step"] <= step)
-    if lines and len(kept) != metrics.stat().st_size:
+    if metrics.exists() and len(kept) != metrics.stat().st_size:
         with atomic_file(metrics) as file:
             file.write(kept)
     return sum(not is_row(line.row) for line in lines)

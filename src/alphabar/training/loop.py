@@ -1,6 +1,7 @@
 """The training loop, from top to bottom."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,7 +40,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     scorer = evaluation.Scorer(config, image_set, device) if config.evaluation.every else None
     every = config.training
 
-    with opened(path, config, state.facts) as (run, saved):
+    with opened(path, config, state.facts, partial(console.print, markup=False, soft_wrap=True)) as (run, saved):
         if saved is not None:
             state.restore(saved)
         saved_step = state.step if saved else None

@@ -80,22 +80,41 @@ class TrainState:
         }
 
     def restore(self, saved: Checkpoint) -> None:
-        """Take over the state in `saved`; AlphabarError if it belongs to another network."""
-        try:
-            self.network.load_state_dict(saved.tensors("network"))
-            for rate, network in self.ema.networks.items():
-                network.load_state_dict(saved.tensors(f"ema-{rate}"))
-            _unflatten(self.optimizer, saved.tensors("optimizer"))
-        except (RuntimeError, KeyError) as error:
-            raise AlphabarError(f"The checkpoint {saved.path} does not fit its own config: {error}.") from None
-        self.meter.load_state_dict(saved.tensors("meter"))
+        """Take over the state in `saved`; AlphabarError if it belongs to another network, or is damaged."""
+        networks = {"network": self.network} | {f"ema-{rate}": network for rate, network in self.ema.networks.items()}
+        for name, network in networks.items():
+            network.load_state_dict(saved.fitting(name, network.state_dict()))
+        _unflatten(self.optimizer, saved)
+        self.meter.load_state_dict(saved.fitting("meter", self.meter.state_dict()))
         if "timestep_sampler" in saved.names():
-            self.timestep_sampler.load_state_dict(saved.tensors("timestep_sampler"))
-        self.ema.updates = saved.state["ema_updates"]
-        if saved.state["loss_scale"]:  # empty if the run was not trained in fp16 so far
-            self.scaler.load_state_dict(saved.state["loss_scale"])
-        self.skipped.fill_(saved.state.get("skipped", 0))
-        self.step, self.images, self.seconds = (saved.state[key] for key in ("step", "images", "seconds"))
+            sampled = saved.fitting("timestep_sampler", self.timestep_sampler.state_dict())
+            self.timestep_sampler.load_state_dict(sampled)
+        self.ema.updates, self.step, self.images = (_counter(saved, key) for key in ("ema_updates", "step", "images"))
+        self.skipped.fill_(_counter(saved, "skipped") if "skipped" in saved.state else 0)
+        self.seconds = _number(saved, "seconds")
+        if saved.state.get("loss_scale"):  # empty if the run was not trained in fp16 so far
+            try:
+                self.scaler.load_state_dict(saved.state["loss_scale"])
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                raise _damaged(saved, f"loss_scale: {error}") from None
+
+
+def _number(saved: Checkpoint, key: str) -> float:
+    value = saved.state.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise _damaged(saved, f"{key} is {value!r}, not a number of at least 0")
+    return value
+
+
+def _counter(saved: Checkpoint, key: str) -> int:
+    value = _number(saved, key)
+    if not isinstance(value, int):
+        raise _damaged(saved, f"{key} is {value!r}, not a whole number")
+    return value
+
+
+def _damaged(saved: Checkpoint, what: str) -> AlphabarError:
+    return AlphabarError(f"The state of {saved.path} is damaged ({what}); resume from another checkpoint.")
 
 
 def computed_on(device: torch.device) -> dict[str, Any]:
@@ -123,10 +142,20 @@ def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{number}.{name}": tensor for number, group in moments.items() for name, tensor in group.items()}
 
 
-def _unflatten(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+"""Adam's state of a parameter."""
+
+
+def _unflatten(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> None:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for key, tensor in tensors.items():
-        number, name = key.split(".")
+    scalar = torch.zeros((), device="meta")
+    like = {
+        f"{number}.{name}": scalar if name == "step" else parameter
+        for number, parameter in enumerate(parameters)
+        for name in MOMENTS
+    }
+    for key, tensor in saved.fitting("optimizer", like).items():
+        number, _, name = key.partition(".")
         parameter = parameters[int(number)]
         # A moment takes the layout of its weights (channels_last), which a file does not know.
         home = torch.empty_like(parameter) if tensor.shape == parameter.shape else tensor.to(parameter.device)
