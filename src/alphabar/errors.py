@@ -42,7 +42,11 @@ def sentences(section: str | None = None) -> Iterator[None]:
         raise AlphabarError(f"[{section}] {error}" if section else str(error)) from None
 
 
-def check_number(option: str, value: object, least: int = 1) -> None:
-    """AlphabarError unless an option is None or a whole number of at least `least`."""
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+def check_number(option: str, value: object, least: int = 1, most: int | None = None) -> None:
+    """AlphabarError unless an option is None, or a whole number from `least` to `most`."""
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise AlphabarError(f"{option} is a whole number of at least {least}; got {value!r}.")
+    if most is not None and value > most:
+        raise AlphabarError(f"{option} is at most {most:,}; got {value}.")

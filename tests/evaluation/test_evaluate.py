@@ -308,6 +308,15 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "out that cannot be": (["{noise}", "--reference", "digits", "--out", "{noise}/out", *FASHION], ["{noise}"]),
     "sigma that is no covariance": (["{noise}", "--reference", "{negative}", *FASHION], ["no covariance"]),
     "sigma that is not symmetric": (["{noise}", "--reference", "{lopsided}", *FASHION], ["symmetric"]),
+    "sigma with a NaN": (["{noise}", "--reference", "{nan}", *FASHION], ["{nan}", "NaN"]),
+    "statistics without numbers": (["{noise}", "--reference", "{words}", *FASHION], ["{words}", "numbers"]),
+    "statistics of nothing": (["{noise}", "--reference", "{empty}", *FASHION], ["{empty}", "(0,)"]),
+    "statistics of a scalar": (["{noise}", "--reference", "{scalar}", *FASHION], ["{scalar}", "()"]),
+    "mu without sigma": (["{noise}", "--reference", "{lonely}", *FASHION], ["{lonely}", "mu and sigma"]),
+    "complex statistics": (["{noise}", "--reference", "{complex}", *FASHION], ["{complex}"]),
+    "n below 1": (["{noise}", "--reference", "{negative_n}", *FASHION], ["{negative_n}", "-3"]),
+    "count without end": (["{run}", "--count", "9" * 11, *FASHION], ["--count", "at most 1,000,000"]),
+    "count larger than any number": (["{run}", "--count", "9" * 30, *FASHION], ["--count", "at most 1,000,000"]),
     "n that is no number": (["{noise}", "--reference", "{many}", *FASHION], ["{many}"]),
     "a pipe": (["{noise}", "--reference", "{pipe}", *FASHION], ["{pipe}"]),
     "held-out of another size": (
@@ -327,6 +336,13 @@ def files(tmp_path_factory, noise) -> dict[str, Path]:
     good = {"mu": np.zeros(128), "sigma": np.eye(128)}
     np.savez(folder / "negative.npz", **good | {"sigma": -np.eye(128)})
     np.savez(folder / "lopsided.npz", **good | {"sigma": np.eye(128) + np.eye(128, k=3)})
+    np.savez(folder / "nan.npz", **good | {"mu": np.full(128, np.nan)})
+    np.savez(folder / "words.npz", **good | {"mu": np.array(["x"] * 128)})
+    np.savez(folder / "empty.npz", mu=np.zeros(0), sigma=np.zeros((0, 0)))
+    np.savez(folder / "scalar.npz", mu=np.array(1.0), sigma=np.array(1.0))
+    np.savez(folder / "lonely.npz", mu=np.zeros(128))
+    np.savez(folder / "complex.npz", **good | {"mu": np.zeros(128, complex)})
+    np.savez(folder / "negative_n.npz", **good, n=np.array(-3))
     np.savez(folder / "many.npz", **good, n=np.arange(3))
     os.mkfifo(folder / "pipe.npz")
     for split, side in (("train", 8), ("test", 9)):

@@ -1,6 +1,7 @@
 """`alphabar plot`: every figure is a picture with its numbers beside it, and every mistake a sentence."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,7 +98,31 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "below a file": (["schedules", "--out", "{tmp}/file/a.png"], ["{tmp}/file/a.png", "--out"]),
     "steps that are none": (["variances", "--steps", "100,1k"], ["--steps", "'100,1k'", "whole numbers"]),
     "too short a chain": (["variances", "--steps", "20"], ["T = 20", "T > 20"]),
-    "an empty chain": (["variances", "--schedule", "jsd", "--steps", "0"], ["β"]),
+    "an empty chain": (["variances", "--schedule", "jsd", "--steps", "0"], ["--steps", "at least 1", "0"]),
+    "one empty chain of several": (["variances", "--steps", "1000,0"], ["--steps", "at least 1", "0"]),
+    "a negative chain": (["variances", "--steps=-5"], ["--steps", "at least 1", "-5"]),
+    "a chain of a fraction": (["variances", "--steps", "1.5"], ["--steps", "'1.5'", "whole numbers"]),
+    "a chain that is no number": (["variances", "--steps", "nan"], ["--steps", "'nan'", "whole numbers"]),
+    "a chain without end": (["variances", "--steps", "1" + 30 * "0"], ["--steps", "at most 1,000,000"]),
+    "schedules without end": (["schedules", "--steps", "1" + 30 * "0"], ["--steps", "at most 1,000,000"]),
+    "a forward process without end": (["forward", "--steps", "1000001"], ["--steps", "at most 1,000,000"]),
+    "too short a chain for all schedules": (["schedules", "--steps", "20"], ["--steps", "21"]),
+    "more columns than a picture has": (["forward", "--columns", "1000"], ["columns", "2 to 50", "1000"]),
+    "no columns": (["forward", "--columns", "0"], ["columns", "0"]),
+    "losses without end": (["loss", "{linear}", "--count", "1" + 30 * "0"], ["--count", "at most 1,000,000"]),
+    "batches without end": (["gradient-noise", "{linear}", "--batches", "9" * 11], ["--batches", "at most 1,000,000"]),
+    "images without end": (
+        ["steps", "{linear}", "--features", "fashion-cnn", "--count", "9" * 11], ["--count", "at most 1,000,000"]
+    ),
+    "more images than there are seeds": (
+        ["skipped", "{linear}", "--features", "fashion-cnn", "--count", "9" * 30], ["--count", "at most 1,000,000"]
+    ),
+    "a share that is no number": (["skipped", "{linear}", "--shares", "nan"], ["nan %"]),
+    "an infinite share": (["skipped", "{linear}", "--shares=-inf"], ["-inf %"]),
+    "no network calls": (["steps", "{linear}", "--features", "fashion-cnn", "--nfe", "0"], ["--nfe", "0"]),
+    "places that are no numbers": (["shared", "{linear}", "--at", "nan"], ["--at", "nan"]),
+    "places without end": (["shared", "{linear}", "--at", "inf"], ["--at", "inf"]),
+    "a pipe of terms": (["vlb", "{tmp}/pipe.npz"], ["{tmp}/pipe.npz is not a terms.npz"]),
     "an unknown schedule": (["variances", "--schedule", "linaer"], ["'linaer'", "did you mean 'linear'"]),
     "no such data": (["forward", "--data", "digit"], ["'digit'", "alphabar data list"]),
     "no such image": (["forward", "--image", "1797"], ["0..1796", "1797"]),
@@ -124,6 +149,7 @@ def test_a_mistake_is_one_sentence_and_status_2(mistake, runs, call, tmp_path, c
     (tmp_path / "file").write_text("")
     (tmp_path / "broken.npz").write_text("no zip")
     (tmp_path / "unmeasured").mkdir()
+    os.mkfifo(tmp_path / "pipe.npz")
     np.savez(tmp_path / "other.npz", arr_0=np.zeros(3))
     places = {**runs, "tmp": tmp_path, "unmeasured": tmp_path / "unmeasured"}
     args, words = MISTAKES[mistake]

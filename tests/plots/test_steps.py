@@ -56,7 +56,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_drawn(runs, monke
         (["unipc:order=7"], [5], 6, "order"),
         (["ddim"], [0], 6, "0"),
         (["ddim"], [1000], 6, "24"),
-        (["ddim"], [5], 2, "3 images"),
+        (["ddim"], [5], 2, "at least 3"),
     ):
         with pytest.raises(AlphabarError, match=words):
             figures.steps(model, samplers, budgets, Against(count, "fashion-cnn"))

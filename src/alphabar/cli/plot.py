@@ -43,7 +43,8 @@ def variances(
 
 
 def schedules(
-    steps: Annotated[int, typer.Option(min=1, help="The length T of the chain.")] = 1000, out: Out = None
+    steps: Annotated[int, typer.Option(min=21, help="The length T of the chain; linear needs more than 20.")] = 1000,
+    out: Out = None,
 ) -> None:
     """ᾱ_t over t/T of every noise schedule, linear and cosine bold (IDDPM Fig. 5)."""
     path = place("schedules", out)
@@ -55,7 +56,7 @@ def schedules(
 def forward(
     data: Annotated[str, typer.Option(help="A data set by name, a folder of images, or a file.")] = "digits",
     image: Annotated[int, typer.Option(min=0, help="Which image of it, from 0.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="The length T of the chain.")] = 1000,
+    steps: Annotated[int, typer.Option(min=21, help="The length T of the chain; linear needs more than 20.")] = 1000,
     columns: Annotated[int, typer.Option(help="How many times t = 0..T to show.")] = 9,
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",

@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +63,14 @@ def npz(options: DataOptions) -> ImageSet:
         class_names=class_names,
         source=what,
     )
+
+
+def arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+    """Those arrays of an .npz that have these names; raises UnreadableError if it or one of them cannot be read."""
+    with _opened(path) as file:
+        for name in (have := [name for name in names if name in file.names]):
+            file.header(name)
+        return {name: file.values(name) for name in have}
 
 
 class _Arrays:

@@ -11,7 +11,7 @@ from alphabar import build, data, names
 from alphabar.data import DataOptions, ImageSet, NoSplitError
 from alphabar.data.options import sized
 from alphabar.errors import AlphabarError
-from alphabar.evaluation.statistics_file import Statistics, arrays, read_statistics
+from alphabar.evaluation.statistics_file import Statistics, array_names, read_statistics
 from alphabar.runs.model import LoadedModel
 
 NO_TEST_SPLIT = "the reference has no test split"
@@ -63,9 +63,9 @@ def of_run(model: LoadedModel, label: int | None = None, split: str | None = Non
 def of_name(text: str, options: DataOptions) -> Reference:
     """A data set by name, or a path, whose images are read as `options` say."""
     if text in names.PUBLISHED_DATA:
-        return _with_held_out(text, options, {"name": text})
+        return _with_held_out(text, replace(options, white=None), {"name": text})
     path = Path(text)
-    entries = arrays(path) if path.suffix.lower() == ".npz" else set()
+    entries = array_names(path) if path.suffix.lower() == ".npz" else set()
     statistics = read_statistics(path) if "mu" in entries else None
     if statistics and not entries & {"arr_0", "images"}:
         return Reference(None, statistics, None, {"path": text, "sha256": statistics.file_sha256})

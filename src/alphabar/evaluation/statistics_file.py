@@ -5,13 +5,16 @@ Our own files also name their extractor, so that they cannot be mistaken for ano
 
 import hashlib
 import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from alphabar.data import npz
 from alphabar.data.files import UnreadableError, open_regular
 from alphabar.errors import AlphabarError
 from alphabar.images import mark_archive
@@ -29,7 +32,7 @@ class Statistics:
     file_sha256: str
 
 
-def arrays(path: Path) -> set[str]:
+def array_names(path: Path) -> set[str]:
     """The names of the arrays in an .npz; empty for any other file."""
     try:
         with open_regular(path) as file:
@@ -40,28 +43,42 @@ def arrays(path: Path) -> set[str]:
 
 def read_statistics(path: Path) -> Statistics:
     """The statistics at `path`; AlphabarError unless they are a mean and a covariance."""
-    try:
-        with open_regular(path) as packed, np.load(packed, allow_pickle=False) as file:
-            mu, sigma = (torch.from_numpy(np.asarray(file[name], dtype=np.float64)) for name in ("mu", "sigma"))
-            made_by = {name: str(file[name]) for name in ("extractor", "weights_sha256") if name in file}
-            n = int(file["n"]) if "n" in file else 0
-            kinds = {file[name].dtype.kind for name in ("mu", "sigma")}
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    stored = npz.arrays(path, ("mu", "sigma", "n", "extractor", "weights_sha256"))
+    if not {"mu", "sigma"} <= {*stored}:
+        raise AlphabarError(f"{path} holds {', '.join(stored) or 'no array'}; statistics are mu and sigma.")
+    mu, sigma = stored["mu"], stored["sigma"]
+    fits = mu.ndim == 1 and len(mu) > 0 and sigma.shape == (len(mu), len(mu))
+    if not fits or not {mu.dtype.kind, sigma.dtype.kind} <= set("fiu"):
         raise AlphabarError(
-            f"{path} holds no statistics that can be read ({error}); right would be mu and sigma."
-        ) from None
-    fits = mu.ndim == 1 and sigma.shape == (len(mu), len(mu)) and kinds <= set("fiu")
-    if not fits or not (mu.isfinite().all() and sigma.isfinite().all()):
-        raise AlphabarError(
-            f"{path} holds mu {tuple(mu.shape)} and sigma {tuple(sigma.shape)}; right would be finite (D,) and (D, D)."
+            f"{path} holds mu {mu.dtype} {mu.shape} and sigma {sigma.dtype} {sigma.shape}; right would be numbers (D,) "
+            "and (D, D)."
         )
+    moments = Moments(_count(path, stored), *(torch.from_numpy(array.astype(np.float64)) for array in (mu, sigma)))
+    _check_covariance(path, moments)
+    made_by = {name: str(stored[name]) for name in ("extractor", "weights_sha256") if name in stored}
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Statistics(moments, made_by.get("extractor"), made_by.get("weights_sha256"), sha256)
+
+
+def _count(path: Path, stored: Mapping[str, npt.NDArray[Any]]) -> int:
+    """The number of images; 0 if the file does not state it."""
+    if "n" not in stored:
+        return 0
+    n = stored["n"]
+    if n.size != 1 or n.dtype.kind not in "iu" or n.item() < 1:
+        raise AlphabarError(f"The n in {path} is {str(n)[:60]}; right would be the number of images.")
+    return int(n.item())
+
+
+def _check_covariance(path: Path, moments: Moments) -> None:
+    mu, sigma = moments.mean, moments.cov
+    if not (mu.isfinite().all() and sigma.isfinite().all()):
+        raise AlphabarError(f"The mu or sigma in {path} holds NaN or infinity; right would be finite numbers.")
     slack = 1e-6 * float(sigma.diagonal().abs().max())
     if (sigma - sigma.T).abs().max() > slack or torch.linalg.eigvalsh(sigma).min() < -slack:
         raise AlphabarError(
             f"The sigma in {path} is no covariance; right would be symmetric, with no variance below 0."
         )
-    return Statistics(Moments(n, mu, sigma), made_by.get("extractor"), made_by.get("weights_sha256"), sha256)
 
 
 def write_statistics(path: Path, moments: Moments, extractor: Extractor) -> None:

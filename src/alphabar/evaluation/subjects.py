@@ -11,7 +11,7 @@ import torch
 from alphabar import data, seeds
 from alphabar.data import DataOptions, ImageSet
 from alphabar.data.options import of_manner
-from alphabar.errors import AlphabarError
+from alphabar.errors import AlphabarError, check_number
 from alphabar.evaluation import references
 from alphabar.evaluation.features import random_order
 from alphabar.runs import bundled, checkpoint
@@ -68,6 +68,7 @@ def plan(
             flags = ", ".join(f"--{name.removesuffix('_scale').replace('_', '-')}" for name in how.options)
             raise AlphabarError(f"{path} is no run, so nothing is sampled from it; leave out {flags}.")
         return None
+    check_number("--count", count, most=seeds.MOST)
     model = path if isinstance(path, LoadedModel) else load_model(path, how.weights, device, how.step, place)
     pipeline = Pipeline.of(model, how.changes, model.label(how.label))
     image_seeds = range(count) if how.seeds is None else how.seeds

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from alphabar import seeds
+from alphabar.errors import check_number
 from alphabar.evaluation import extractors
 from alphabar.evaluation.scores import Floor
-from alphabar.metrics import Extractor
+from alphabar.metrics import METRICS, Extractor
 from alphabar.runs.model import LoadedModel
 
 
@@ -18,6 +20,9 @@ class Against:
     features: str = extractors.AUTO
     """The extractor: a key of EXTRACTORS, or auto."""
     extractor_weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_number("--count", self.count, METRICS["fd"].least, seeds.MOST)
 
     def extractor(self, model: LoadedModel) -> Extractor:
         """The extractor for the run's images."""

@@ -7,18 +7,20 @@ from alphabar import images, plots
 from alphabar.diffusion import q_sample
 from alphabar.errors import AlphabarError
 from alphabar.figures.chains import chain
+from alphabar.figures.reverse import MOST_ROWS
 
 NAMES = ("linear", "cosine")
 
 
 def forward(image: Tensor, T: int = 1000, columns: int = 9) -> plots.Figure:
     """x_t of an image, uint8 (C, H, W), at evenly spaced t = 0..T: linear above cosine, with one ε everywhere."""
-    if not 2 <= columns <= T + 1:
-        raise AlphabarError(f"The columns show different t in 0..{T}, so there must be 2 to {T + 1}; got {columns}.")
+    chains = {name: chain(name, T) for name in NAMES}
+    most = min(T + 1, MOST_ROWS)
+    if not 2 <= columns <= most:
+        raise AlphabarError(f"The columns show different t in 0..{T}, so there must be 2 to {most}; got {columns}.")
     x0 = images.to_signed(image)[None]
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
     times = [round(T * k / (columns - 1)) for k in range(columns)]
-    chains = {name: chain(name, T) for name in NAMES}
     rows = {
         name: torch.cat([images.to_uint8(q_sample(schedule, x0, t, eps)) for t in times])
         for name, schedule in chains.items()

@@ -12,13 +12,14 @@ from alphabar import plots
 from alphabar.data import ImageSet
 from alphabar.diffusion import Objective, training_loss
 from alphabar.diffusion.timesteps import LossSecondMoment
-from alphabar.errors import AlphabarError
+from alphabar.errors import check_number
 from alphabar.figures.runs import conditioned
 from alphabar.images import to_signed
 from alphabar.metrics.jackknife import jackknife
 from alphabar.plots.gradient_noise import Uncertain
 from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
+from alphabar.seeds import MOST
 
 DRAWS = 32
 """Gradients in a batch."""
@@ -45,8 +46,7 @@ class Draws:
 
 def gradient_noise(model: LoadedModel, batches: int) -> plots.Figure:
     """The variance of a batch's gradient of L_vlb, t sampled uniformly or by importance, beside its squared mean."""
-    if batches < GROUPS:
-        raise AlphabarError(f"--batches must be at least {GROUPS}, to say how sure the numbers are; got {batches}.")
+    check_number("--batches", batches, GROUPS, MOST)  # the differences of the groups say how sure the numbers are
     images, T = model.images("train"), model.denoiser.schedule.T
     generator = torch.Generator().manual_seed(0)
     p = {

@@ -10,11 +10,13 @@ from torch import Tensor
 from alphabar import build, plots
 from alphabar.data import ImageSet
 from alphabar.diffusion import training_loss
+from alphabar.errors import check_number
 from alphabar.figures.runs import conditioned, names
 from alphabar.images import to_signed
 from alphabar.plots import Band
 from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
+from alphabar.seeds import MOST
 
 BINS = 50
 BATCH = 100
@@ -22,6 +24,7 @@ BATCH = 100
 
 def loss(models: Sequence[LoadedModel], count: int, split: str = "train") -> plots.Figure:
     """Mean and standard error of (target − output)² per pixel, of `count` samples of (x_0, t, ε) in each bin of t."""
+    check_number("--count", count, 2, MOST)
     named = dict(zip(names([model.path for model in models]), models, strict=True))
     sets = {name: model.images(split) for name, model in named.items()}
     edges = {name: bins(model.denoiser.schedule.T) for name, model in named.items()}

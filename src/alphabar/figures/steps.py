@@ -23,9 +23,6 @@ from alphabar.sampling.parts import SAMPLER_OPTIONS, spacing
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.settings import OWNED_BY_THE_SAMPLER
 
-FEWEST = 5000
-"""Images; with fewer, differences between samplers are smaller than the noise of FD."""
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -42,10 +39,6 @@ def steps(model: LoadedModel, samplers: Sequence[str], budgets: Sequence[int], a
     Each point is an evaluation of the run, saved in its evaluations.jsonl, and is not made again: the work may be
     interrupted and resumed. A sampler is left out at budgets beyond its longest chain.
     """
-    if against.count < 3:
-        raise AlphabarError(
-            f"FD needs at least 3 images, and {FEWEST:,} to tell samplers apart; --count is {against.count}."
-        )
     if wrong := [budget for budget in budgets if budget < 1]:
         raise AlphabarError(f"An image takes at least 1 network call; --nfe asks for {wrong[0]}.")
     cells = [cell for name in samplers for cell in cells_of(model, name, budgets)]
