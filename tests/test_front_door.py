@@ -203,3 +203,11 @@ def test_a_mistake_is_a_sentence(call, words: str, model) -> None:
     with pytest.raises(alphabar.AlphabarError) as caught:
         call(model)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{"weights": "raw"}, {"step": 1}, {"data": "photos"}])
+def test_what_a_loaded_model_is_not_asked_any_more_is_a_sentence_and_not_ignored(given) -> None:
+    model = alphabar.load("fashion-mnist", device="cpu")
+    for measure in (alphabar.evaluate, alphabar.bits_per_dim):
+        with pytest.raises(alphabar.AlphabarError, match=f"choose {next(iter(given))} in alphabar.load"):
+            measure(model, **given)

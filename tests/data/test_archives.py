@@ -315,6 +315,15 @@ def test_names_that_no_file_can_have_are_refused(name: str, tmp_path: Path) -> N
     assert "that no file can have" in refusal(zipped(tmp_path / "a.zip", {"a.png": png(), name: png()}))
 
 
+def test_files_without_a_name_are_refused(tmp_path: Path) -> None:
+    for name in (".", "./."):
+        assert "a file without a name" in refusal(zipped(tmp_path / "a.zip", {"a.png": png(), name: png(1)}))
+        assert "a file without a name" in refusal(tarred(tmp_path / "a.tar", {"a.png": png(), name: png(1)}))
+    path = zipped(tmp_path / "a.zip", {"a.png": png(), "QQQ": png(1)})
+    path.write_bytes(path.read_bytes().replace(b"QQQ", bytes(3)))  # names end at a zero
+    assert "a file without a name" in refusal(path)
+
+
 def test_unpacked_files_cannot_be_run(tmp_path: Path) -> None:
     info = tarfile.TarInfo()
     info.mode = 0o4777

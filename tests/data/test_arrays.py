@@ -123,6 +123,20 @@ def test_a_download_is_checked_before_it_is_kept(tmp_path: Path, monkeypatch: py
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_an_endless_download_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reply(io.BytesIO):
+        length = None
+
+        def read(self, size: int | None = -1) -> bytes:
+            return bytes(size or 1)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("alphabar.data.download.urlopen", lambda *_, **__: Reply())
+    monkeypatch.setattr("alphabar.data.download._MOST", 1_000_000)
+    assert "it sends more than 1 MB" in sentence("mnist", DataOptions())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 @pytest.mark.skipif(not DEBIAN.exists(), reason="needs Debian's dataset-fashion-mnist")
 def test_debians_fashion_mnist_is_accepted_and_padded_exactly() -> None:
     test = load("fashion_mnist", DataOptions(split="test", download=False))
@@ -219,6 +233,46 @@ def test_without_names_of_its_own_a_batch_has_the_known_ten(write_cifar: Writer)
     folder = write_cifar()
     (folder / "batches.meta").unlink()
     assert load("cifar10", DataOptions(path=folder)).class_names == CLASSES
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([b"a", b"a"], "two classes called a"),
+        ([b"a", "a"], "two classes called a"),
+        ("abc", "not a list of names"),
+        ([1, 2], "not a list of names"),
+        ([b"", b"b"], "not a list of names"),
+        ([b"a" * 5000], "5,000 letters long"),
+    ],
+)
+def test_class_names_that_cannot_be_classes_are_refused(names: object, words: str, write_cifar: Writer) -> None:
+    folder = write_cifar()
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": names}, protocol=4))
+    assert words in sentence("cifar10", DataOptions(path=folder))
+
+
+def test_control_characters_in_class_names_are_escaped(write_cifar: Writer) -> None:
+    folder = write_cifar()
+    names = [b"\x1b[2J", b"\xff", "bell\x07", b"line\nbreak", *[b"class %d" % k for k in range(6)]]
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": names}, protocol=4))
+    images = load("cifar10", DataOptions(path=folder))
+    assert images.class_names[:4] == ("\\x1b[2J", "\\xff", "bell\\x07", "line\\nbreak")
+
+
+@pytest.mark.parametrize("labels", [[-1, 1], [1 << 70, 0], [True, 0], [0.0, 1], "ab", [0]])
+def test_labels_of_cifar_that_are_not_numbers_of_classes_are_refused(labels: object, write_cifar: Writer) -> None:
+    folder = write_cifar()
+    record = {b"data": np.zeros((2, 3072), np.uint8), b"labels": labels}
+    (folder / "data_batch_1").write_bytes(pickle.dumps(record, protocol=4))
+    assert "is not a list of 2 classes" in sentence("cifar10", DataOptions(path=folder))
+
+
+def test_a_batch_without_images_is_refused(write_cifar: Writer) -> None:
+    folder = write_cifar()
+    record = {b"data": np.zeros((0, 3072), np.uint8), b"labels": []}
+    (folder / "data_batch_1").write_bytes(pickle.dumps(record, protocol=4))
+    assert "its data_batch_1 has no images" in sentence("cifar10", DataOptions(path=folder))
 
 
 # ---- NPZ --------------------------------------------------------------------------------------------------------

@@ -80,6 +80,15 @@ def test_a_level_above_white_is_a_sentence_with_the_level_and_no_image_is_skippe
         load("folder", DataOptions(path=folder, white=100))
 
 
+@pytest.mark.parametrize(("kind", "white"), [("8-bit png", 4095), ("colour png", 256), ("16-bit png", 65536)])
+def test_a_white_that_the_type_cannot_reach_is_a_sentence(kind: str, white: float, tmp_path: Path) -> None:
+    with pytest.raises(AlphabarError, match=rf"cannot reach data\.white={white}"):
+        load("folder", DataOptions(path=write(tmp_path / "d", 200, kind), white=white))
+    np.save(tmp_path / "a.npy", np.zeros((2, 8, 8), np.uint16 if kind == "16-bit png" else np.uint8))
+    with pytest.raises(AlphabarError, match=rf"cannot reach data\.white={white}"):
+        load("npz", DataOptions(path=tmp_path / "a.npy", white=white))
+
+
 def test_without_a_white_the_type_says_it(tmp_path: Path) -> None:
     for kind, white in (("16-bit png", 65535), ("8-bit png", 255), ("float tiff", 1)):
         images = load("folder", DataOptions(path=write(tmp_path / kind, white, kind)))

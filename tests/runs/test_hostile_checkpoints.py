@@ -381,26 +381,30 @@ def edits(draw: st.DrawFn) -> Callable[[Any], Any]:
     return change
 
 
-def attempt(run: Path) -> None:
-    """Everything that reads a run: it may succeed, or end in a sentence, at once."""
-    started = time.perf_counter()
-    readers: list[Callable[[], object]] = [
-        lambda: load_model(run),
-        lambda: checkpoint.newest_good(run / "checkpoints", lambda line: None),
-        lambda: read_best(Run(run)),
-        lambda: evaluations.read(run),
-        lambda: folders.read(run / "generated"),
-    ]
-    for reader in readers:
+CHECKPOINT = "checkpoints/step-00000006"
+READERS: dict[str, list[Callable[[Path], object]]] = {
+    f"{CHECKPOINT}/state.json": [load_model],
+    f"{CHECKPOINT}/manifest.json": [load_model, lambda run: checkpoint.newest_good(run / "checkpoints", print)],
+    f"{CHECKPOINT}/ema-0.995.safetensors": [load_model],
+    "best.json": [lambda run: read_best(Run(run))],
+    "evaluations.jsonl": [evaluations.read],
+    "generated/settings.json": [lambda run: folders.read(run / "generated")],
+}
+"""What reads a file, by its name in a run."""
+FILES = [name for name in READERS if "json" in name]
+
+
+def attempt(run: Path, name: str) -> None:
+    """What reads the file may succeed, or end in a sentence, at once."""
+    for reader in READERS[name]:
+        started = time.perf_counter()
         try:
-            reader()
+            reader(run)
         except AlphabarError as error:
             assert str(error).strip()
-    assert time.perf_counter() - started < 2 * SECONDS  # there are five of them
+        assert time.perf_counter() - started < SECONDS
 
 
-FILES = ["checkpoints/step-00000006/state.json", "checkpoints/step-00000006/manifest.json", "best.json"]
-FILES += ["generated/settings.json", "evaluations.jsonl", "config.json"]
 CASES = {"quick": 12, "heavy": 2000}
 
 
@@ -429,7 +433,7 @@ def spoiled(victim: Path, name: str, content: bytes, is_signed: bool) -> None:
         path.write_bytes(content)
         if is_signed:
             signed(newest(victim))
-        attempt(victim)
+        attempt(victim, name)
     finally:
         for aside in victim.glob("checkpoints/corrupt-*"):
             aside.rename(aside.with_name(aside.name.removeprefix("corrupt-")))
@@ -464,7 +468,7 @@ def test_json_that_says_anything_ends_at_once(victim: Path, name: str, cases: st
 
 @pytest.mark.parametrize("cases", [pytest.param(k, marks=[pytest.mark.heavy] if k == "heavy" else []) for k in CASES])
 def test_damaged_weights_end_at_once(victim: Path, cases: str) -> None:
-    name = "checkpoints/step-00000006/ema-0.995.safetensors"
+    name = f"{CHECKPOINT}/ema-0.995.safetensors"
 
     @fuzzed(CASES[cases])
     @given(changes)

@@ -7,14 +7,21 @@ from typing import Any, Unpack
 from alphabar import build, distributed, evaluation
 from alphabar.api.model import Model
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
-from alphabar.errors import sentences
+from alphabar.errors import AlphabarError, sentences
 from alphabar.evaluation.reading import HowRead
 from alphabar.evaluation.subjects import HowSampled
 from alphabar.runs.model import DataPlace, LoadedModel
 
 
-def _subject(subject: Model | StrPath) -> Path | LoadedModel:
-    return subject.loaded if isinstance(subject, Model) else Path(subject)
+def _subject(
+    subject: Model | StrPath, weights: str, step: int | str | None, data: StrPath | None
+) -> Path | LoadedModel:
+    if not isinstance(subject, Model):
+        return Path(subject)
+    given = {"weights": weights != "ema", "step": step is not None, "data": data is not None}
+    if unused := [name for name, is_given in given.items() if is_given]:
+        raise AlphabarError(f"This model is loaded already; choose {' and '.join(unused)} in alphabar.load.")
+    return subject.loaded
 
 
 @sentences()
@@ -54,7 +61,7 @@ def evaluate(
     out: a folder for evaluations.jsonl and neighbours.png; the run if None. statistics: an .npz for mu and sigma.
     """
     request = evaluation.Request(
-        subject=_subject(subject),
+        subject=_subject(subject, weights, step, data),
         reference=None if reference is None else str(reference),
         metrics=[name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else metrics,
         features=features,
@@ -95,7 +102,7 @@ def bits_per_dim(
     steps: a shorter chain, as a number or a respacing. decoder: exact, or reference for the published approximation.
     """
     request = evaluation.BitsRequest(
-        run=_subject(run),
+        run=_subject(run, weights, step, data),
         kind=kind,
         split=split,
         count=count,

@@ -230,7 +230,9 @@ def _eight_bit(image: Image.Image, white: float | None, path: Path) -> tuple[Ima
         image = image.convert("LA" if image.mode == "L" else "RGBA")
     bands = image.split()
     colours = bands[: len(bands) - (image.mode in _ALPHA)]
-    stored = levels(np.array([band.getextrema() for band in colours]), 255.0 if white is None else white, shown(path))
+    stored = levels(
+        np.array([band.getextrema() for band in colours], np.uint8), 255.0 if white is None else white, shown(path)
+    )
     if stored.white != 255:
         scaled = [Image.fromarray(eight_bit(np.asarray(band), stored.white)) for band in colours]
         image = Image.merge(image.mode, [*scaled, *bands[len(colours) :]])

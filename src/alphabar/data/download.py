@@ -17,6 +17,7 @@ from alphabar.progress import progress
 
 _TIMEOUT = 20.0  # seconds without a byte
 _CHUNK = 1 << 16
+_MOST = 1_000_000_000  # bytes; the largest published file has 170 MB
 
 
 def obtain(
@@ -64,9 +65,15 @@ def _chunks(url: str, label: str) -> Iterator[bytes]:
     try:
         request = Request(url, headers={"User-Agent": "alphabar"})
         with urlopen(request, timeout=_TIMEOUT) as reply, progress(label, reply.length) as advance:
+            left = _MOST
             while chunk := reply.read(_CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise AlphabarError(f"it sends more than {_MOST / 1e6:g} MB")
                 yield chunk
                 advance(len(chunk))
+    except AlphabarError:
+        raise
     except (OSError, HTTPException, ValueError) as error:  # ValueError: redirected to something that is not a URL
         why = str(getattr(error, "reason", error)).partition("\n")[0]
         raise AlphabarError(why or type(error).__name__) from error

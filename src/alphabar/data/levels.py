@@ -15,7 +15,16 @@ WHITE = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}
 
 
 def levels(values: npt.NDArray[Any], white: float, what: str) -> Levels:
-    """The levels that occur; AlphabarError, which names `what`, if one is negative, above `white` or not a number."""
+    """The levels that occur; AlphabarError, which names `what`, if one is negative, above `white` or not a number.
+
+    AlphabarError, too, if the type of the values cannot reach `white`: all would be dark.
+    """
+    most = WHITE.get(values.dtype.name)
+    if most is not None and white > most:
+        raise AlphabarError(
+            f"{what} stores levels of at most {most:g}, which cannot reach data.white={white:g}; set data.white to a "
+            "level that the files can store."
+        )
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= white):  # written with `not`, so that NaN is refused too
         raise AlphabarError(

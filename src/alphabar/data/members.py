@@ -67,8 +67,9 @@ def _in_tar(path: Path) -> Iterator[Member]:
     with tarball.opened(path) as archive:
         for item in archive:
             name = _safe(path, item.name)
-            if item.isdir() or name == PurePosixPath():
+            if item.isdir():
                 continue
+            _check_file_name(path, name)
             if not (item.isreg() or item.islnk() or item.issym()):
                 raise UnreadableError(path, f"its {printable(item.name)} is a device or a pipe, not a file")
             link = None
@@ -95,8 +96,9 @@ def _in_zip(path: Path) -> Iterator[Member]:
         for item in items:
             name = _safe(path, item.filename.replace("\\", "/"))
             kind = stat.S_IFMT(item.external_attr >> 16)
-            if item.is_dir() or item.filename.endswith("\\") or kind == stat.S_IFDIR or name == PurePosixPath():
+            if item.filename.endswith(("/", "\\")) or kind == stat.S_IFDIR:
                 continue
+            _check_file_name(path, name)
             if item.flag_bits & 1:
                 raise UnreadableError(path, f"its {printable(item.filename)} is encrypted")
             member = Member(name, item.file_size, partial(archive.open, item))
@@ -123,3 +125,8 @@ def _safe(path: Path, name: str, given: str = "") -> PurePosixPath:
     ):
         raise UnreadableError(path, f"it has a file with a name that no file can have: {printable(name)[:60]}...")
     return inside
+
+
+def _check_file_name(path: Path, name: PurePosixPath) -> None:
+    if not name.parts:
+        raise UnreadableError(path, "it has a file without a name")

@@ -70,6 +70,8 @@ _VALUES = frozenset(
         "BINUNICODE",
         "SHORT_BINBYTES",
         "BINBYTES",
+        "FLOAT",
+        "BINFLOAT",
     ]
 )
 _BYTE_STRINGS = frozenset({"STRING", "BINSTRING", "SHORT_BINSTRING"})  # Python 2's

@@ -63,7 +63,7 @@ def of_run(model: LoadedModel, label: int | None = None, split: str | None = Non
 def of_name(text: str, options: DataOptions) -> Reference:
     """A data set by name, or a path, whose images are read as `options` say."""
     if text in names.PUBLISHED_DATA:
-        return _with_held_out(text, options, {"name": text})
+        return _with_held_out(text, replace(options, white=None), {"name": text})
     path = Path(text)
     entries = array_names(path) if path.suffix.lower() == ".npz" else set()
     statistics = read_statistics(path) if "mu" in entries else None
