@@ -1,7 +1,7 @@
 """Config -> objects: the only module that looks every name up."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alphabar import config as c
 from alphabar import data, diffusion, distributed, networks
@@ -65,6 +65,12 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
         gradient_checkpointing=section.gradient_checkpointing,
         style=look_up(networks.PRESETS, section.preset, "network preset"),
     )
+
+
+def network_sizes(config: c.Config, facts: c.ImageFacts) -> dict[str, Tensor]:
+    """The names and shapes of the network's weights, as tensors that take no memory."""
+    with networks.without_values():
+        return network(config, facts).state_dict()
 
 
 def place(network: nn.Module, device: torch.device | str) -> nn.Module:

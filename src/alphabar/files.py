@@ -9,7 +9,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,11 +27,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
     A storage error becomes an AlphabarError; whatever was at `path` before is then still there.
     """
-    beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with beside.open("xb") as file:
+        beside, file = _locked_beside(path)
+        with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed: `sweep` leaves it alone
                 yield file
                 file.close()
                 beside.replace(path)
@@ -40,6 +39,18 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
                 raise
     except OSError as error:
         raise AlphabarError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def _locked_beside(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside `path`, locked until it is closed, so that `sweep` leaves it alone."""
+    while True:
+        beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        file = beside.open("xb")
+        with suppress(OSError):  # a file system without locks, where `sweep` removes nothing
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if beside.exists():
+            return beside, file
+        file.close()  # a sweep came between the two calls, and removed it
 
 
 def sweep(folder: Path) -> None:

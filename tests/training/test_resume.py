@@ -240,7 +240,7 @@ def test_a_kill_before_the_first_checkpoint_leaves_a_directory_that_can_be_train
     tiny, quiet, tmp_path, monkeypatch, uninterrupted
 ) -> None:
     with monkeypatch.context() as patch:
-        die_at_call(patch, checkpoint, "latest", 1)
+        die_at_call(patch, checkpoint, "newest_good", 1)
         assert killed(lambda: loop.train(tiny(), tmp_path / "run", CPU, quiet))
     (tmp_path / "run" / ".DS_Store").write_text("")
     (tmp_path / "run" / "checkpoints" / f".tmp-step-00000002-{os.getpid()}").mkdir()  # a number that comes again

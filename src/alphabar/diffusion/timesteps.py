@@ -140,6 +140,10 @@ class LossSecondMoment(TimestepSampler):
                 f"The history of losses in the checkpoint is {tuple(state['history'].shape)}, this run's is "
                 f"{tuple(self.history.shape)}: (steps + 1, losses kept per step)."
             )
+        if state["count"].shape != self.count.shape or not 0 <= state["count"].min() <= state["count"].max() <= (
+            self.history_per_term
+        ):
+            raise DiffusionError(f"The counts of losses in the checkpoint must lie in 0..{self.history_per_term}.")
         self.history, self.count = (state[name].to(self.history.device).clone() for name in ("history", "count"))
 
 

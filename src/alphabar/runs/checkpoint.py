@@ -7,6 +7,7 @@ and renamed when complete; `manifest.json`, with the sha256 of every file, is wr
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -24,10 +25,12 @@ from alphabar.errors import AlphabarError
 from alphabar.files import inside, open_regular, read_json
 
 FLOATS = ("F16", "BF16", "F32", "F64")
-"""The types of weights, as safetensors calls them."""
+WHOLE = ("I64",)
+"""The types of weights and of counts, as safetensors calls them."""
 MANIFEST = "manifest.json"
 STATE = "state.json"
 T = TypeVar("T")
+_HEADER = 1 << 23  # bytes; no list of tensors of ours is longer
 _LOOKS = 100
 """How often to look for a checkpoint that a training does not remove meanwhile."""
 
@@ -58,7 +61,7 @@ class Checkpoint:
             raise CorruptError(self.path, f"{file}: {error}") from None
 
     def fitting(self, name: str, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of `name`.safetensors, which must be finite floats with the names and shapes of `like`.
+        """The tensors of `name`.safetensors, which must be finite and have the names, shapes and kinds of `like`.
 
         The sizes are compared before a tensor is read. AlphabarError if they do not fit.
         """
@@ -70,9 +73,10 @@ class Checkpoint:
                 raise AlphabarError(
                     f"The weights '{name}' in {self.path} do not fit its own config: {key} is {have}, not {need}."
                 )
-            if kind not in FLOATS:
+            kinds = FLOATS if like[key].is_floating_point() else WHOLE
+            if kind not in kinds:
                 raise AlphabarError(
-                    f"'{key}' of {name} in {self.path} is of type {kind}; weights are {', '.join(FLOATS)}."
+                    f"'{key}' of {name} in {self.path} is of type {kind}; it must be {' or '.join(kinds)}."
                 )
         tensors = self.tensors(name)
         if wrong := [key for key, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
@@ -87,7 +91,9 @@ class Checkpoint:
         file = f"{name}.safetensors"
         try:
             with _reading(self.path):
-                open_regular(inside(self.path, file)).close()
+                with open_regular(inside(self.path, file)) as raw:
+                    if (size := int.from_bytes(raw.read(8), "little")) > _HEADER:
+                        raise CorruptError(self.path, f"{file} claims a header of {size:,} bytes")
                 with safe_open(self.path / file, "pt") as content:
                     slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping
                     return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
@@ -138,12 +144,12 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
 
 def steps(folder: Path) -> list[Path]:
     """The checkpoints in `folder`, oldest first, not verified."""
-    return sorted((path for path in folder.glob("step-*") if is_one(path)), key=step_of)
+    return sorted((path for path in folder.glob("step-*") if is_one(path) and path.is_dir()), key=step_of)
 
 
 def is_one(path: Path) -> bool:
     """Whether `path` is named like a checkpoint (copies under other names are left alone)."""
-    return re.fullmatch(r"step-\d{8,}", path.name) is not None
+    return re.fullmatch(r"step-(\d{8}|[1-9]\d{8,})", path.name, re.ASCII) is not None
 
 
 def step_of(path: Path) -> int:
@@ -183,8 +189,7 @@ def newest_good(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
             bad.append(error)
             continue
         for corrupt in bad:
-            aside = corrupt.path.with_name(f"corrupt-{corrupt.path.name}")
-            corrupt.path.rename(aside)
+            aside = _set_aside(corrupt.path)
             say(f"{corrupt.path} is corrupt ({corrupt.why}) and is called {aside.name} now; {good.path.name} is used")
         return good
     if bad:
@@ -209,7 +214,7 @@ def read(path: Path) -> Checkpoint:
             state = read_json(path / STATE)
         except ValueError as error:
             raise CorruptError(path, f"{STATE}: {error}") from None
-    if not isinstance(state, dict) or state.get("step") != step_of(path) or isinstance(state["step"], bool):
+    if not isinstance(state, dict) or type(state.get("step")) is not int or state["step"] != step_of(path):
         raise CorruptError(path, f"{STATE} does not state the step of its folder")
     return Checkpoint(path, state, expected)
 
@@ -255,6 +260,19 @@ def _verify(path: Path, file: str, sha256: Mapping[str, str]) -> None:
         raise CorruptError(path, f"{MANIFEST} does not list {file}")
     if _sha256(inside(path, file)) != sha256[file]:
         raise CorruptError(path, f"{file} is not what was written")
+
+
+def _set_aside(path: Path) -> Path:
+    """The new place of a corrupt checkpoint, under a name that is not taken and that no checkpoint has."""
+    aside = path.with_name(f"corrupt-{path.name}")
+    for number in itertools.count(2):
+        if not os.path.lexists(aside):
+            break
+        aside = path.with_name(f"corrupt-{path.name}-{number}")
+    try:
+        return path.rename(aside)
+    except OSError as error:
+        raise AlphabarError(f"{path} is corrupt and cannot be renamed ({error.strerror or error}).") from None
 
 
 def _discard(path: Path) -> None:

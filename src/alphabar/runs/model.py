@@ -171,9 +171,10 @@ def _of_checkpoint(
 ) -> LoadedModel:
     config, facts = described(saved)
     name = weights_name(saved, config, weights)
-    with torch.device("meta"):  # its sizes are compared with the file before memory is taken for them
-        shapes = build.network(config, facts).state_dict()
-    tensors = saved.fitting(name, shapes)
+    blocks, count = config.network.num_blocks * len(config.network.channel_mult), len(saved.header(name))
+    if blocks > count:
+        raise AlphabarError(f"The {count} weights '{name}' in {saved.path} are too few for {blocks} blocks.")
+    tensors = saved.fitting(name, build.network_sizes(config, facts))  # before memory is taken for the network
     network = build.network(config, facts)
     network.load_state_dict(tensors)
     build.place(network, device).eval().requires_grad_(False)

@@ -75,6 +75,9 @@ def read_best(run: Run) -> Best | None:
         best = Best(**read_json(run.best))
     except (OSError, ValueError, TypeError):
         return None
+    kinds = type(best.step) is int, isinstance(best.metric, str), type(best.value) in (int, float)
+    if not all((*kinds, isinstance(best.how, dict))):
+        return None
     return best if best.step in map(checkpoint.step_of, checkpoint.steps(run.checkpoints)) else None
 
 
@@ -103,7 +106,6 @@ def opened(
             raise AlphabarError(f"{path} holds other files than those of a run; name a new or empty folder with --run.")
         for folder in (run.checkpoints, run.samples):
             folder.mkdir(parents=True, exist_ok=True)
-            sweep(folder)
         lock = (path / ".lock").open("w")
     except OSError as error:
         raise AlphabarError(
@@ -112,10 +114,16 @@ def opened(
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise AlphabarError(
                 f"Another process is training in {path}; wait for it, or choose another --run."
             ) from None
+        except OSError as error:
+            raise AlphabarError(
+                f"{path} lies on a file system without locks ({error.strerror or error}); choose another --run."
+            ) from None
+        for folder in (path, run.checkpoints, run.samples):
+            sweep(folder)
         newest, changed = checkpoint.newest_good(run.checkpoints, say), list[str]()
         if newest is not None:
             if "exported_from" in newest.state:
@@ -149,7 +157,14 @@ def _summary(facts: c.ImageFacts) -> str:
 
 def described(saved: checkpoint.Checkpoint) -> tuple[c.Config, c.ImageFacts]:
     """The config of a checkpoint, and the facts of its images."""
+    settings = saved.state.get("config")
     try:
-        return c.parse(saved.state["config"]), c.ImageFacts.model_validate(saved.state["image_facts"])
-    except (AlphabarError, ValidationError, KeyError, TypeError) as error:
-        raise AlphabarError(f"{saved.path} was written by another version of alphabar ({error}).") from None
+        if not isinstance(settings, dict):
+            raise AlphabarError("config is not a table of settings")
+        return c.parse(settings), c.ImageFacts.model_validate(saved.state.get("image_facts"))
+    except AlphabarError as error:
+        why = error.args[0]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        why = f"{'.'.join(map(str, ('image_facts', *first['loc'])))}: {first['msg']}"
+    raise AlphabarError(f"The settings of {saved.path} do not fit this version of alphabar ({why.rstrip('.')}).")

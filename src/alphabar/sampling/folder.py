@@ -137,7 +137,8 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
     for path in paths:
         both = images.load_png(path, shape)
         stated = _stated(both[1]) if both else {}
-        is_named_so = f"seed-{stated.get('seed', -1):06d}" == path.stem
+        seed = stated.get("seed")
+        is_named_so = type(seed) is int and _name(seed) == path.name
         if both is None or not is_named_so or _differences(settings | {"class": stated.get("class")}, stated):
             raise AlphabarError(f"{path} is not an image that was sampled with the settings of {folder / SETTINGS}.")
         loaded.append(both[0])

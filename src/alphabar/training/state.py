@@ -86,17 +86,13 @@ class TrainState:
             network.load_state_dict(saved.fitting(name, network.state_dict()))
         _unflatten(self.optimizer, saved)
         self.meter.load_state_dict(saved.fitting("meter", self.meter.state_dict()))
-        if "timestep_sampler" in saved.names():
-            sampled = saved.fitting("timestep_sampler", self.timestep_sampler.state_dict())
-            self.timestep_sampler.load_state_dict(sampled)
+        if like := self.timestep_sampler.state_dict():
+            self.timestep_sampler.load_state_dict(saved.fitting("timestep_sampler", like))
         self.ema.updates, self.step, self.images = (_counter(saved, key) for key in ("ema_updates", "step", "images"))
         self.skipped.fill_(_counter(saved, "skipped") if "skipped" in saved.state else 0)
         self.seconds = _number(saved, "seconds")
-        if saved.state.get("loss_scale"):  # empty if the run was not trained in fp16 so far
-            try:
-                self.scaler.load_state_dict(saved.state["loss_scale"])
-            except (KeyError, TypeError, ValueError, RuntimeError) as error:
-                raise _damaged(saved, f"loss_scale: {error}") from None
+        if saved.state.get("loss_scale") and self.scaler.is_enabled():  # empty if the run was not in fp16 so far
+            self.scaler.load_state_dict(_loss_scale(saved, self.scaler.state_dict()))
 
 
 def _number(saved: Checkpoint, key: str) -> float:
@@ -113,8 +109,23 @@ def _counter(saved: Checkpoint, key: str) -> int:
     return value
 
 
+def _loss_scale(saved: Checkpoint, like: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of the loss scaler: positive numbers under the keys of `like`, and whole ones where it has these."""
+    scale = saved.state["loss_scale"]
+    if not isinstance(scale, dict) or scale.keys() != like.keys():
+        raise _damaged(saved, f"loss_scale is {scale!r:.80}, not {', '.join(like)}")
+    for key, value in scale.items():
+        least = 0 if key == "_growth_tracker" else 1e-30
+        kinds = (int,) if isinstance(like[key], int) else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or value < least:
+            raise _damaged(saved, f"{key} of loss_scale is {value!r:.80}")
+    return scale
+
+
 def _damaged(saved: Checkpoint, what: str) -> AlphabarError:
-    return AlphabarError(f"The state of {saved.path} is damaged ({what}); resume from another checkpoint.")
+    return AlphabarError(
+        f"The state of {saved.path} is damaged ({what}); move it elsewhere to resume from an older checkpoint."
+    )
 
 
 def computed_on(device: torch.device) -> dict[str, Any]:
