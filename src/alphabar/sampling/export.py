@@ -72,8 +72,6 @@ def _exported(
 
 
 def _rounded(key: str, tensor: Tensor, dtype: str) -> Tensor:
-    if not tensor.isfinite().all():
-        raise AlphabarError(f"{key} is not finite: the training diverged; choose an earlier checkpoint with --step.")
     rounded = tensor.to(DTYPES[dtype])
     if not rounded.isfinite().all():
         raise AlphabarError(f"{key} does not fit into {dtype}; export with --dtype bfloat16 or float32.")
