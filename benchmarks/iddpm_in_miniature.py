@@ -200,8 +200,8 @@ def report(folder: Path, share: list[Run]) -> None:
     for table in ("iddpm", "ddpm"):
         print(f"\n**{table}**\n")
         quality = " | ".join(f"{name}-fashion-cnn" for name in QUALITY)
-        head = "predicts | schedule | T | objective | Σ | seeds | bits/dim | rate | distortion"
-        print(f"| {head} | bits/dim of {SHARED} images | {quality} |")
+        head = "predicts | schedule | T | objective | Σ | seeds | bits/dim of 32×32 | rate | distortion"
+        print(f"| {head} | bits/dim of 32×32, {SHARED} images | {quality} |")
         print("|" + "---|" * 13)
         for key, found in sorted(cells.items(), key=lambda item: (item[0][3], item[0][2] != "linear", item[0][1:])):
             belongs = key[0] == table or (table == "ddpm" and key[1:5] == ("eps", "linear", 1000, "simple"))

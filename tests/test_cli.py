@@ -129,13 +129,17 @@ def test_a_mistake_is_one_sentence_and_status_2(mistake, trained, folders, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_a_corrupt_checkpoint_is_one_sentence_and_status_2(tiny, quiet, tmp_path, monkeypatch, capsys) -> None:
+def test_a_corrupt_checkpoint_is_one_sentence_and_training_goes_on_from_the_one_before(
+    tiny, quiet, tmp_path, monkeypatch, capsys
+) -> None:
     loop.train(tiny(), tmp_path / "run", torch.device("cpu"), quiet)
     weights = tmp_path / "run" / "checkpoints" / "step-00000006" / "ema-0.995.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    for args in (["sample", tmp_path / "run"], ["train", "ddpm_digits", *TINY, "--run", tmp_path / "run"]):
-        assert call(monkeypatch, *args) == 2
-        assert "step-00000006 is corrupt" in capsys.readouterr().err
+    assert call(monkeypatch, "sample", tmp_path / "run") == 2
+    assert "step-00000006 is corrupt" in capsys.readouterr().err
+    assert call(monkeypatch, "train", "ddpm_digits", *TINY, "--run", tmp_path / "run") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "step-00000006 is corrupt" in said and "step-00000004 is used" in said and "resumed at step 4" in said
 
 
 def test_from_a_folder_of_photos_to_pictures(tmp_path, monkeypatch, capsys) -> None:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from alphabar.data import DataOptions, load
+from alphabar.data.contents import Contents, Levels
 from alphabar.data.decode import decode, read_header
 from alphabar.errors import AlphabarError
 
@@ -177,3 +178,14 @@ def test_masks_in_idx_files_are_scaled_too(tmp_path: Path) -> None:
 def test_white_must_be_a_level_above_black(white: float) -> None:
     with pytest.raises(AlphabarError, match=r"data\.white must be a level above 0"):
         DataOptions(white=white)
+
+
+@pytest.mark.parametrize(
+    ("high", "white", "likely"), [(4084, 65535, 4095), (4095, 65535, 4095), (1, 255, 1), (0, 255, 1), (0.2, 1, 0.2)]
+)
+def test_dark_images_are_a_warning_that_names_the_white_of_their_depth(
+    high: float, white: float, likely: float
+) -> None:
+    warning = Contents(levels=Levels(0, high, white)).warning
+    assert f"data.white={likely:g}" in warning
+    assert Contents(levels=Levels(0, white / 2, white)).warning == ""

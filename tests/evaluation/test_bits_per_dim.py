@@ -202,6 +202,38 @@ def test_the_flow_of_an_image_does_not_depend_on_its_batch(size: int, tmp_path) 
     torch.testing.assert_close(bits(order, size), bits(list(range(8)), 8)[order], rtol=0, atol=1e-6)
 
 
+def test_the_flow_of_an_image_does_not_see_its_neighbours(trained, tmp_path) -> None:
+    """Of a trained network, to the bit: the same images beside others. One adaptive step for all would tell."""
+    model = load_model(trained)
+    labels = torch.zeros(3, dtype=torch.int64)
+    pixels = data.load("digits").images[:3]
+
+    def bits(others: torch.Tensor, at: int) -> torch.Tensor:
+        images = torch.stack([*others[:at], pixels[0], *others[at:]])
+        seeds = tuple(1 if k == at else 100 + k for k in range(3))
+        key = {"others": int(others.sum()), "at": at}
+        job = BoundJob(images, seeds, labels, "exact", 3, tmp_path, key)
+        return flow_bits(model.denoiser, job, CPU)[0]["total"][at]
+
+    alike, extreme = pixels[1:], torch.stack([torch.zeros_like(pixels[0]), torch.full_like(pixels[0], 255)])
+    assert torch.equal(bits(alike, 0), bits(extreme, 0)) and torch.equal(bits(alike, 0), bits(extreme, 1))
+
+
+@pytest.mark.heavy
+def test_the_flow_of_a_trained_network_is_that_of_one_image_at_a_time(trained, tmp_path) -> None:
+    """As near as rounding lets it: other kernels compute a batch of another size, and float32's last bit moves."""
+    model = load_model(trained)
+    labels, pixels = torch.arange(5), data.load("digits").images[:5]
+
+    def bits(size: int) -> torch.Tensor:
+        job = BoundJob(pixels, tuple(range(5)), labels, "exact", size, tmp_path, {"size": size})
+        return flow_bits(model.denoiser, job, CPU)[0]["total"]
+
+    together = bits(5)
+    for size in (1, 3):
+        torch.testing.assert_close(bits(size), together, rtol=0, atol=5e-4)
+
+
 @pytest.mark.parametrize(
     ("parameterization", "schedule", "words"), [("mu", "linear", "'mu' is undefined"), ("x0", "jsd", "has no end")]
 )

@@ -55,7 +55,7 @@ def evaluate(
     subject: a run or a model, which is sampled first; a folder of images; an .npz.
     reference: a data set by name, a folder, an .npz of images, or one of mu and sigma; the run's own data if None.
     metrics: fd, kid, is, pr, coverage, classes, memorisation; all that can be measured if None.
-    image_size, resize, background: how folders are read; as the run's own data, else as they are stored, if None.
+    image_size, resize, background: how files are read; as the run's own data, else as they are stored, if None.
     count: how many images; 10,000 of a run, all of a folder, if None.
     data: the run's own images, if they were moved. data_root: the files of a published data set.
     out: a folder for evaluations.jsonl and neighbours.png; the run if None. statistics: an .npz for mu and sigma.

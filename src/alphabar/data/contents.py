@@ -1,5 +1,6 @@
 """What a source holds and what became of it, as it is said when training begins and by `alphabar data inspect`."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -31,6 +32,11 @@ class Levels:
     def is_dark(self) -> bool:
         """Whether even the lightest level is nearer to black than to white."""
         return self.high * 2 < self.white
+
+    @property
+    def likely_white(self) -> float:
+        """The least level of 2^k - 1 that is not below the lightest one; of floats, the lightest one itself."""
+        return self.high if self.white <= 1 else 2 ** max(1, math.ceil(math.log2(self.high + 1))) - 1
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g} (white is {self.white:g})"
@@ -72,7 +78,7 @@ class Contents:
             return ""
         return (
             f"The images are dark: their lightest level is {self.levels.high:g}, and white is {self.levels.white:g}. "
-            f"Set data.white={self.levels.high:g} if that level is white."
+            f"Set data.white={self.levels.likely_white:g} if that level is white."
         )
 
 

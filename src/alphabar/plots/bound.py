@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RATE, DISTORTION = "rate, bits/dim", r"distortion: RMSE of $\hat x_0$ (grey levels 0–255)"
+RATE, DISTORTION = "rate, bits/dim of the input", r"distortion: RMSE of $\hat x_0$ (grey levels 0–255)"
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,5 @@ def bound_terms(path: Path, t: Tensor, terms: Tensor, x0_mse: Tensor) -> None:
 
 def _terms(axes: "Axes", curves: Mapping[str, Band]) -> None:
     draw_bands(axes, curves)
-    axes.set(xlabel=r"$t$", ylabel=r"$L_{t-1}$, bits/dim", xscale="log", yscale="log")
+    axes.set(xlabel=r"$t$", ylabel=r"$L_{t-1}$, bits/dim of the input", xscale="log", yscale="log")
     tidy(axes)

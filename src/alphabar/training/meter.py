@@ -33,8 +33,8 @@ class LossMeter:
                 self._parts[k] += (losses[name].detach() * weight).sum()
 
     def read(self) -> dict[str, float | None]:
-        """'loss', 'loss_q1'..'loss_q4' (q1: least noise; None if no t fell there), 'mse', and 'vlb', bits/dim less the
-        prior's, where the objective has it; starts afresh.
+        """'loss', 'loss_q1'..'loss_q4' (q1: least noise; None if no t fell there), 'mse', and 'vlb', bits/dim of the
+        network's input less the prior's, where the objective has it; starts afresh.
         """
         sums, counts, parts = self._sums.tolist(), self._counts.tolist(), self._parts.tolist()
         for tensor in (self._sums, self._counts, self._parts):
