@@ -1,7 +1,6 @@
 """Whatever a checkpoint holds, opening it ends at once: in a model whose weights are good, or in one sentence."""
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -29,56 +28,11 @@ from alphabar.sampling import folder as folders
 from alphabar.sampling.export import export
 from alphabar.training import loop
 from hostile import Change, changes, damaged
+from spoiled_runs import SECONDS, edits, newest, sentence, signed, state
 from tiny_settings import TINY
 
 CPU = torch.device("cpu")
-SECONDS = 1.0
 MEMORY = 64 << 20
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with the checkpoints of steps 2, 4 and 6."""
-    from rich.console import Console
-
-    path = tmp_path_factory.mktemp("hostile") / "run"
-    loop.train(c.load("ddpm_digits", TINY), path, CPU, Console(quiet=True))
-    return path
-
-
-@pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    shutil.copytree(trained, tmp_path / "run")
-    return tmp_path / "run"
-
-
-def newest(run: Path) -> Path:
-    return run / "checkpoints" / "step-00000006"
-
-
-def signed(path: Path) -> Path:
-    """The checkpoint at `path` with a manifest that is right."""
-    names = [file for file in sorted(path.iterdir()) if file.name != "manifest.json" and file.is_file()]
-    hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in names}
-    (path / "manifest.json").write_text(json.dumps({"files": hashes}))
-    return path
-
-
-def state(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the state of a checkpoint, with a manifest that is right."""
-    content = json.loads((path / "state.json").read_text())
-    change(content)
-    (path / "state.json").write_text(json.dumps(content))
-    signed(path)
-
-
-def sentence(work: Callable[[], object]) -> str:
-    started = time.perf_counter()
-    with pytest.raises(AlphabarError) as caught:
-        work()
-    assert time.perf_counter() - started < SECONDS
-    assert str(caught.value).count("\n") == 0
-    return str(caught.value)
 
 
 # ---- what the manifest says -------------------------------------------------------------------------------------
@@ -348,38 +302,6 @@ def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path: Path) ->
 
 
 # ---- at random --------------------------------------------------------------------------------------------------
-
-VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just(1e308)),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
-    max_leaves=6,
-)
-
-
-@st.composite
-def edits(draw: st.DrawFn) -> Callable[[Any], Any]:
-    """Changes somewhere in a JSON value: another value, or none."""
-    picks, value, drop = draw(st.lists(st.integers(0, 50), max_size=4)), draw(VALUES), draw(st.booleans())
-
-    def change(content: Any) -> Any:
-        place = content
-        for pick in picks[:-1]:
-            keys = list(place) if isinstance(place, dict) else range(len(place)) if isinstance(place, list) else []
-            if not keys or not isinstance(inner := place[list(keys)[pick % len(keys)]], dict | list):
-                break
-            place = inner
-        keys = list(place) if isinstance(place, dict) else list(range(len(place))) if isinstance(place, list) else []
-        if not keys:
-            return value
-        key = keys[(picks or [0])[-1] % len(keys)]
-        if drop:
-            del place[key]
-        else:
-            place[key] = value
-        return content
-
-    return change
-
 
 CHECKPOINT = "checkpoints/step-00000006"
 READERS: dict[str, list[Callable[[Path], object]]] = {
