@@ -6,7 +6,6 @@ import os
 import shutil
 import struct
 import threading
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -14,21 +13,16 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from alphabar import config as c
 from alphabar import files
 from alphabar.errors import AlphabarError
-from alphabar.runs import checkpoint, evaluations
+from alphabar.runs import checkpoint
 from alphabar.runs.model import load_model
-from alphabar.runs.run import Run, read_best
-from alphabar.sampling import folder as folders
 from alphabar.sampling.export import export
 from alphabar.training import loop
-from hostile import Change, changes, damaged
-from spoiled_runs import SECONDS, edits, newest, sentence, signed, state
+from spoiled_runs import newest, sentence, signed, state
 from tiny_settings import TINY
 
 CPU = torch.device("cpu")
@@ -299,102 +293,3 @@ def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path: Path) ->
         assert len(list(tmp_path.glob(".*.tmp"))) == 3  # the one that is being written, too
     assert (tmp_path / "whole").read_bytes() == b"1"
     assert not dead.exists() and named.exists() and other.exists()
-
-
-# ---- at random --------------------------------------------------------------------------------------------------
-
-CHECKPOINT = "checkpoints/step-00000006"
-READERS: dict[str, list[Callable[[Path], object]]] = {
-    f"{CHECKPOINT}/state.json": [load_model],
-    f"{CHECKPOINT}/manifest.json": [load_model, lambda run: checkpoint.newest_good(run / "checkpoints", print)],
-    f"{CHECKPOINT}/ema-0.995.safetensors": [load_model],
-    "best.json": [lambda run: read_best(Run(run))],
-    "evaluations.jsonl": [evaluations.read],
-    "generated/settings.json": [lambda run: folders.read(run / "generated")],
-}
-"""What reads a file, by its name in a run."""
-FILES = [name for name in READERS if "json" in name]
-
-
-def attempt(run: Path, name: str) -> None:
-    """What reads the file may succeed, or end in a sentence, at once."""
-    for reader in READERS[name]:
-        started = time.perf_counter()
-        try:
-            reader(run)
-        except AlphabarError as error:
-            assert str(error).strip()
-        assert time.perf_counter() - started < SECONDS
-
-
-CASES = {"quick": 12, "heavy": 2000}
-
-
-@pytest.fixture(scope="module")
-def victim(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with one checkpoint and with every file that is read."""
-    path = tmp_path_factory.mktemp("victim") / "run"
-    shutil.copytree(trained, path)
-    for step in ("step-00000002", "step-00000004"):
-        shutil.rmtree(path / "checkpoints" / step)
-    (path / "best.json").write_text(json.dumps({"step": 6, "metric": "fd", "value": 1.5, "how": {"count": 3}}))
-    (path / "evaluations.jsonl").write_text(json.dumps({"metrics": {"fd": {"value": 1.0}}}) + "\n")
-    (path / "generated").mkdir()
-    settings_ = {"sampler": "ddim", "steps": 3, "weights_sha256": "0" * 64, "seeds": [0]}
-    (path / "generated" / "settings.json").write_text(json.dumps(settings_))
-    return path
-
-
-def spoiled(victim: Path, name: str, content: bytes, is_signed: bool) -> None:
-    """Try a run in which one file has another content; the run is as before afterwards."""
-    path = victim / name
-    before, manifest = path.read_bytes(), newest(victim) / "manifest.json"
-    signature = manifest.read_bytes()
-    outside = sorted(victim.parent.iterdir())
-    try:
-        path.write_bytes(content)
-        if is_signed:
-            signed(newest(victim))
-        attempt(victim, name)
-    finally:
-        for aside in victim.glob("checkpoints/corrupt-*"):
-            aside.rename(aside.with_name(aside.name.removeprefix("corrupt-")))
-        path.write_bytes(before)
-        manifest.write_bytes(signature)
-    assert sorted(victim.parent.iterdir()) == outside
-
-
-def fuzzed(count: int) -> settings:
-    return settings(
-        max_examples=count, deadline=None, database=None, derandomize=True,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("cases", [pytest.param(k, marks=[pytest.mark.heavy] if k == "heavy" else []) for k in CASES])
-@pytest.mark.parametrize("name", FILES)
-def test_json_that_says_anything_ends_at_once(victim: Path, name: str, cases: str) -> None:
-    @fuzzed(CASES[cases])
-    @given(edits(), changes, st.booleans())
-    def check(edit: Callable[[Any], Any], change: list[Change], is_structural: bool) -> None:
-        raw = (victim / name).read_bytes()
-        if is_structural:
-            value = edit(json.loads(raw.splitlines()[0] if name.endswith("l") else raw))
-            content = json.dumps(value).replace("1e+308", "9" * 5000).encode("utf-8", "surrogatepass")
-        else:
-            content = damaged(raw, change)
-        spoiled(victim, name, content, is_signed=name.endswith("state.json"))
-
-    check()
-
-
-@pytest.mark.parametrize("cases", [pytest.param(k, marks=[pytest.mark.heavy] if k == "heavy" else []) for k in CASES])
-def test_damaged_weights_end_at_once(victim: Path, cases: str) -> None:
-    name = f"{CHECKPOINT}/ema-0.995.safetensors"
-
-    @fuzzed(CASES[cases])
-    @given(changes)
-    def check(change: list[Change]) -> None:
-        spoiled(victim, name, damaged((victim / name).read_bytes(), change), is_signed=True)
-
-    check()

@@ -217,7 +217,7 @@ def test_the_history_of_losses_is_restored_only_if_it_is_one(weighed: Path, tmp_
     assert "alphabar" in type(caught.value).__module__
     path.unlink()
     signed(path.parent)
-    with pytest.raises(AlphabarError, match=r"does not list timestep_sampler.safetensors"):
+    with pytest.raises(AlphabarError, match=r"timestep_sampler.safetensors is missing"):
         restored(path.parent, BY_IMPORTANCE)
 
 
