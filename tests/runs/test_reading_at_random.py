@@ -62,7 +62,12 @@ def training_of(run: Path) -> object:
     saved = checkpoint.newest_good(run / "checkpoints", lambda line: None)
     assert saved is not None
     described(saved)
-    return TrainState(c.load("ddpm_digits", TINY), FACTS, torch.device("cpu")).restore(saved)
+    return training().restore(saved)
+
+
+@functools.cache
+def training() -> TrainState:
+    return TrainState(c.load("ddpm_digits", TINY), FACTS, torch.device("cpu"))
 
 
 def samples_of(run: Path) -> object:
@@ -160,14 +165,16 @@ def seen(run: Path) -> list[Path]:
 
 def attempts(whole: Path, run: Path, name: Path, reader: Callable[[Path], object], count: int) -> None:
     path, raw = run / name, (whole / name).read_bytes()
+    contents = {run / file.relative_to(whole): file.read_bytes() for file in whole.rglob("*") if file.is_file()}
 
     @settings(
         max_examples=count, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
     @given(edits(), changes, st.booleans())
     def attempt(edit: Callable[[Any], Any], change: list[Any], is_structural: bool) -> None:
-        shutil.rmtree(run, ignore_errors=True)
-        shutil.copytree(whole, run)
+        for place, content in contents.items():
+            if not place.exists() or place.read_bytes() != content:
+                place.write_bytes(content)
         path.write_bytes(changed(path, raw, edit) if is_structural else damaged(raw, change))
         if name.parent == CHECKPOINT and name.name != "manifest.json":
             signed(path.parent)
