@@ -215,12 +215,12 @@ def test_a_good_checkpoint_that_cannot_be_read_is_not_called_corrupt_and_not_ren
     assert sorted(run.rglob("*")) == before
 
 
-def test_only_what_is_loaded_is_hashed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hashed: list[str] = []
-    real = checkpoint._sha256
-    monkeypatch.setattr(checkpoint, "_sha256", lambda path: hashed.append(path.name) or real(path))
+def test_only_what_is_loaded_is_opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    real = checkpoint.open_regular
+    monkeypatch.setattr(checkpoint, "open_regular", lambda path: opened.append(path.name) or real(path))
     load_model(run)
-    assert hashed == ["state.json", "ema-0.995.safetensors"]
+    assert opened == ["state.json", "ema-0.995.safetensors"]
     (newest(run) / "optimizer.safetensors").write_bytes(b"damaged")
     assert load_model(run).step == 6
 

@@ -217,7 +217,7 @@ def test_the_history_of_losses_is_restored_only_if_it_is_one(weighed: Path, tmp_
     assert "alphabar" in type(caught.value).__module__
     path.unlink()
     signed(path.parent)
-    with pytest.raises(AlphabarError, match=r"timestep_sampler.safetensors is missing"):
+    with pytest.raises(AlphabarError, match=r"does not list timestep_sampler.safetensors"):
         restored(path.parent, BY_IMPORTANCE)
 
 
@@ -317,3 +317,17 @@ def test_without_locks_files_are_written_and_none_is_swept(tmp_path, run, monkey
     assert (tmp_path / "whole").exists() and (tmp_path / ".0123456789abcdef.tmp").exists()
     with pytest.raises(AlphabarError, match="on a file system without locks"):
         loop.train(c.load("ddpm_digits", TINY), run, CPU, quiet)
+
+
+def test_a_checkpoint_that_is_removed_while_it_is_read_is_read_to_its_end(run: Path, monkeypatch) -> None:
+    """A training that prunes at each step would otherwise be quicker than any reader."""
+    expected, sizes = load_model(run).tensors(), build.network_sizes
+
+    def prunes(*about: Any) -> dict[str, torch.Tensor]:
+        shutil.rmtree(newest(run))
+        return sizes(*about)
+
+    monkeypatch.setattr(build, "network_sizes", prunes)
+    model = load_model(run)
+    assert model.step == 6 and not newest(run).exists()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in model.tensors().items())

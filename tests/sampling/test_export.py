@@ -12,7 +12,7 @@ from rich.console import Console
 
 from alphabar import images
 from alphabar.errors import AlphabarError
-from alphabar.runs.checkpoint import Checkpoint, read, steps
+from alphabar.runs.checkpoint import TensorFile, read, steps
 from alphabar.runs.model import LoadedModel, load_model
 from alphabar.sampling.export import DTYPES, export
 from alphabar.sampling.pipeline import Pipeline
@@ -150,14 +150,14 @@ def test_what_cannot_be_exported_is_a_sentence_and_leaves_nothing(trained, tmp_p
     [(1e6, "does not fit into float16; export with --dtype bfloat16"), (math.nan, "is not finite, so the training")],
 )
 def test_a_weight_that_would_be_lost_is_a_sentence(trained, tmp_path, monkeypatch, value: float, sentence: str) -> None:
-    honest = Checkpoint.tensors
+    honest = TensorFile.tensors
 
-    def one_changed(self: Checkpoint, name: str) -> dict[str, torch.Tensor]:
-        found = honest(self, name)
+    def one_changed(self: TensorFile) -> dict[str, torch.Tensor]:
+        found = honest(self)
         next(iter(found.values())).view(-1)[0] = value
         return found
 
-    monkeypatch.setattr(Checkpoint, "tensors", one_changed)
+    monkeypatch.setattr(TensorFile, "tensors", one_changed)
     with pytest.raises(AlphabarError, match=sentence):
         export(trained, tmp_path / "small")
     assert not list(tmp_path.iterdir())

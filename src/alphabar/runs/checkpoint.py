@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,55 +51,25 @@ class Checkpoint:
     state: dict[str, Any]
     sha256: Mapping[str, str]
 
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator["TensorFile"]:
+        """The file of tensors `name`.safetensors, which can be read to its end even if it is removed meanwhile."""
+        file = f"{name}.safetensors"
+        with contextlib.ExitStack() as stack:
+            _stated(self.path, file, self.sha256)
+            with _reading(self.path):
+                handle = stack.enter_context(open_regular(inside(self.path, file)))
+            yield TensorFile(self, name, handle)
+
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of `name`.safetensors, on the CPU; AlphabarError if they are not what was written."""
-        file = f"{name}.safetensors"
-        try:
-            with _reading(self.path):
-                _verify(self.path, file, self.sha256)
-                return load_file(self.path / file)
-        except SafetensorError as error:
-            raise CorruptError(self.path, f"{file}: {error}") from None
+        with self.opened(name) as file:
+            return file.tensors()
 
     def fitting(self, name: str, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of `name`.safetensors, which must be finite and have the names, shapes and kinds of `like`.
-
-        The sizes are compared before a tensor is read. AlphabarError if they do not fit.
-        """
-        header, shapes = self.header(name), {key: tuple(tensor.shape) for key, tensor in like.items()}
-        for key in [*shapes, *header]:
-            kind, shape = header.get(key, ("", None))
-            if shape != shapes.get(key):
-                have, need = (list(size) if size is not None else "none" for size in (shape, shapes.get(key)))
-                raise AlphabarError(
-                    f"The weights '{name}' in {self.path} do not fit its own config: {key} is {have}, not {need}."
-                )
-            kinds = FLOATS if like[key].is_floating_point() else WHOLE
-            if kind not in kinds:
-                raise AlphabarError(
-                    f"'{key}' of {name} in {self.path} is of type {kind}; it must be {' or '.join(kinds)}."
-                )
-        tensors = self.tensors(name)
-        if wrong := [key for key, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
-            raise AlphabarError(
-                f"'{wrong[0]}' of {name} in {self.path} is not finite, so the training had diverged; choose an earlier "
-                "checkpoint with --step."
-            )
-        return tensors
-
-    def header(self, name: str) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """The type and the shape of each tensor in `name`.safetensors; no tensor is read for it."""
-        file = f"{name}.safetensors"
-        try:
-            with _reading(self.path):
-                with open_regular(inside(self.path, file)) as raw:
-                    if (size := int.from_bytes(raw.read(8), "little")) > _HEADER:
-                        raise CorruptError(self.path, f"{file} claims a header of {size:,} bytes")
-                with safe_open(self.path / file, "pt") as content:
-                    slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping
-                    return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
-        except SafetensorError as error:
-            raise CorruptError(self.path, f"{file}: {error}") from None
+        """The tensors of `name`.safetensors, which must fit those of `like`: see `TensorFile.fitting`."""
+        with self.opened(name) as file:
+            return file.fitting(like)
 
     def names(self) -> list[str]:
         """The names of the files of tensors."""
@@ -110,6 +81,72 @@ class Checkpoint:
             for file in self.sha256:
                 _verify(self.path, file, self.sha256)
         return self
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """A file of tensors in a checkpoint, open."""
+
+    checkpoint: Checkpoint
+    name: str
+    handle: BufferedReader
+
+    @property
+    def _place(self) -> Path:
+        """A path that leads to the open file, whatever becomes of its name; its name on a system without such paths."""
+        place = Path(f"/dev/fd/{self.handle.fileno()}")
+        return place if place.exists() else self.checkpoint.path / f"{self.name}.safetensors"
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors, on the CPU; AlphabarError if they are not what was written."""
+        path, file = self.checkpoint.path, f"{self.name}.safetensors"
+        with _reading(path), self._valid():
+            self.handle.seek(0)
+            if hashlib.file_digest(self.handle, "sha256").hexdigest() != _stated(path, file, self.checkpoint.sha256):
+                raise CorruptError(path, f"{file} is not what was written")
+            return load_file(self._place)
+
+    def header(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """The type and the shape of each tensor; no tensor is read for it."""
+        with _reading(self.checkpoint.path), self._valid():
+            self.handle.seek(0)
+            if (size := int.from_bytes(self.handle.read(8), "little")) > _HEADER:
+                raise SafetensorError(f"it claims a header of {size:,} bytes")
+            with safe_open(self._place, "pt") as content:
+                slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping
+                return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
+
+    def fitting(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors, which must be finite and have the names, shapes and kinds of `like`.
+
+        The sizes are compared before a tensor is read. AlphabarError if they do not fit.
+        """
+        name, path = self.name, self.checkpoint.path
+        header, shapes = self.header(), {key: tuple(tensor.shape) for key, tensor in like.items()}
+        for key in [*shapes, *header]:
+            kind, shape = header.get(key, ("", None))
+            if shape != shapes.get(key):
+                have, need = (list(size) if size is not None else "none" for size in (shape, shapes.get(key)))
+                raise AlphabarError(
+                    f"The weights '{name}' in {path} do not fit its own config: {key} is {have}, not {need}."
+                )
+            kinds = FLOATS if like[key].is_floating_point() else WHOLE
+            if kind not in kinds:
+                raise AlphabarError(f"'{key}' of {name} in {path} is of type {kind}; it must be {' or '.join(kinds)}.")
+        tensors = self.tensors()
+        if wrong := [key for key, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
+            raise AlphabarError(
+                f"'{wrong[0]}' of {name} in {path} is not finite, so the training had diverged; choose an earlier "
+                "checkpoint with --step."
+            )
+        return tensors
+
+    @contextlib.contextmanager
+    def _valid(self) -> Iterator[None]:
+        try:
+            yield
+        except SafetensorError as error:
+            raise CorruptError(self.checkpoint.path, f"{self.name}.safetensors: {error}") from None
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
@@ -256,10 +293,14 @@ def _reading(path: Path) -> Iterator[None]:
 
 def _verify(path: Path, file: str, sha256: Mapping[str, str]) -> None:
     """CorruptError unless the file has the sha256 that the manifest gives."""
+    if _sha256(inside(path, file)) != _stated(path, file, sha256):
+        raise CorruptError(path, f"{file} is not what was written")
+
+
+def _stated(path: Path, file: str, sha256: Mapping[str, str]) -> str:
     if file not in sha256:
         raise CorruptError(path, f"{MANIFEST} does not list {file}")
-    if _sha256(inside(path, file)) != sha256[file]:
-        raise CorruptError(path, f"{file} is not what was written")
+    return sha256[file]
 
 
 def _set_aside(path: Path) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor, nn
 
 from alphabar import build
 from alphabar import config as c
@@ -121,6 +122,11 @@ class LoadedModel:
             )  # fmt: skip
             return True
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights of the network by name."""
+        assert isinstance(self.denoiser.network, nn.Module)
+        return self.denoiser.network.state_dict()
+
     def check_label(self, label: Label) -> None:
         """AlphabarError for a label that the network cannot be conditioned on."""
         names = self.class_names
@@ -163,18 +169,27 @@ def load_model(
     step: the training step of the checkpoint, or 'best' (by evaluation.best); the newest checkpoint if None.
     place: where the run's data lie now, if they were moved.
     """
-    return checkpoint.retried(lambda: _of_checkpoint(find(Path(path), step), Path(path), weights, device, place))
+    return checkpoint.retried(lambda: load_checkpoint(find(Path(path), step), Path(path), weights, device, place))
 
 
-def _of_checkpoint(
-    saved: checkpoint.Checkpoint, path: Path, weights: str, device: torch.device | str, place: DataPlace
+def load_checkpoint(
+    saved: checkpoint.Checkpoint,
+    path: Path,
+    weights: str,
+    device: torch.device | str = "cpu",
+    place: DataPlace = IN_PLACE,
 ) -> LoadedModel:
+    """The model of a checkpoint, of which a training may remove every file as soon as the weights are open.
+
+    path: what the model is called by; see `load_model` for the others.
+    """
     config, facts = described(saved)
     name = weights_name(saved, config, weights)
-    blocks, count = config.network.num_blocks * len(config.network.channel_mult), len(saved.header(name))
-    if blocks > count:
-        raise AlphabarError(f"The {count} weights '{name}' in {saved.path} are too few for {blocks} blocks.")
-    tensors = saved.fitting(name, build.network_sizes(config, facts))  # before memory is taken for the network
+    with saved.opened(name) as file:
+        blocks, count = config.network.num_blocks * len(config.network.channel_mult), len(file.header())
+        if blocks > count:
+            raise AlphabarError(f"The {count} weights '{name}' in {saved.path} are too few for {blocks} blocks.")
+        tensors = file.fitting(build.network_sizes(config, facts))  # before memory is taken for the network
     network = build.network(config, facts)
     network.load_state_dict(tensors)
     build.place(network, device).eval().requires_grad_(False)

@@ -14,7 +14,7 @@ from alphabar import outputs
 from alphabar.errors import AlphabarError
 from alphabar.files import write_json
 from alphabar.runs import checkpoint
-from alphabar.runs.model import find, load_model, weights_name
+from alphabar.runs.model import find, load_checkpoint, weights_name
 from alphabar.runs.run import Run
 from alphabar.sampling.pipeline import Pipeline
 
@@ -58,11 +58,11 @@ def export(
 def _exported(
     saved: checkpoint.Checkpoint, out: Path, weights: str, dtype: str, overrides: Mapping[str, Any] | Sequence[str]
 ) -> Path:
-    model = load_model(saved.path, weights)
+    model = load_checkpoint(saved, saved.path, weights)
     pipeline = Pipeline.of(model, c.merge({}, overrides).get("sampling", {}))
     config = _without_places(model.config.model_copy(update={"sampling": pipeline.section}))
     name = weights_name(saved, model.config, weights)
-    tensors = {key: _rounded(key, tensor, dtype) for key, tensor in saved.tensors(name).items()}
+    tensors = {key: _rounded(key, tensor, dtype) for key, tensor in model.tensors().items()}
     state = {key: saved.state[key] for key in KEPT if key in saved.state} | {
         "config": config.model_dump(mode="json"),
         "dtype": dtype,
