@@ -12,8 +12,9 @@ from rich.console import Console
 
 from alphabar import images
 from alphabar.errors import AlphabarError
-from alphabar.runs.checkpoint import TensorFile, read, steps
+from alphabar.runs.checkpoint import read, steps
 from alphabar.runs.model import LoadedModel, load_model
+from alphabar.runs.tensor_file import TensorFile
 from alphabar.sampling.export import DTYPES, export
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop

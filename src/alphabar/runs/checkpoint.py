@@ -5,39 +5,31 @@ and renamed when complete; `manifest.json`, with the sha256 of every file, is wr
 """
 
 import contextlib
-import errno
 import hashlib
 import itertools
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.files import inside, open_regular, read_json
+from alphabar.runs.naming import is_one, step_of, steps
+from alphabar.runs.tensor_file import CorruptError, TensorFile, Vanished, reading
 
-FLOATS = ("F16", "BF16", "F32", "F64")
-WHOLE = ("I64",)
-"""The types of weights and of counts, as safetensors calls them."""
 MANIFEST = "manifest.json"
 STATE = "state.json"
+__all__ = ["Checkpoint", "is_one", "latest", "newest_good", "prune", "read", "retried", "save", "step_of", "steps"]
 T = TypeVar("T")
-_HEADER = 1 << 23  # bytes; no list of tensors of ours is longer
 _LOOKS = 100
 """How often to look for a checkpoint that a training does not remove meanwhile."""
-
-
-class Vanished(AlphabarError):
-    """A checkpoint was there and is gone: the training that wrote it has newer ones."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +44,14 @@ class Checkpoint:
     sha256: Mapping[str, str]
 
     @contextlib.contextmanager
-    def opened(self, name: str) -> Iterator["TensorFile"]:
+    def opened(self, name: str) -> Iterator[TensorFile]:
         """The file of tensors `name`.safetensors, which can be read to its end even if it is removed meanwhile."""
         file = f"{name}.safetensors"
-        with contextlib.ExitStack() as stack:
-            _stated(self.path, file, self.sha256)
-            with _reading(self.path):
-                handle = stack.enter_context(open_regular(inside(self.path, file)))
-            yield TensorFile(self, name, handle)
+        sha256 = _stated(self.path, file, self.sha256)
+        with reading(self.path):
+            handle = open_regular(inside(self.path, file))
+        with handle:
+            yield TensorFile(self.path, name, sha256, handle)
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of `name`.safetensors, on the CPU; AlphabarError if they are not what was written."""
@@ -77,76 +69,10 @@ class Checkpoint:
 
     def verify(self) -> "Checkpoint":
         """This checkpoint, with every file in it verified."""
-        with _reading(self.path):
+        with reading(self.path):
             for file in self.sha256:
                 _verify(self.path, file, self.sha256)
         return self
-
-
-@dataclass(frozen=True)
-class TensorFile:
-    """A file of tensors in a checkpoint, open."""
-
-    checkpoint: Checkpoint
-    name: str
-    handle: BufferedReader
-
-    @property
-    def _place(self) -> Path:
-        """A path that leads to the open file, whatever becomes of its name; its name on a system without such paths."""
-        place = Path(f"/dev/fd/{self.handle.fileno()}")
-        return place if place.exists() else self.checkpoint.path / f"{self.name}.safetensors"
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The tensors, on the CPU; AlphabarError if they are not what was written."""
-        path, file = self.checkpoint.path, f"{self.name}.safetensors"
-        with _reading(path), self._valid():
-            self.handle.seek(0)
-            if hashlib.file_digest(self.handle, "sha256").hexdigest() != _stated(path, file, self.checkpoint.sha256):
-                raise CorruptError(path, f"{file} is not what was written")
-            return load_file(self._place)
-
-    def header(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """The type and the shape of each tensor; no tensor is read for it."""
-        with _reading(self.checkpoint.path), self._valid():
-            self.handle.seek(0)
-            if (size := int.from_bytes(self.handle.read(8), "little")) > _HEADER:
-                raise SafetensorError(f"it claims a header of {size:,} bytes")
-            with safe_open(self._place, "pt") as content:
-                slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping
-                return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
-
-    def fitting(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors, which must be finite and have the names, shapes and kinds of `like`.
-
-        The sizes are compared before a tensor is read. AlphabarError if they do not fit.
-        """
-        name, path = self.name, self.checkpoint.path
-        header, shapes = self.header(), {key: tuple(tensor.shape) for key, tensor in like.items()}
-        for key in [*shapes, *header]:
-            kind, shape = header.get(key, ("", None))
-            if shape != shapes.get(key):
-                have, need = (list(size) if size is not None else "none" for size in (shape, shapes.get(key)))
-                raise AlphabarError(
-                    f"The weights '{name}' in {path} do not fit its own config: {key} is {have}, not {need}."
-                )
-            kinds = FLOATS if like[key].is_floating_point() else WHOLE
-            if kind not in kinds:
-                raise AlphabarError(f"'{key}' of {name} in {path} is of type {kind}; it must be {' or '.join(kinds)}.")
-        tensors = self.tensors()
-        if wrong := [key for key, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
-            raise AlphabarError(
-                f"'{wrong[0]}' of {name} in {path} is not finite, so the training had diverged; choose an earlier "
-                "checkpoint with --step."
-            )
-        return tensors
-
-    @contextlib.contextmanager
-    def _valid(self) -> Iterator[None]:
-        try:
-            yield
-        except SafetensorError as error:
-            raise CorruptError(self.checkpoint.path, f"{self.name}.safetensors: {error}") from None
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
@@ -177,21 +103,6 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         untouched = "; earlier ones are untouched" if steps(folder) else ""
         raise AlphabarError(f"The checkpoint {final} could not be written: {error}{untouched}.") from None
     return final
-
-
-def steps(folder: Path) -> list[Path]:
-    """The checkpoints in `folder`, oldest first, not verified."""
-    return sorted((path for path in folder.glob("step-*") if is_one(path) and path.is_dir()), key=step_of)
-
-
-def is_one(path: Path) -> bool:
-    """Whether `path` is named like a checkpoint (copies under other names are left alone)."""
-    return re.fullmatch(r"step-(\d{8}|[1-9]\d{8,})", path.name, re.ASCII) is not None
-
-
-def step_of(path: Path) -> int:
-    """The training step in a checkpoint's name."""
-    return int(path.name.removeprefix("step-"))
 
 
 def latest(folder: Path) -> Checkpoint | None:
@@ -236,7 +147,7 @@ def newest_good(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
 
 def read(path: Path) -> Checkpoint:
     """The checkpoint at `path`, whose state is verified. CorruptError unless it is what was written."""
-    with _reading(path):
+    with reading(path):
         try:
             manifest = read_json(path / MANIFEST)
             expected = manifest["files"]
@@ -261,34 +172,6 @@ def prune(folder: Path, keep: int, spared: int | None = None) -> None:
     old = [path for path in steps(folder)[:-keep] if step_of(path) != spared]
     for path in [*old, *folder.glob(".tmp-*"), *folder.glob(".trash-*")]:
         _discard(path)
-
-
-class CorruptError(AlphabarError):
-    """A checkpoint is not what was written: `path`, and `why`."""
-
-    def __init__(self, path: Path, why: str) -> None:
-        older = [other for other in steps(path.parent) if step_of(other) < step_of(path)]
-        remedy = (
-            f"name an older one with --step {step_of(older[-1])}, or resume the training, which looks for the newest "
-            "good one" if older else "there is no older one"
-        )  # fmt: skip
-        super().__init__(f"The checkpoint {path} is corrupt ({why}); {remedy}.")
-        self.path, self.why = path, why
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns an OSError on the way into the sentence for it. A file that cannot be read is not corrupt."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if not path.is_dir():
-            raise Vanished(f"The checkpoint {path} is gone.") from None
-        raise CorruptError(path, f"{Path(error.filename or path).name} is missing") from None
-    except OSError as error:
-        if error.errno == errno.EINVAL:  # a device, a pipe or a folder in place of a file
-            raise CorruptError(path, error.strerror or str(error)) from None
-        raise AlphabarError(f"The checkpoint {path} cannot be read: {error.strerror or error}.") from None
 
 
 def _verify(path: Path, file: str, sha256: Mapping[str, str]) -> None:
