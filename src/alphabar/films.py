@@ -16,7 +16,7 @@ from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.images import opened, to_pil
-from alphabar.outputs import FILM, mark, written
+from alphabar.outputs import FILM, ends, mark, written
 from alphabar.registry import look_up
 
 RATE = 50
@@ -89,7 +89,7 @@ def comment_of(path: Path) -> str | None:
 def _stored(path: Path) -> str | None:
     try:
         if _kind(path) == "mp4":
-            _, box, text = path.read_bytes().rpartition(_BOX)
+            _, box, text = ends(path).rpartition(_BOX)
             return text.decode() if box else None
         with opened(path, ("GIF", "WEBP")) as film:
             if film.format == "GIF":

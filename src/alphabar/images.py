@@ -6,7 +6,7 @@ A tensor of images is uint8 (N, C, H, W) outside the model and float32 in [-1, 1
 import io
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file
+from alphabar.files import atomic_file, open_regular
 from alphabar.outputs import SAMPLES, mark, written
 
 Size = tuple[int, int]
@@ -144,10 +144,13 @@ def opened(
     """A picture, open for reading: the only way to open one.
 
     It must be in one of `formats`, whatever its name says: for others Pillow would start programs such as Ghostscript.
-    OSError if it is not; TooLargeError if its header claims more pixels than `largest`.
+    OSError if it is not, or no regular file; TooLargeError if its header claims more pixels than `largest`.
     """
     try:
-        with Image.open(source, formats=formats) as picture:
+        with (
+            open_regular(source) if isinstance(source, Path) else nullcontext(source) as file,
+            Image.open(file, formats=formats) as picture,
+        ):
             if picture.width * picture.height > largest:
                 raise TooLargeError(f"{picture.height}x{picture.width}")
             yield picture

@@ -1,6 +1,7 @@
 """A folder of samples: PNGs that carry their settings, and an overview of them."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
         is_foreign = not (folder / SETTINGS).exists() and any(folder.glob("[!.]*"))
         earlier = read_json(folder / SETTINGS) if (folder / SETTINGS).exists() else settings
     except (OSError, ValueError) as error:
-        raise AlphabarError(f"The folder {folder} cannot be used ({error}); choose another with --out.") from None
+        raise AlphabarError(f"The folder {folder} cannot be used ({_why(error)}); choose another with --out.") from None
     if is_foreign or not isinstance(earlier, Mapping):
         raise AlphabarError(f"{folder} holds other files than samples; choose a new or empty folder with --out.")
     if other := _differences(settings, earlier):
@@ -123,15 +124,23 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
 
     AlphabarError if a file is damaged, or of other settings than the folder.
     """
+    paths = sorted(path for path in folder.glob("seed-*.png") if path.stem.removeprefix("seed-").isdecimal())
+    if not paths or not os.path.lexists(folder / SETTINGS):
+        return None
     try:
         settings = read_json(folder / SETTINGS)
-        paths = sorted(path for path in folder.glob("seed-*.png") if path.stem.removeprefix("seed-").isdecimal())
-        if not isinstance(settings, dict) or not {"sampler", "steps", "weights_sha256"} <= set(settings):
-            return None
+    except (OSError, ValueError) as error:
+        raise AlphabarError(
+            f"{folder / SETTINGS}, the settings of the images beside it, cannot be read ({_why(error)}); restore it, or "
+            "move it elsewhere."
+        ) from None
+    if not isinstance(settings, dict) or not {"sampler", "steps", "weights_sha256"} <= set(settings):
+        return None
+    try:
         with images.opened(paths[0]) as first:
             shape = (len(first.getbands()), first.height, first.width)
-    except (OSError, ValueError, IndexError, TypeError):
-        return None
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow: a SyntaxError for a broken chunk
+        raise AlphabarError(f"{paths[0]} cannot be read ({_why(error)}); delete it to sample it again.") from None
     settings = {name: value for name, value in settings.items() if name not in ("seeds", "classes")}
     loaded, seeds = [], []
     for path in paths:
@@ -144,6 +153,10 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
         loaded.append(both[0])
         seeds.append(stated["seed"])
     return torch.stack(loaded), settings, seeds
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _stated(text: Mapping[str, str]) -> dict[str, Any]:
