@@ -131,8 +131,8 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
         settings = read_json(folder / SETTINGS)
     except (OSError, ValueError) as error:
         raise AlphabarError(
-            f"{folder / SETTINGS}, the settings of the images beside it, cannot be read ({_why(error)}); restore it, or "
-            "move it elsewhere."
+            f"{folder / SETTINGS}, the settings of the images beside it, cannot be read ({_why(error)}); restore it, "
+            "or move it elsewhere."
         ) from None
     if not isinstance(settings, dict) or not {"sampler", "steps", "weights_sha256"} <= set(settings):
         return None
