@@ -254,9 +254,12 @@ def sampled(run: Path) -> Plan:
 def test_a_folder_of_samples_is_whole_or_a_sentence(sampled: Plan, name: str, make: Unusable) -> None:
     """And never taken for a folder of any images, of which grid.png would be one."""
     replaced(sampled.folder / name, make)
-    assert name in sentence(lambda: folders.read(sampled.folder))
     if name == "settings.json":
         sentence(lambda: fill(sampled))
+        if make is Path.touch:  # no JSON: another program's
+            assert folders.read(sampled.folder) is None
+            return
+    assert name in sentence(lambda: folders.read(sampled.folder))
 
 
 @pytest.mark.parametrize("seed", ["x", [1], None, 1.0, True, {}, -1, 10**18], ids=str)
@@ -317,6 +320,15 @@ def test_without_locks_files_are_written_and_none_is_swept(tmp_path, run, monkey
     assert (tmp_path / "whole").exists() and (tmp_path / ".0123456789abcdef.tmp").exists()
     with pytest.raises(AlphabarError, match="on a file system without locks"):
         loop.train(c.load("ddpm_digits", TINY), run, CPU, quiet)
+
+
+def test_a_sentence_repeats_no_control_sequence_of_a_header(run: Path) -> None:
+    path = newest(run) / "ema-0.995.safetensors"
+    text = json.dumps({"a": {"dtype": "\x1b[31m\n\x1c" * 99, "shape": [1], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+    signed(newest(run))
+    said = sentence(lambda: load_model(run))
+    assert "is corrupt" in said and said.isprintable() and len(said) - len(str(run)) < 400
 
 
 def test_a_checkpoint_that_is_removed_while_it_is_read_is_read_to_its_end(run: Path, monkeypatch) -> None:

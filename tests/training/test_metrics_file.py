@@ -180,7 +180,10 @@ contents = st.lists(line, max_size=8).map(b"\n".join)
 
 
 def check(content: bytes, folder: Path, state: loop.TrainState, with_plots: bool) -> None:
-    """A session starts with these metrics, keeps its rows in order, and plots; none takes a second."""
+    """A session starts with these metrics, keeps its rows in order, and plots; nothing hangs.
+
+    Reading takes less than a second. matplotlib needs half a second for two figures, and more on busy cores.
+    """
     metrics = folder / "metrics.jsonl"
     metrics.write_bytes(content)
     start = time.process_time()
@@ -188,10 +191,11 @@ def check(content: bytes, folder: Path, state: loop.TrainState, with_plots: bool
     loop.scoring.is_missing(loop.Run(folder), state.config, 6, True)
     kept = metrics.read_bytes()
     evaluations.read(folder)
+    assert time.process_time() - start < 1
     if with_plots:
         plots.loss_curve(metrics, folder / "loss.png")
         plots.scores(metrics, folder / "scores.png")
-    assert time.process_time() - start < 1
+        assert time.process_time() - start < 5
     assert all(json.loads(row)["step"] <= 6 for row in kept.splitlines())
     assert opened_log(folder, state) == "" and metrics.read_bytes() == kept
 

@@ -218,6 +218,8 @@ def weights_name(saved: checkpoint.Checkpoint, config: c.Config, weights: str) -
 
 def find(path: Path, step: int | str | None) -> checkpoint.Checkpoint:
     """The checkpoint that a run's path and a step mean; see `load_model`."""
+    if checkpoint.is_one(path) and path.parent.is_dir() and not path.exists():
+        raise checkpoint.Vanished(f"The checkpoint {path} is gone.")
     path = bundled.located(path)
     if checkpoint.is_one(path):
         if step is not None:

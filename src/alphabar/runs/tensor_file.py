@@ -119,4 +119,5 @@ class TensorFile:
         try:
             yield
         except SafetensorError as error:
-            raise CorruptError(self.path, f"{self.name}.safetensors: {error}") from None
+            why = repr(str(error))[1:-1]  # it may repeat what the file says
+            raise CorruptError(self.path, f"{self.name}.safetensors: {why:.200}") from None

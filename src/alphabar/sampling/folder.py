@@ -129,7 +129,9 @@ def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
         return None
     try:
         settings = read_json(folder / SETTINGS)
-    except (OSError, ValueError) as error:
+    except ValueError:
+        return None  # of another program
+    except OSError as error:
         raise AlphabarError(
             f"{folder / SETTINGS}, the settings of the images beside it, cannot be read ({_why(error)}); restore it "
             "or move it elsewhere."

@@ -119,7 +119,7 @@ def _forget_after(metrics: Path, step: int) -> int:
     """Drop the rows after `step`, which a killed run did not save, and lines that are not rows; counts the latter."""
     lines = list(json_lines.lines(metrics))
     kept = b"".join(line.raw + b"\n" for line in lines if is_row(line.row) and line.row["step"] <= step)
-    if metrics.exists() and len(kept) != metrics.stat().st_size:
+    if metrics.exists() and metrics.read_bytes() != kept:
         with atomic_file(metrics) as file:
             file.write(kept)
     return sum(not is_row(line.row) for line in lines)
