@@ -188,6 +188,7 @@ def test_every_recipe_rehearses(size: str, tmp_path, monkeypatch, capsys) -> Non
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.heavy
 def test_the_example_on_one_page_draws_digits_and_stands_in_the_readme(tmp_path) -> None:
     root = Path(__file__).parents[1]
     example = root / "examples" / "minimal.py"

@@ -77,6 +77,7 @@ def test_it_samples_on_its_own_grid(package) -> None:
     assert "generated/mine-5-trailing" in done.stdout
 
 
+@pytest.mark.heavy
 def test_help_settings_and_the_error_for_a_mistyped_name_know_it(package) -> None:
     assert "ddpm, mine, ddim" in command(package, "sample", "--help").stdout
     assert "ddpm | mine | ddim" in command(package, "settings", "sampling").stdout
@@ -86,6 +87,7 @@ def test_help_settings_and_the_error_for_a_mistyped_name_know_it(package) -> Non
     assert not_its_option.returncode == 2 and "eta" in not_its_option.stderr
 
 
+@pytest.mark.heavy
 def test_the_contract_tests_of_samplers_take_it_up(package) -> None:
     environment = os.environ | {"PYTHONPATH": str(package)}
     done = subprocess.run(
@@ -104,8 +106,10 @@ def test_names_are_known_without_torch_and_are_the_registries(registry: str) -> 
     from alphabar.diffusion.editing import MIXES
     from alphabar.networks.precision import PRECISIONS
     from alphabar.training.lr import DECAYS
+    from alphabar.training.optimizers import OPTIMIZERS
 
-    here = {"MIXES": MIXES, "PRECISIONS": PRECISIONS, "DECAYS": DECAYS, "FILM_FORMATS": films.FORMATS}
+    here = {"OPTIMIZERS": OPTIMIZERS}
+    here |= {"MIXES": MIXES, "PRECISIONS": PRECISIONS, "DECAYS": DECAYS, "FILM_FORMATS": films.FORMATS}
     here |= {"OWN_DATA": sources.OWN_DATA, "RESIZE_RULES": images.RESIZE_RULES}
     here |= {"PUBLISHED_DATA": [name for name in data.DATASETS if name not in sources.OWN_DATA]}
     for module in (diffusion, networks, data, metrics):

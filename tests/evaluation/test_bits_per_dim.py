@@ -202,6 +202,7 @@ def test_the_flow_of_an_image_does_not_depend_on_its_batch(size: int, tmp_path) 
     torch.testing.assert_close(bits(order, size), bits(list(range(8)), 8)[order], rtol=0, atol=1e-6)
 
 
+@pytest.mark.heavy
 def test_the_flow_of_an_image_does_not_see_its_neighbours(trained, tmp_path) -> None:
     """Of a trained network, to the bit: the same images beside others. One adaptive step for all would tell."""
     model = load_model(trained)

@@ -93,6 +93,7 @@ def test_a_run_becomes_a_row_that_says_what_was_measured(trained, monkeypatch, c
         assert picture.width > 600
 
 
+@pytest.mark.heavy
 def test_what_was_drawn_and_extracted_is_not_made_again(trained, monkeypatch, capsys) -> None:
     args = [trained, "--count", 12, "--metrics", "fd", *FASHION]
     first = row(monkeypatch, capsys, *args)
@@ -116,6 +117,7 @@ def test_a_folder_of_samples_knows_where_it_comes_from(trained, tmp_path, monkey
     assert not (tmp_path / "out" / "evaluations.jsonl").exists()
 
 
+@pytest.mark.heavy
 def test_the_same_images_score_the_same_in_every_container(tmp_path, noise, monkeypatch, capsys) -> None:
     with np.load(noise) as file:
         pixels = file["arr_0"]
@@ -207,6 +209,7 @@ def sorted_first(folder: Path, some: torch.Tensor) -> list[Path]:
     return [folder / "first.npz"]
 
 
+@pytest.mark.heavy
 def test_one_class_is_compared_with_itself_alone(tiny, tmp_path, monkeypatch, capsys) -> None:
     run = tmp_path / "run"
     loop.train(tiny("network.class_conditional=true"), run, torch.device("cpu"), Console(quiet=True))
@@ -219,6 +222,7 @@ def test_one_class_is_compared_with_itself_alone(tiny, tmp_path, monkeypatch, ca
     assert any("class 3 alone" in warning for warning in other["warnings"])
 
 
+@pytest.mark.heavy
 def test_data_that_changed_since_are_told(tiny, tmp_path, monkeypatch, capsys) -> None:
     (tmp_path / "photos").mkdir()
     for k in range(14):
@@ -232,6 +236,7 @@ def test_data_that_changed_since_are_told(tiny, tmp_path, monkeypatch, capsys) -
     assert any("other images" in w for w in row(monkeypatch, capsys, *args)["warnings"])
 
 
+@pytest.mark.heavy
 def test_a_folder_that_another_version_drew_is_gone_on_with(trained, monkeypatch, capsys) -> None:
     args = [trained, "--count", 11, "--metrics", "fd", *FASHION, "--sampler", "ddpm"]
     folder = Path(row(monkeypatch, capsys, *args)["images"]["path"])
@@ -248,6 +253,7 @@ def test_a_folder_with_a_settings_file_of_another_kind_is_a_folder(settings, tmp
     assert row(monkeypatch, capsys, tmp_path, "--reference", "digits", "--metrics", "fd", *FASHION)["n_fake"] == 12
 
 
+@pytest.mark.heavy
 def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeypatch, capsys) -> None:
     pixels = torch.from_numpy(np.random.default_rng(3).integers(0, 256, (2300, 1, 8, 8), dtype=np.uint8))
     images.save_npz(tmp_path / "many.npz", pixels)

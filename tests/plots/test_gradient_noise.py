@@ -70,6 +70,7 @@ def test_importance_is_the_sampler_of_training_once_it_is_warm(runs) -> None:
     assert isinstance(diffusion.TIMESTEP_SAMPLERS["loss_second_moment"](24), LossSecondMoment)
 
 
+@pytest.mark.heavy
 def test_draws_are_dealt_to_all_groups(runs) -> None:
     model = load_model(runs["cosine"], "raw")
     q = torch.full((24,), 1 / 24, dtype=torch.float64)

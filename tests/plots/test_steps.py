@@ -26,6 +26,7 @@ def test_each_sampler_gets_as_many_steps_as_its_budget_pays_for(runs):
     assert [cell.calls for cell in module.cells_of(model, "heun", [25, 48, 1000])] == [25, 47]
 
 
+@pytest.mark.heavy
 def test_the_numbers_are_those_of_alphabar_evaluate_and_are_not_measured_twice(runs, plot, monkeypatch):
     rows = plot("steps", runs["linear"], *ASK)
     assert [(row["sampler"], row["nfe"]) for row in rows] == [

@@ -152,6 +152,7 @@ def test_the_sizes_of_a_network_are_those_of_the_network(overrides: list[str]) -
     assert all(size.is_meta for size in sizes.values()) and not any(w.is_meta for w in weights.values())
 
 
+@pytest.mark.heavy
 def test_a_model_with_classes_is_loaded_without_pytorchs_compiler() -> None:
     """It takes seconds to import, and is imported for a random number without a value."""
     code = "import sys; from alphabar.runs.model import load_model; load_model('fashion-mnist')"

@@ -196,6 +196,7 @@ def attempts(whole: Path, run: Path, name: Path, reader: Callable[[Path], object
     attempt()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("count", CASES)
 @pytest.mark.parametrize("reading", READERS)
 def test_a_run_that_says_anything_is_read_or_refused(whole: Path, tmp_path: Path, reading: str, count: int) -> None:

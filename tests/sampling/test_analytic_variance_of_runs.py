@@ -282,6 +282,7 @@ with distributed.session():
 """
 
 
+@pytest.mark.heavy
 def test_of_two_processes_the_first_measures_for_both(run, tmp_path) -> None:
     (tmp_path / "ranks.py").write_text(RANKS)
     done = two_ranks(tmp_path / "ranks.py", run)

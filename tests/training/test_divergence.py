@@ -121,6 +121,7 @@ def without_gradient(monkeypatch: pytest.MonkeyPatch, first: int) -> None:
     monkeypatch.setattr(loop, "train_step", step)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("first", [0, 3])
 def test_gradients_in_fp16_that_are_never_finite_stop_the_run(tiny, quiet, tmp_path, monkeypatch, first) -> None:
     without_gradient(monkeypatch, first)
@@ -142,6 +143,7 @@ def test_a_run_in_fp16_that_never_took_a_step_does_not_end_well(tiny, quiet, tmp
         loop.train(config, tmp_path / "run", CPU, quiet)
 
 
+@pytest.mark.heavy
 def test_a_few_skipped_updates_in_fp16_are_no_divergence(tiny, quiet, tmp_path, monkeypatch) -> None:
     real = loop.train_step
 
@@ -155,6 +157,7 @@ def test_a_few_skipped_updates_in_fp16_are_no_divergence(tiny, quiet, tmp_path, 
     assert 65536 < scale < 1e38  # it was halved, so updates were skipped
 
 
+@pytest.mark.heavy
 def test_the_count_of_skipped_updates_goes_on_after_a_resume(tiny, quiet, tmp_path, monkeypatch) -> None:
     without_gradient(monkeypatch, 3)
     monkeypatch.setattr(divergence, "MOST_SKIPPED", 4)

@@ -41,6 +41,7 @@ def test_the_environment_is_written_at_every_start(tiny, quiet, tmp_path) -> Non
     assert len(lines) == 2 and {"torch", "alphabar", "git_commit", "command"} <= json.loads(lines[0]).keys()
 
 
+@pytest.mark.heavy
 def test_tensorboard_is_written_if_it_is_switched_on_and_not_because_it_is_installed(tiny, quiet, tmp_path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

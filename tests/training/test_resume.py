@@ -19,6 +19,7 @@ from alphabar.runs import checkpoint, run
 from alphabar.runs.model import load_model
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import greeting, loop
+from alphabar.training.optimizers import OPTIMIZERS
 
 CPU = torch.device("cpu")
 EVERYTHING = (
@@ -135,6 +136,17 @@ def test_resume_is_exact_with_an_importance_sampler(tiny, quiet, tmp_path, monke
     assert all(row["vlb"] > 0 for row in whole["metrics"])
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_resume_is_exact_with_every_optimizer(tiny, quiet, tmp_path, monkeypatch, uninterrupted, optimizer) -> None:
+    config = tiny(f"optimizer.name={optimizer}", "optimizer.weight_decay=0.01", "training.checkpoint_every=2")
+    with monkeypatch.context() as patch:
+        die_at_call(patch, loop, "train_step", 4)
+        assert killed(lambda: loop.train(config, tmp_path / "run", CPU, quiet))
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    assert everything(tmp_path / "run") == uninterrupted(config)
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_resume_is_exact_in_half_precision(tiny, quiet, tmp_path, monkeypatch, uninterrupted, precision) -> None:
     config = tiny(f"training.precision={precision}")
@@ -308,6 +320,7 @@ def test_a_preview_that_cannot_be_read_is_made_again(tiny, quiet, tmp_path, unin
     assert everything(tmp_path / "run") == uninterrupted(tiny())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("key", ["threads", "torch", "device", None])
 def test_what_is_computed_otherwise_than_so_far_is_said(tiny, quiet, tmp_path, monkeypatch, key) -> None:
     loop.train(tiny("training.steps=2"), tmp_path / "run", CPU, quiet)

@@ -104,6 +104,7 @@ def test_more_can_be_better(tiny, quiet, tmp_path, monkeypatch) -> None:
     assert run.read_best(run.Run(tmp_path / "run")).step == 4  # the first of two that are equally good
 
 
+@pytest.mark.heavy
 def test_evaluating_does_not_change_what_is_learnt(tiny, quiet, tmp_path) -> None:
     loop.train(tiny("training.steps=8"), tmp_path / "plain", CPU, quiet)
     loop.train(tiny(*SCORED), tmp_path / "scored", CPU, quiet)
@@ -129,6 +130,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("module", "name", "call"), KILLS)
 def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, whole, module, name, call) -> None:
     config = tiny(*SCORED, "evaluation.best=recall")
@@ -145,6 +147,7 @@ def test_a_kill_in_an_evaluation_loses_none(tiny, quiet, tmp_path, monkeypatch, 
     assert (tmp_path / "run" / "best.json").read_text() == (whole / "best.json").read_text()
 
 
+@pytest.mark.heavy
 def test_a_run_that_is_left_in_an_evaluation_does_it_when_it_comes_back(tiny, quiet, tmp_path, monkeypatch) -> None:
     config = tiny(*SCORED)
     with monkeypatch.context() as patch:

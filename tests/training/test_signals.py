@@ -245,6 +245,7 @@ def check(number: int, status: int, said: str, newest: int) -> str:
     return "before or after training"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_to_the_command(tmp_path, number) -> None:
     assert check(number, *signalled_run(tmp_path, number, 0.3)) in ("saved", "saved and continued")

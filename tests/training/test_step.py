@@ -114,6 +114,7 @@ def labels_told(config, batches: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat(told), torch.cat(true)
 
 
+@pytest.mark.heavy
 def test_label_dropout_withholds_the_class_of_each_image_on_its_own(tiny) -> None:
     settings = ["network.class_conditional=true", "training.batch_size=200", "training.micro_batch_size=77"]
     told, true = labels_told(tiny(*settings, "network.label_dropout=0.3"), 5)
@@ -242,6 +243,7 @@ def test_a_run_that_diverges_stops_before_it_can_spoil_a_checkpoint(tiny, quiet,
     assert sorted(p.name for p in (tmp_path / "run/checkpoints").iterdir()) == ["step-00000002", "step-00000004"]
 
 
+@pytest.mark.heavy
 def test_training_learns(tiny, quiet, tmp_path) -> None:
     """80 steps of a small network take the loss from 1, that of predicting nothing, to less than half of it."""
     state, _ = run_steps(tiny("network.channels=16", "training.batch_size=32", "optimizer.learning_rate=5e-3"), 80)

@@ -26,7 +26,10 @@ from alphabar.runs.tensor_file import CorruptError, TensorFile, Vanished, readin
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
-__all__ = ["Checkpoint", "is_one", "latest", "newest_good", "prune", "read", "retried", "save", "step_of", "steps"]
+__all__ = [
+    "Checkpoint", "CorruptError", "Vanished", "is_one", "latest", "newest_good", "prune", "read", "retried", "save",
+    "step_of", "steps",
+]  # fmt: skip
 T = TypeVar("T")
 _LOOKS = 100
 """How often to look for a checkpoint that a training does not remove meanwhile."""
