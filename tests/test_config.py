@@ -11,6 +11,7 @@ from alphabar.config.one_of import choices
 from alphabar.errors import AlphabarError
 from alphabar.networks.precision import PRECISIONS
 from alphabar.training.lr import DECAYS
+from alphabar.training.optimizers import OPTIMIZERS
 
 REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Data, "name"): data.DATASETS,
@@ -27,6 +28,7 @@ REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Diffusion, "timestep_sampler"): diffusion.TIMESTEP_SAMPLERS,
     (c.Training, "precision"): PRECISIONS,
     (c.Optimizer, "decay"): DECAYS,
+    (c.Optimizer, "name"): OPTIMIZERS,
     (c.Evaluation, "metrics"): metrics.METRICS,
     (c.Sampling, "sampler"): diffusion.SAMPLERS,
     (c.Sampling, "spacing"): diffusion.SPACINGS,

@@ -131,16 +131,20 @@ class Diffusion(Section):
 
 
 class Optimizer(Section):
-    """Adam and its learning rate."""
+    """The optimizer and its learning rate."""
 
+    name: Annotated[str, OneOf(names.OPTIMIZERS)] = "adam"
+    """adam; or muon, which makes the updates of the hidden layers' matrices orthogonal, with Adam for the rest."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """The learning rate after the warm-up."""
+    adam_factor: Annotated[float, Field(gt=0)] = 0.4
+    """muon: the factor on the learning rate of what Adam updates: norms, biases, embeddings, first and last layer."""
     betas: tuple[Rate, Rate] = (0.9, 0.999)
     """Adam's β_1 and β_2."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
     """Adam's ε."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decoupled weight decay (AdamW), if positive."""
+    """Decoupled weight decay (AdamW), if positive; with muon, of the hidden layers' matrices alone."""
     warmup_steps: Count = 0
     """Steps over which the learning rate rises linearly."""
     decay: Annotated[str, OneOf(names.DECAYS)] = "constant"

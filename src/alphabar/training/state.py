@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from alphabar import build
 from alphabar.config import Config, ImageFacts
@@ -13,6 +13,7 @@ from alphabar.diffusion import TimestepSampler
 from alphabar.errors import AlphabarError
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.model import LoadedModel
+from alphabar.training import optimizers
 from alphabar.training.ema import EMA
 from alphabar.training.meter import LossMeter
 
@@ -24,7 +25,7 @@ class TrainState:
         torch.manual_seed(config.training.seed)
         self.config, self.facts = config, facts
         self.network = build.place(build.network(config, facts), device).train()
-        self.optimizer = _adam(config, self.network)
+        self.optimizer = optimizers.OPTIMIZERS[config.optimizer.name](config.optimizer, self.network)
         self.ema = EMA(self.network, config.training.ema_rates, config.training.ema_warmup)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
         self.timestep_sampler: TimestepSampler = build.timestep_sampler(config)
@@ -58,7 +59,7 @@ class TrainState:
         """The tensors by checkpoint file."""
         files: dict[str, Mapping[str, Tensor]] = {
             "network": self.network.state_dict(),
-            "optimizer": _flatten(self.optimizer),
+            "optimizer": optimizers.moments(self.optimizer),
             "meter": self.meter.state_dict(),
             "timestep_sampler": self.timestep_sampler.state_dict(),
         }
@@ -84,7 +85,7 @@ class TrainState:
         networks = {"network": self.network} | {f"ema-{rate}": network for rate, network in self.ema.networks.items()}
         for name, network in networks.items():
             network.load_state_dict(saved.fitting(name, network.state_dict()))
-        _unflatten(self.optimizer, saved)
+        optimizers.restore(self.optimizer, saved)
         self.meter.load_state_dict(saved.fitting("meter", self.meter.state_dict()))
         if like := self.timestep_sampler.state_dict():
             self.timestep_sampler.load_state_dict(saved.fitting("timestep_sampler", like))
@@ -132,42 +133,3 @@ def computed_on(device: torch.device) -> dict[str, Any]:
     """What the last bits of a computation depend on, beside its settings."""
     threads = {"threads": torch.get_num_threads()} if device.type == "cpu" else {}
     return {"device": device.type, **threads, "torch": torch.__version__}
-
-
-def _adam(config: Config, network: nn.Module) -> torch.optim.Optimizer:
-    section = config.optimizer
-    kind = torch.optim.AdamW if section.weight_decay else torch.optim.Adam
-    return kind(
-        network.parameters(),
-        lr=section.learning_rate,
-        betas=section.betas,
-        eps=section.eps,
-        weight_decay=section.weight_decay,
-        fused=True,
-    )
-
-
-def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Adam's moments as '<parameter number>.<name>'."""
-    moments: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
-    return {f"{number}.{name}": tensor for number, group in moments.items() for name, tensor in group.items()}
-
-
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
-"""Adam's state of a parameter."""
-
-
-def _unflatten(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> None:
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    scalar = torch.zeros((), device="meta")
-    like = {
-        f"{number}.{name}": scalar if name == "step" else parameter
-        for number, parameter in enumerate(parameters)
-        for name in MOMENTS
-    }
-    for key, tensor in saved.fitting("optimizer", like).items():
-        number, _, name = key.partition(".")
-        parameter = parameters[int(number)]
-        # A moment takes the layout of its weights (channels_last), which a file does not know.
-        home = torch.empty_like(parameter) if tensor.shape == parameter.shape else tensor.to(parameter.device)
-        optimizer.state[parameter][name] = home.detach().copy_(tensor)
