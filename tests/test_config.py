@@ -124,11 +124,6 @@ def test_a_wrong_setting_is_a_sentence_with_its_value_and_what_would_be_right(ov
         assert word in str(caught.value)
 
 
-def test_a_decay_needs_a_length() -> None:
-    with pytest.raises(AlphabarError, match="needs to know the length"):
-        c.load("ddpm_digits", ["training.steps=none", "training.minutes=1", "optimizer.decay=linear"])
-
-
 @pytest.mark.parametrize("text", ["not toml", "[training]\nsteps = 3\nsteps = 4\n", "training = 3\n", "steps = 3\n"])
 def test_a_broken_recipe_is_a_sentence(tmp_path, text: str) -> None:
     (tmp_path / "broken.toml").write_text(text)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from alphabar import plots
 from alphabar.errors import AlphabarError
-from alphabar.training import loop
+from alphabar.training import log, loop
 
 CPU = torch.device("cpu")
 
@@ -76,9 +76,26 @@ def test_without_a_terminal_there_are_lines_and_with_one_a_bar(tiny, tmp_path) -
     lines, bar = (Console(file=io.StringIO(), force_terminal=terminal, width=120) for terminal in (False, True))
     for name, console in (("lines", lines), ("bar", bar)):
         loop.train(tiny(), tmp_path / name, CPU, console)
-    assert "step 4  loss " in lines.file.getvalue() and "images/s" in lines.file.getvalue()
-    assert "6/6" in bar.file.getvalue() and "left" in bar.file.getvalue()
+    first, *_, last = [line for line in lines.file.getvalue().splitlines() if line.startswith("step ")]
+    assert first.startswith("step 1 of 6  ") and "images/s" in first and first.endswith(" left")
+    assert last.startswith("step 6 of 6  loss ") and last.endswith("  0 s left")
+    assert "step 6 of 6  loss " in bar.file.getvalue() and "left" in bar.file.getvalue()
     assert str(tmp_path / "lines") in lines.file.getvalue().replace("\n", "")
+
+
+def test_without_a_terminal_there_is_a_line_a_minute(tiny, tmp_path, monkeypatch) -> None:
+    console, clock = Console(file=io.StringIO(), width=120), iter(range(0, 10**6, 7))
+    monkeypatch.setattr(log.time, "perf_counter", lambda: float(next(clock)))
+    loop.train(tiny("training.steps=60", "training.checkpoint_every=60"), tmp_path / "run", CPU, console)
+    assert 3 <= console.file.getvalue().count("images/s") <= 60 // 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (99, "99 s"), (100, "2 min"), (3570, "1 h 00 min"), (3900, "1 h 05 min"), (836_000, "232 h 13 min")],
+)
+def test_a_time_is_said_in_hours_and_minutes(seconds, text) -> None:
+    assert log.span(seconds) == text
 
 
 def test_the_loss_curve_is_a_picture_and_needs_no_data(tiny, quiet, tmp_path) -> None:

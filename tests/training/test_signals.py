@@ -21,6 +21,7 @@ from alphabar.cli import train as command
 from alphabar.runs import checkpoint
 from alphabar.training import log, loop
 from alphabar.training.interrupt import EXIT, SAVE, Interrupt
+from alphabar.training.length import Length
 from tiny_settings import TINY
 
 CPU = torch.device("cpu")
@@ -49,7 +50,7 @@ def at_call(monkeypatch: pytest.MonkeyPatch, where: object, name: str, call: int
 MOMENTS: list[tuple[object, str, int]] = [
     (loop, "train_step", 1),
     (loop, "train_step", 4),
-    (loop, "is_over", 3),
+    (Length, "is_over", 4),
     (log.Log, "tick", 3),
     (log.Log, "write", 1),
     (loop.divergence, "check_weights", 1),

@@ -8,9 +8,10 @@ import torch
 from alphabar import build, data
 from alphabar.errors import AlphabarError
 from alphabar.training import EMA, loop
-from alphabar.training.length import is_over, total_steps
+from alphabar.training.length import Length, total_steps
 from alphabar.training.lr import learning_rate
 from alphabar.training.meter import LossMeter
+from alphabar.training.pace import Pace
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
@@ -190,7 +191,8 @@ def test_whichever_comes_first_ends_the_run(tiny, settings: list[str], end: int 
 def test_minutes_end_a_run_that_has_no_other_end(tiny, quiet, tmp_path) -> None:
     config = tiny("training.steps=none", "training.minutes=0.01", "optimizer.decay=constant", "training.log_every=50")
     assert loop.train(config, tmp_path / "run", CPU, quiet)
-    assert is_over(config.training, None, 10**9, 0.61) and not is_over(config.training, None, 10**9, 0.59)
+    length = Length.of(config, 100)
+    assert length.is_over(Pace(), 10**9, 0.61) and not length.is_over(Pace(), 10**9, 0.59)
 
 
 def test_the_meter_does_not_mind_how_t_is_drawn() -> None:

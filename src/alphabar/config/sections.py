@@ -178,10 +178,11 @@ class Training(Section):
     """Ramp the EMA rates up from 0.2, so that early weights fade."""
     log_every: Positive = 100
     """Steps between lines of metrics.jsonl."""
-    sample_every: Count = 5000
-    """Steps between preview grids; 0 makes one at the end only."""
-    checkpoint_every: Positive = 5000
-    """Steps between checkpoints; one is also written with each preview grid."""
+    sample_every: Count | Literal["auto"] = 5000
+    """Steps between preview grids; 0 makes one at the end only. auto makes them after 30 seconds, 1, 2, 4, 8 minutes,
+    then every 10, in at most a twentieth of the time."""
+    checkpoint_every: Positive | Literal["auto"] = 5000
+    """Steps between checkpoints; auto means every two minutes. One is also written with each preview grid."""
     keep_checkpoints: Positive = 3
     """How many of the newest checkpoints are kept."""
     tensorboard: bool = False
@@ -268,13 +269,6 @@ class Config(Section):
         if isinstance(steps, int) and steps > T:
             raise ValueError(
                 f"The chain has {T} steps (diffusion.steps), so sampling.steps, which is {steps}, must be set to 1..{T}"
-            )
-        if self.optimizer.decay != "constant" and not any(
-            (self.training.steps, self.training.images, self.training.epochs)
-        ):
-            raise ValueError(
-                f"A learning rate with optimizer.decay '{self.optimizer.decay}' needs to know the length of the run: "
-                "set training.steps, .images or .epochs"
             )
         return self
 

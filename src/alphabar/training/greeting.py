@@ -9,12 +9,12 @@ from alphabar import terminal
 from alphabar.data import ImageSet
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.run import described
-from alphabar.training.length import is_over
+from alphabar.training.length import Length
 from alphabar.training.state import TrainState, computed_on
 
 
 def greet(
-    console: Console, path: Path, state: TrainState, end: int | None, image_set: ImageSet, saved: Checkpoint | None
+    console: Console, path: Path, state: TrainState, length: Length, image_set: ImageSet, saved: Checkpoint | None
 ) -> None:
     """Print the images, the network, the run directory, the length of the run and its progress.
 
@@ -22,14 +22,15 @@ def greet(
     """
     training, optimizer = state.config.training, state.config.optimizer
     parameters = sum(p.numel() for p in state.network.parameters())
-    ends = [f"{end:,} steps"] if end else []
+    end = length.end(state.pace)
+    ends = [f"{length.steps:,} steps"] if length.steps else []
     ends += [f"{training.minutes:g} minutes"] if training.minutes else []
-    length = " or ".join(ends)
+    lasts = " or ".join(ends)
     lines = [
         image_set.described(),
-        f"{parameters:,} parameters on {state.device}; {length} of {training.batch_size} images; run directory {path}",
+        f"{parameters:,} parameters on {state.device}; {lasts} of {training.batch_size} images; run directory {path}",
     ]
-    if is_over(training, end, state.step, state.seconds):
+    if length.is_over(state.pace, state.step, state.seconds):
         lines.append(
             f"already finished at step {state.step:,}; to continue, raise the limit that ended it (training.steps, ...)"
         )

@@ -1,5 +1,6 @@
 """The reports of a run: metrics.jsonl, TensorBoard if it is switched on, and a bar or lines for people."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,37 +9,35 @@ from types import TracebackType
 from typing import Any, TypeGuard
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from alphabar import json_lines, terminal
 from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
+from alphabar.training.length import Length
 from alphabar.training.state import TrainState
+
+REFRESH = 0.2
+LINE_EVERY = 60.0
+"""Seconds between two updates of the bar, and between two lines where there is no terminal."""
 
 
 class Log:
     """The reports of one session of a run; use it as a context manager."""
 
     def __init__(
-        self, folder: Path, metrics: Path, state: TrainState, end: int | None, set_size: int, console: Console
+        self, folder: Path, metrics: Path, state: TrainState, length: Length, set_size: int, console: Console
     ) -> None:
-        self._metrics, self._set_size, self._console = metrics, set_size, console
-        self._end, self._batch = end, state.config.training.batch_size
+        self._metrics, self._set_size, self._console, self._length = metrics, set_size, console, length
         self._dropped = _forget_after(metrics, state.step)
         self._board = _tensorboard(folder / "tensorboard", state.step) if state.config.training.tensorboard else None
         self._bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[news]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=console,
+            TextColumn("training"), BarColumn(), TextColumn("{task.fields[news]}"), console=console,
             disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=end, completed=state.step, news="")
+        )  # fmt: skip
+        self._task = self._bar.add_task("", total=None, news="")
+        self._loss, self._rate, self._shown = "", 0.0, -math.inf
         self.restart_clock(state)
 
     def __enter__(self) -> "Log":
@@ -68,10 +67,34 @@ class Log:
         """Measure images/s from here on: the time since the last step was not spent on training."""
         self._mark, self._marked_images = time.perf_counter(), state.images
 
-    def tick(self, state: TrainState) -> None:
-        """Move the bar."""
+    def tick(self, state: TrainState, last: bool = False) -> None:
+        """Move the bar; without a terminal, a line at the first step, after every minute, and at the end."""
         terminal.outlive()
-        self._bar.update(self._task, completed=state.step)
+        now = time.perf_counter()
+        if last or now - self._shown > (REFRESH if self._console.is_terminal else LINE_EVERY):
+            self._shown = now
+            self._show(state)
+
+    def _show(self, state: TrainState) -> None:
+        images, seconds = state.images - self._marked_images, time.perf_counter() - self._mark
+        rate = images / seconds if images and seconds > 0 else self._rate
+        steps_per_second = rate / state.config.training.batch_size
+        end = self._length.end(state.pace)
+        left = self._length.seconds_left(state.pace, state.step, state.seconds, steps_per_second)
+        about = "about " if self._length.seconds is not None else ""
+        step = f"step {state.step:,}" + (f" of {about}{end:,}" if end else "")
+        parts = [
+            step,
+            self._loss,
+            f"{rate:,.3g} images/s" if rate < 1000 else f"{rate:,.0f} images/s",
+            span(state.seconds),
+        ]
+        parts += [f"{span(left)} left"] if left is not None else []
+        text = "  ".join(part for part in parts if part)
+        total = None if left is None else state.seconds + left
+        self._bar.update(self._task, completed=state.seconds, total=total, news=text)
+        if not self._console.is_terminal:
+            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def write(self, state: TrainState, **more: float) -> None:
         """Read the meter, and report and save its values."""
@@ -85,12 +108,8 @@ class Log:
         }
         row = self._save(state, numbers)
         self._plot(state.step, row)
-        news = f"loss {row['loss']:.4f}  {rate:,.0f} images/s" if row["loss"] is not None else ""
-        terminal.outlive()
-        self._bar.update(self._task, news=news)
-        if not self._console.is_terminal:
-            left = f", about {(self._end - state.step) * self._batch / rate:,.0f} s left" if self._end else ""
-            self._console.print(f"step {state.step}  {news}  {state.seconds:,.0f} s{left}", highlight=False)
+        self._rate = rate
+        self._loss = f"loss {row['loss']:.4f}" if row["loss"] is not None else ""
         self.restart_clock(state)
 
     def write_scores(self, state: TrainState, scores: Mapping[str, float], how: Mapping[str, Any]) -> None:
@@ -113,6 +132,14 @@ class Log:
         """A line above the bar."""
         terminal.outlive()
         self._console.print(terminal.printable(sentence), highlight=False, soft_wrap=True, markup=False)
+
+
+def span(seconds: float) -> str:
+    """A time for people: "40 s", "12 min", "1 h 05 min"."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
 
 
 def _forget_after(metrics: Path, step: int) -> int:

@@ -18,8 +18,9 @@ from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import divergence, scoring
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
-from alphabar.training.length import is_over, total_steps
+from alphabar.training.length import Length
 from alphabar.training.log import Log, check_tensorboard
+from alphabar.training.moments import Moments
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
@@ -33,8 +34,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     check_tensorboard(config.training)
     image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), device)
-    end = total_steps(config.training, len(image_set))
-    update = Update.of(state, device, end)
+    length = Length.of(config, len(image_set))
+    update = Update.of(state, device, length.steps)
     pipeline = preview_pipeline(state, path)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     scorer = evaluation.Scorer(config, image_set, device) if config.evaluation.every else None
@@ -43,12 +44,15 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     with opened(path, config, state.facts, partial(console.print, markup=False, soft_wrap=True)) as (run, saved):
         if saved is not None:
             state.restore(saved)
+        state.pace = state.pace.within(length.budget)
         saved_step = state.step if saved else None
-        greet(console, path, state, end, image_set, saved)
-        before, start = state.seconds, time.perf_counter()
-        last = is_over(every, end, state.step, state.seconds)
-        with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt(log.say) as interrupt:
-            if saved_step and _preview_is_due(config, state.step, last) and not is_whole(_preview_path(run, state)):
+        greet(console, path, state, length, image_set, saved)
+        moments = Moments(every, pipeline.section.num * pipeline.steps_per_image, state.seconds, length.seconds)
+        before, start, aside = state.seconds, time.perf_counter(), 0.0
+        last = length.is_over(state.pace, state.step, state.seconds)
+        with Log(path, run.metrics, state, length, len(image_set), console) as log, Interrupt(log.say) as interrupt:
+            is_missing = saved_step and (last or moments.preview_is_due_at(state.step))
+            if is_missing and not is_whole(_preview_path(run, state)):
                 preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
             if saved_step and scorer and scoring.is_missing(run, config, state.step, last):
                 scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
@@ -58,18 +62,30 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 batch = stream.batch(state.images, every.batch_size)
                 norm = train_step(update, state, batch)
                 state.seconds = before + time.perf_counter() - start
-                log.tick(state)
-                last = is_over(every, end, state.step, state.seconds)
+                moments.stepped(every.batch_size, state.seconds)
+                is_measured = state.pace.is_due(state.seconds)
+                if is_measured:
+                    state.pace = state.pace.measured(state.step, state.seconds, aside, moments.reserve)
+                    aside = 0.0
+                last = length.is_over(state.pace, state.step, state.seconds)
                 if state.step % every.log_every == 0 or last:
                     divergence.check_update(state, norm, saved_step, last)
                     log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
-                show, score = _preview_is_due(config, state.step, last), scoring.is_due(config, state.step, last)
-                is_due = state.step % every.checkpoint_every == 0 or show or score or last
+                log.tick(state, last)
+                show = last or moments.preview_is_due(state.step, state.seconds)
+                score = scoring.is_due(config, state.step, last)
+                is_due = is_measured or show or score or last or moments.checkpoint_is_due(state.step, state.seconds)
                 if is_due or interrupt.save_requested:
+                    begin = time.perf_counter()
                     saved_step = save(run, update, state, batch, norm, saved_step)
+                    moments.saved(state.seconds, time.perf_counter() - begin)
                     interrupt.saved(state.step)
                 if show:
+                    begin = time.perf_counter()
                     preview(run, state, pipeline, log, interrupt)
+                    cost = time.perf_counter() - begin
+                    moments.previewed(state.seconds, cost)
+                    aside += cost
                 if scorer and score and not interrupt.requested:
                     scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
                 if saved_step == state.step:
@@ -96,10 +112,6 @@ def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: T
     checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
     scoring.prune(run, state.config.training.keep_checkpoints)
     return state.step
-
-
-def _preview_is_due(config: Config, step: int, last: bool) -> bool:
-    return last or bool(config.training.sample_every and step % config.training.sample_every == 0)
 
 
 def _preview_path(run: Run, state: TrainState) -> Path:

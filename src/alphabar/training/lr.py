@@ -41,7 +41,7 @@ DECAYS: dict[str, Callable[[float], float]] = {
 def learning_rate(optimizer: Optimizer, step: int, total_steps: int | None) -> float:
     """The rate of the update from `step` to step + 1: a linear warm-up, times a decay that reaches 0 at the end.
 
-    total_steps: the length of the run; None is possible only with the decay 'constant'.
+    total_steps: the length of the run; None if it is not known yet, so that nothing decays.
     """
     warmup = min(1.0, (step + 1) / optimizer.warmup_steps) if optimizer.warmup_steps else 1.0
     progress = 0.0 if total_steps is None else min(step / total_steps, 1.0)

@@ -1,6 +1,7 @@
 """Everything that changes during training, and its way into a checkpoint and back."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from alphabar.runs.model import LoadedModel
 from alphabar.training import optimizers
 from alphabar.training.ema import EMA
 from alphabar.training.meter import LossMeter
+from alphabar.training.pace import Pace
 
 
 class TrainState:
@@ -35,6 +37,7 @@ class TrainState:
         self.step = 0
         self.images = 0
         self.seconds = 0.0
+        self.pace = Pace()
 
     @property
     def device(self) -> torch.device:
@@ -71,7 +74,8 @@ class TrainState:
         return {
             "step": self.step,
             "images": self.images,
-            "seconds": round(self.seconds, 3),
+            "seconds": self.seconds,
+            "pace": asdict(self.pace),
             "ema_updates": self.ema.updates,
             "loss_scale": self.scaler.state_dict(),
             "skipped": int(self.skipped),
@@ -92,6 +96,7 @@ class TrainState:
         self.ema.updates, self.step, self.images = (_counter(saved, key) for key in ("ema_updates", "step", "images"))
         self.skipped.fill_(_counter(saved, "skipped") if "skipped" in saved.state else 0)
         self.seconds = _number(saved, "seconds")
+        self.pace = _pace(saved)
         if saved.state.get("loss_scale") and self.scaler.is_enabled():  # empty if the run was not in fp16 so far
             self.scaler.load_state_dict(_loss_scale(saved, self.scaler.state_dict()))
 
@@ -108,6 +113,19 @@ def _counter(saved: Checkpoint, key: str) -> int:
     if not isinstance(value, int):
         raise _damaged(saved, f"{key} is {value!r}, not a whole number")
     return value
+
+
+def _pace(saved: Checkpoint) -> Pace:
+    """The pace of the run; a checkpoint of an older version has none."""
+    entry = saved.state.get("pace", asdict(Pace()))
+    if not isinstance(entry, dict) or entry.keys() != asdict(Pace()).keys():
+        raise _damaged(saved, f"pace is {entry!r:.80}, not {', '.join(asdict(Pace()))}")
+    for key, value in entry.items():
+        kinds = (int,) if key in ("step", "end") else (int, float)
+        is_optional = value is None and key in ("budget", "end")
+        if not is_optional and (isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < 1e15):
+            raise _damaged(saved, f"{key} of pace is {value!r:.80}")
+    return Pace(**entry)
 
 
 def _loss_scale(saved: Checkpoint, like: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from alphabar.data import Batch
 from alphabar.diffusion import Denoiser, Objective, training_loss
 from alphabar.networks.precision import PRECISIONS, autocast
 from alphabar.training.lr import learning_rate
+from alphabar.training.pace import earliest
 from alphabar.training.state import TrainState
 
 
@@ -22,8 +23,10 @@ class Update:
 
     denoiser: Denoiser
     objective: Objective
-    learning_rate: Callable[[int], float]
-    """step -> the learning rate of the update from `step` to step + 1."""
+    learning_rate: Callable[[int, int | None], float]
+    """(step, the step at which the run ends) -> the learning rate of the update from `step` to step + 1."""
+    total_steps: int | None
+    """The step at which the run ends if its time does not end it before."""
     seed: int
     micro_batch_size: int | None
     clip_norm: float
@@ -39,7 +42,8 @@ class Update:
         return cls(
             denoiser=training_denoiser(config, state, device),
             objective=build.objective(config),
-            learning_rate=partial(learning_rate, config.optimizer, total_steps=total_steps),
+            learning_rate=partial(learning_rate, config.optimizer),
+            total_steps=total_steps,
             seed=config.training.seed,
             micro_batch_size=config.training.micro_batch_size,
             clip_norm=config.optimizer.clip_norm or torch.inf,
@@ -80,8 +84,9 @@ def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
     state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), update.clip_norm)
     state.skipped = torch.where(norm.isfinite(), 0, state.skipped + 1)
+    rate = update.learning_rate(state.step, earliest(update.total_steps, state.pace.end))
     for group in state.optimizer.param_groups:
-        group["lr"] = update.learning_rate(state.step)
+        group["lr"] = rate
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)

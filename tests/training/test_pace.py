@@ -1,0 +1,178 @@
+"""A budget of minutes is kept, its rate ends at 0, and what follows a checkpoint does not depend on the clock."""
+
+import json
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from test_resume import die_at_call, everything, killed
+
+from alphabar.config import Optimizer
+from alphabar.errors import AlphabarError
+from alphabar.runs import checkpoint
+from alphabar.training import loop
+from alphabar.training.length import GRACE, Length
+from alphabar.training.lr import DECAYS, learning_rate
+from alphabar.training.pace import MEASUREMENTS, Pace
+
+CPU = torch.device("cpu")
+FALLING = [name for name in DECAYS if name != "constant"]
+
+
+class Clock(types.ModuleType):
+    """Time that passes only while a step is made: `seconds(step)` for the step after `step`."""
+
+    def __init__(self, seconds: Callable[[int], float], previews: float = 0.0) -> None:
+        super().__init__("time")
+        self.now, self.seconds, self.previews = 0.0, seconds, previews
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    step, preview = loop.train_step, loop.preview
+
+    def slow_step(update, state, batch):
+        clock.now += clock.seconds(state.step)
+        return step(update, state, batch)
+
+    def slow_preview(*args):
+        clock.now += clock.previews
+        return preview(*args)
+
+    monkeypatch.setattr(loop, "time", clock)
+    monkeypatch.setattr(loop, "train_step", slow_step)
+    monkeypatch.setattr(loop, "preview", slow_preview)
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+def budget(tiny, decay: str = "cooldown", minutes: float = 4, *more: str):
+    return tiny(
+        "training.steps=none", f"training.minutes={minutes}", f"optimizer.decay={decay}", "training.log_every=1",
+        "training.checkpoint_every=1000", "training.keep_checkpoints=100", *more,
+    )  # fmt: skip
+
+
+SPEEDS = {
+    "even": lambda seconds: 0.1,
+    "slower": lambda seconds: 0.1 if seconds < 120 else 0.2,
+    "faster": lambda seconds: 0.2 if seconds < 120 else 0.1,
+    "busy at the end": lambda seconds: 0.1 if seconds < 236 else 0.16,
+    "uneven": lambda seconds: 0.05 + 0.1 * (int(10 * seconds) % 3),
+}
+
+
+@pytest.mark.parametrize("speed", SPEEDS)
+@pytest.mark.parametrize("decay", FALLING)
+def test_a_budget_is_kept_and_ends_at_a_rate_of_0(decay, speed) -> None:
+    """The loop's decisions, with steps of these seconds."""
+    length, section = Length(None, 240.0, decays=True), Optimizer(learning_rate=1.0, decay=decay)
+    pace, step, seconds, rates = Pace().within(length.budget), 0, 0.0, []
+    while not length.is_over(pace, step, seconds):
+        rates.append(learning_rate(section, step, length.end(pace)))
+        step, seconds = step + 1, seconds + SPEEDS[speed](seconds)
+        pace = pace.measured(step, seconds) if pace.is_due(seconds) else pace
+    assert 0.95 * 240 <= seconds <= 1.05 * 240
+    assert rates[-1] < 0.05 and rates[0] == 1
+
+
+@pytest.mark.heavy
+def test_a_run_keeps_its_budget(tiny, quiet, tmp_path, monkeypatch) -> None:
+    timed(monkeypatch, Clock(lambda step: 3.0))
+    config = budget(tiny)
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    *_, last = rows(tmp_path / "run")
+    assert 0.95 * 240 <= last["seconds"] <= 1.05 * 240
+    assert last["learning_rate"] < 0.1 * config.optimizer.learning_rate
+
+
+@pytest.mark.heavy
+def test_previews_count_in_the_budget(tiny, quiet, tmp_path, monkeypatch) -> None:
+    clock = Clock(lambda step: 3.0, previews=9.0)
+    timed(monkeypatch, clock)
+    assert loop.train(budget(tiny, "cooldown", 4, "training.sample_every=auto"), tmp_path / "run", CPU, quiet)
+    made = sorted(int(path.stem[5:]) for path in (tmp_path / "run" / "samples").glob("step-*.png"))
+    assert 0.95 * 240 <= clock.now <= 1.05 * 240, "with the preview at the end"
+    assert len(made) == 2, "one that is 1/20 of the time so far, and the one at the end"
+
+
+def test_the_rate_of_a_long_warm_up_and_steps_without_a_budget_are_as_ever(tiny, quiet, tmp_path) -> None:
+    config = tiny("optimizer.decay=linear", "optimizer.warmup_steps=0", "training.log_every=1")
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    rate = config.optimizer.learning_rate
+    assert [row["learning_rate"] for row in rows(tmp_path / "run")] == pytest.approx(
+        [rate * (1 - step / 6) for step in range(6)]
+    )
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("call", [41])
+def test_a_killed_run_resumes_to_the_bit_by_the_same_clock(tiny, quiet, tmp_path, monkeypatch, call) -> None:
+    config = budget(tiny)
+    with monkeypatch.context() as patch:
+        timed(patch, Clock(lambda step: 3.0))
+        assert loop.train(config, tmp_path / "whole", CPU, quiet)
+    with monkeypatch.context() as patch:
+        timed(patch, Clock(lambda step: 3.0))
+        die_at_call(patch, loop, "train_step", call)
+        assert killed(lambda: loop.train(config, tmp_path / "run", CPU, quiet))
+    timed(monkeypatch, Clock(lambda step: 3.0))
+    assert loop.train(config, tmp_path / "run", CPU, quiet)
+    assert everything(tmp_path / "run") == everything(tmp_path / "whole")
+
+
+@pytest.mark.heavy
+def test_up_to_the_next_checkpoint_nothing_depends_on_the_clock(tiny, quiet, tmp_path, monkeypatch) -> None:
+    config, weights = budget(tiny), []
+    for seconds in (3.0, 3.1):
+        with monkeypatch.context() as patch:
+            timed(patch, Clock(lambda step, late=seconds: 3.0 if step < 70 else late))
+            assert loop.train(config, tmp_path / str(seconds), CPU, quiet)
+        saved = {checkpoint.step_of(path): path for path in checkpoint.steps(tmp_path / str(seconds) / "checkpoints")}
+        after = min(step for step in saved if step > 70)
+        weights.append(checkpoint.read(saved[after]).tensors("network"))
+        assert after < 74
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.heavy
+def test_more_minutes_let_a_finished_run_go_on_at_the_full_rate(tiny, quiet, tmp_path, monkeypatch) -> None:
+    timed(monkeypatch, Clock(lambda step: 3.0))
+    assert loop.train(budget(tiny, minutes=1), tmp_path / "run", CPU, quiet)
+    assert loop.train(budget(tiny, minutes=2), tmp_path / "run", CPU, quiet)
+    by_step = {row["step"]: row["learning_rate"] for row in rows(tmp_path / "run")}
+    assert by_step[24] == max(by_step.values()) and by_step[max(by_step)] < 0.3 * by_step[24]
+
+
+def test_the_end_is_that_of_the_last_measurement() -> None:
+    pace = Pace().within(100.0)
+    assert not pace.is_due(100 / MEASUREMENTS - 0.01) and pace.is_due(100 / MEASUREMENTS)
+    pace = pace.measured(10, 20.0)
+    assert pace.end == 10 + 40 and pace.measured(20, 60.0).end == 20 + 10
+    assert pace.measured(20, 60.0, aside=20.0).end == 20 + 20
+    assert pace.measured(20, 60.0, reserve=8.0).end == 20 + 8
+    assert pace.measured(20, 150.0).end == 20
+    assert pace.within(100.0) is pace and pace.within(50.0).end is None
+
+
+def test_whatever_comes_first_ends_a_run() -> None:
+    length = Length(steps=100, seconds=60.0, decays=True)
+    assert length.end(Pace()) == 100 and length.end(Pace(end=30)) == 30 and length.end(Pace(end=300)) == 100
+    assert length.is_over(Pace(end=30), 30, 1.0) and not length.is_over(Pace(end=30), 29, 60.5)
+    assert length.is_over(Pace(end=30), 29, GRACE * 60.0) and length.is_over(Pace(), 100, 0.0)
+
+
+@pytest.mark.parametrize("value", [3, {"step": 1}, {"step": -1, "seconds": 0, "budget": None, "end": None},
+                                   {"step": 0, "seconds": "x", "budget": None, "end": None}])  # fmt: skip
+def test_a_pace_that_none_wrote_is_a_sentence(tiny, quiet, tmp_path, value) -> None:
+    from alphabar.training.state import _pace
+
+    saved = checkpoint.Checkpoint(tmp_path, {"pace": value}, {})
+    with pytest.raises(AlphabarError, match="pace"):
+        _pace(saved)
