@@ -188,11 +188,11 @@ def test_a_signal_at_any_moment_between_two_steps_loses_no_step(
     config = tiny("training.checkpoint_every=100", "training.log_every=1")
     real, calls = getattr(loop.Log, moment), []
 
-    def interrupted(log, state, **more) -> None:
+    def interrupted(log, state, *args, **more) -> None:
         calls.append(state.step)
         if len(calls) == (4 if moment == "restart_clock" else 3):
             os.kill(os.getpid(), signal.SIGINT)
-        real(log, state, **more)
+        real(log, state, *args, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop.Log, moment, interrupted)

@@ -330,7 +330,7 @@ def test_ctrl_c_twice_exits_with_130_and_one_sentence(tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(loop, "train_step", slow)
     child = in_a_process(command_line(tmp_path / "run", 60), opened(output))
-    wait_for("step 3 ", output)
+    wait_for('"step": 3,', tmp_path / "run" / "metrics.jsonl")
     time.sleep(0.2)
     os.kill(child, signal.SIGINT)
     wait_for("finishing this step", output)
@@ -377,7 +377,7 @@ def test_a_terminal_that_closes_does_not_lose_a_step(tmp_path, monkeypatch) -> N
     if child == 0:
         os._exit(status_of(command_line(tmp_path / "run", 2000)))
     seen = b""
-    while not re.search(rb"[1-9]\d*/2000", seen):
+    while not re.search(rb"step [1-9]\d* of 2,000", seen):
         seen += os.read(terminal, 4096)
     os.close(terminal)
     assert wait(child) == command.INTERRUPTED
@@ -392,3 +392,15 @@ def test_a_pipe_that_nobody_reads_does_not_stop_a_training(tmp_path, monkeypatch
     os.read(reader, 1)
     os.close(reader)
     assert wait(child) == 0 and newest_step(tmp_path / "run") == 20
+
+
+@pytest.mark.parametrize(("every", "number"), [("auto", signal.SIGINT), ("auto", signal.SIGTERM), (0, signal.SIGINT)])
+def test_ctrl_c_leaves_a_preview_where_previews_follow_the_clock(
+    tiny, quiet, tmp_path, monkeypatch, every, number
+) -> None:
+    config = tiny(f"training.sample_every={every}", "training.checkpoint_every=100")
+    at_call(monkeypatch, loop, "train_step", 4, number)
+    assert not loop.train(config, tmp_path / "run", CPU, quiet)
+    drawn = {path.name for path in (tmp_path / "run" / "samples").glob("*.png")}
+    by_clock = (every, number) == ("auto", signal.SIGINT)
+    assert drawn == ({"step-00000004.png", "latest.png"} if by_clock else set())

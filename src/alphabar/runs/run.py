@@ -4,7 +4,7 @@ config.json        the resolved settings
 environment.jsonl  a line per start: command, versions, git commit, machine
 metrics.jsonl      a line per `training.log_every` steps
 checkpoints/       step-XXXXXXXX/ (see checkpoint.py)
-samples/           a preview grid of the same seeds every `training.sample_every` steps
+samples/           a preview grid of the same seeds every `training.sample_every` steps, and latest.png
 best.json          the checkpoint with the best `evaluation.best` so far, if one is named
 loss.png           the loss over training
 scores.png         the metrics over training, if `evaluation.every` is set
@@ -57,6 +57,11 @@ class Run:
     def samples(self) -> Path:
         """The folder of preview grids."""
         return self.path / "samples"
+
+    @property
+    def latest_preview(self) -> Path:
+        """A copy of the newest preview grid."""
+        return self.samples / "latest.png"
 
 
 @dataclass(frozen=True)

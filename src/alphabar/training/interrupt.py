@@ -25,6 +25,8 @@ class Interrupt:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
         self.save_requested = False
+        self.by_hand = False
+        """Whether it was Ctrl-C that asked to exit: somebody is there, and may want to see how far the run is."""
         self._say = say
         self._previous: dict[signal.Signals, object] = {}
 
@@ -52,7 +54,7 @@ class Interrupt:
         if number == SAVE:
             self.save_requested = True
         elif not self.requested:
-            self.requested = True
+            self.requested, self.by_hand = True, number == signal.SIGINT
             self._say_at_once("finishing this step and saving; press Ctrl-C again to quit now and lose unsaved work")
         elif number == signal.SIGINT:
             self._restore(signal.SIGINT)

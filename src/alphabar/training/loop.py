@@ -94,6 +94,14 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 saved_step = save(run, update, state, batch, norm, saved_step)
             if saved_step:
                 interrupt.saved(saved_step)
+            if (
+                interrupt.by_hand
+                and every.sample_every == "auto"
+                and state.step
+                and not _preview_path(run, state).exists()
+            ):
+                log.say(f"saved at step {state.step:,}; a last preview follows, and Ctrl-C leaves it out")
+                preview(run, state, pipeline, log, None)
             if not last:
                 log.say(
                     f"interrupted and saved at step {saved_step:,}; the same command resumes from here"
@@ -128,12 +136,14 @@ def preview_pipeline(state: TrainState, path: Path) -> Pipeline:
     return Pipeline.of(state.model(path))
 
 
-def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt: Interrupt) -> None:
-    """A grid of samples with the same seeds each time; given up if the run is interrupted."""
+def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt: Interrupt | None) -> None:
+    """A grid of samples with the same seeds each time; given up if the run is interrupted, unless that is None."""
     with log.paused():
         samples = scoring.sample(pipeline, pipeline.job(range(pipeline.section.num)), interrupt, "samples")
     if samples is None:
         log.say(f"the samples of step {state.step} are missing; the same command makes them")
     else:
-        images.save_png(_preview_path(run, state), images.sheet(samples))
+        sheet = images.sheet(samples)
+        images.save_png(_preview_path(run, state), sheet)
+        images.save_png(run.latest_preview, sheet)
         log.say(f"samples of step {state.step}: {_preview_path(run, state)}")

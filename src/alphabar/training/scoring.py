@@ -39,11 +39,11 @@ class Interrupted(Exception):
     """Sampling was given up, because the run is to be left."""
 
 
-def sample(pipeline: Pipeline, job: Job, interrupt: Interrupt, bar: str) -> Tensor | None:
+def sample(pipeline: Pipeline, job: Job, interrupt: Interrupt | None, bar: str) -> Tensor | None:
     """The images of a job, uint8 (N, C, H, W); None if the run is interrupted meanwhile. bar: the label of the bar."""
 
     def watch(step: Step) -> None:
-        if interrupt.requested:
+        if interrupt and interrupt.requested:
             raise Interrupted
 
     try:
