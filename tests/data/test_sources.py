@@ -179,9 +179,10 @@ def test_inspect_counts_everything_and_its_settings_make_the_folder_loadable(pho
     assert report.sizes == {(40, 40): 20, (30, 50): 1, (60, 35): 1}
     assert report.modes == {"RGB": 20, "L": 1, "RGBA": 1}
     assert report.contents.left_out == ("1 image that cannot be used", "1 file (.txt)")
-    assert report.contents.transparency == "1 transparent image on data.background=[0, 0, 0]"
+    assert report.contents.transparency == "1 transparent image on data.background=[255, 255, 255]"
     assert "3 different sizes" in (report.problem or "")
-    assert report.settings == {"data.image_size": "32", "data.resize": "crop", "data.channels": "3"}
+    found = {"data.image_size": "32", "data.resize": "crop", "data.channels": "3", "data.background": "[255,255,255]"}
+    assert report.settings == found
     assert len(load("folder", DataOptions(path=folder, image_size=(32, 32), resize="crop", channels=3))) == 22
 
 

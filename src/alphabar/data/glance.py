@@ -18,7 +18,7 @@ from alphabar.data.layout import Layout
 from alphabar.data.options import DataOptions
 from alphabar.data.sources import DATASETS
 from alphabar.data.survey import surveyed
-from alphabar.images import Colour, Size
+from alphabar.images import Colour, Size, to_pil
 
 SIDE = 32
 """The height and width of a thumbnail, whatever the shape of the picture."""
@@ -67,9 +67,14 @@ class Glance:
 
     def on(self, background: Colour) -> Pixels:
         """The thumbnails uint8 (n, SIDE, SIDE, 3), composited on a background."""
-        alpha = self.thumbnails[..., 3:].astype(np.float32) / 255
-        colours = self.thumbnails[..., :3] * alpha + np.array(background, np.float32) * (1 - alpha)
-        return np.rint(colours).astype(np.uint8)
+        return composited(self.thumbnails, background)
+
+
+def composited(thumbnails: Pixels, background: Colour) -> Pixels:
+    """RGBA uint8 (..., 4) on a background, uint8 (..., 3)."""
+    alpha = thumbnails[..., 3:].astype(np.float32) / 255
+    colours = thumbnails[..., :3] * alpha + np.array(background, np.float32) * (1 - alpha)
+    return np.rint(colours).astype(np.uint8)
 
 
 def glance(options: DataOptions, kind: str) -> Glance:
@@ -115,25 +120,25 @@ def of_thumbnails(plan: Layout, seen: Mapping[Path, Thumbnail], unusable: int) -
 
 
 def of_images(images: ImageSet) -> Glance:
-    """A glance at an array of images; of channels that are no colours, only the first is looked at."""
+    """A glance at an array of images."""
     rows = sampled(range(len(images)))
-    chosen = images.images[rows].permute(0, 2, 3, 1).numpy()
-    channels = chosen.shape[3] if chosen.shape[3] in MODES else 1
-    pictures = [
-        Image.fromarray(np.ascontiguousarray(row[..., :channels].squeeze(2) if channels == 1 else row))
-        for row in chosen
-    ]
-    holes = chosen[..., 3].min(axis=(1, 2)) < 255 if channels == 4 else np.zeros(len(rows), bool)
-    thumbnails = [Thumbnail.of_image(picture, False).pixels for picture in pictures]
+    thumbnails = [of_row(images, row) for row in rows]
     labels = images.labels
     return Glance(
-        thumbnails=np.stack(thumbnails),
-        sizes=(images.shape[1:],) * len(rows),
-        transparent=holes,
+        thumbnails=np.stack([each.pixels for each in thumbnails]),
+        sizes=tuple(each.size for each in thumbnails),
+        transparent=np.array([each.transparent for each in thumbnails]),
         classes=None if labels is None else labels[rows].numpy(),
         class_sizes=() if labels is None else tuple(labels.bincount(minlength=len(images.class_names)).tolist()),
         count=len(images),
     )
+
+
+def of_row(images: ImageSet, row: int) -> Thumbnail:
+    """The thumbnail of one image of an array; of channels that are no colours, the first."""
+    image = images.images[row]
+    picture = to_pil(image if len(image) in MODES else image[:1])
+    return Thumbnail.of_image(picture, len(image) == 4 and int(image[3].min()) < 255)
 
 
 def _of_files(options: DataOptions) -> Glance:

@@ -9,6 +9,7 @@ _LEAST = 200  # pictures whose comparison is no tie; fewer are no evidence
 _EVEN = 0.45  # 0.5 if mirroring changes nothing; Fashion-MNIST has 0.22, digits 0.03
 _EVEN_IN_CLASS = 0.35  # a class has few pictures, so its share varies more
 _LEAST_IN_CLASS = 50
+_FAR = np.finfo(np.float32).max  # a distance that is none
 _BLOCK = 256  # rows of the matrix of distances at a time
 
 
@@ -47,9 +48,9 @@ def _is_nearer_mirrored(thumbnails: Pixels, classes: npt.NDArray[np.int64] | Non
         if classes is not None:
             excluded |= classes[rows, None] != classes
         of_plain, of_mirrored = (
-            np.where(excluded, np.inf, squares - 2 * queries[rows] @ plain.T).min(1) for queries in (plain, mirrored)
+            np.where(excluded, _FAR, squares - 2 * queries[rows] @ plain.T).min(1) for queries in (plain, mirrored)
         )
         # |q|² is left out: a picture and its mirror image have the same. The slack is that of float32.
-        differs = np.isfinite(of_plain) & (np.abs(of_plain - of_mirrored) > 1e-5 * (1 + squares[rows]))
+        differs = np.abs(of_plain - of_mirrored) > 1e-5 * (1 + squares[rows])
         nearer[rows[differs]] = of_mirrored[differs] < of_plain[differs]
     return nearer

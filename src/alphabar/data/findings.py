@@ -1,0 +1,75 @@
+"""Pictures that are worth a look before training: nearly blank, duplicate, or smaller than what they become."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alphabar.data.framing import are_blank
+from alphabar.data.glance import Pixels, Thumbnail, composited
+from alphabar.data.options import DataOptions
+from alphabar.images import BLACK, WHITE, Size
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is remembered of a picture: its (H, W), digests of its pixels and of their mirror image, and blankness."""
+
+    size: Size
+    digest: bytes
+    mirrored: bytes
+    blank_on_white: bool
+    blank_on_black: bool
+
+    @classmethod
+    def at(cls, pixels: Pixels, thumbnail: Thumbnail) -> "Look":
+        """The look of a picture (H, W, C)."""
+        white, black = (bool(are_blank(composited(thumbnail.pixels, each)[None])[0]) for each in (WHITE, BLACK))
+        return cls(thumbnail.size, _digest(pixels), _digest(pixels[:, ::-1]), white, black)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The pictures worth a look, by name."""
+
+    blank: tuple[str, ...]
+    """Nearly one colour on the background that they get."""
+    duplicates: tuple[tuple[str, str], ...]
+    """(a picture, an earlier one with the same pixels)."""
+    mirrored: tuple[tuple[str, str], ...]
+    """(a picture, an earlier one whose mirror image it is)."""
+    enlarged: tuple[str, ...]
+    """Smaller than they are resized to, so that they become blurred."""
+
+
+def findings(names: Sequence[str], looks: Sequence[Look], options: DataOptions) -> Findings:
+    """What is found in pictures that are read with `options`."""
+    duplicates, mirrored = [], []
+    earlier: dict[bytes, str] = {}
+    for name, look in zip(names, looks, strict=True):
+        if look.digest in earlier:
+            duplicates.append((name, earlier[look.digest]))
+        elif look.mirrored in earlier:
+            mirrored.append((name, earlier[look.mirrored]))
+        else:
+            earlier[look.digest] = name
+    on_white = options.background == WHITE
+    height, width = options.image_size or (0, 0)
+    grows = options.resize in ("crop", "stretch")
+    return Findings(
+        blank=tuple(
+            n for n, k in zip(names, looks, strict=True) if (k.blank_on_white if on_white else k.blank_on_black)
+        ),
+        duplicates=tuple(duplicates),
+        mirrored=tuple(mirrored),
+        enlarged=tuple(
+            n for n, k in zip(names, looks, strict=True) if grows and (k.size[0] < height or k.size[1] < width)
+        ),
+    )
+
+
+def _digest(pixels: Pixels) -> bytes:
+    return hashlib.blake2b(
+        repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes(), digest_size=16
+    ).digest()
