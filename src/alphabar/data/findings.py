@@ -35,6 +35,8 @@ class Findings:
 
     blank: tuple[str, ...]
     """Nearly one colour on the background that they get."""
+    blank_on_white: int
+    blank_on_black: int
     duplicates: tuple[tuple[str, str], ...]
     """(a picture, an earlier one with the same pixels)."""
     mirrored: tuple[tuple[str, str], ...]
@@ -61,6 +63,8 @@ def findings(names: Sequence[str], looks: Sequence[Look], options: DataOptions) 
         blank=tuple(
             n for n, k in zip(names, looks, strict=True) if (k.blank_on_white if on_white else k.blank_on_black)
         ),
+        blank_on_white=sum(look.blank_on_white for look in looks),
+        blank_on_black=sum(look.blank_on_black for look in looks),
         duplicates=tuple(duplicates),
         mirrored=tuple(mirrored),
         enlarged=tuple(

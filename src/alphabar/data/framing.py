@@ -24,7 +24,8 @@ def background(pictures: Glance) -> tuple[Colour, str]:
         return _border(pictures)
     white, black = (int(are_blank(pictures.on(colour))[pictures.transparent].sum()) for colour in (WHITE, BLACK))
     number = counted(int(pictures.transparent.sum()), "transparent picture")
-    why = f"of {number}, {white:,} are nearly blank on white and {black:,} on black"
+    looked = " looked at" if len(pictures.sizes) < pictures.count else ""
+    why = f"of {number}{looked}, {white:,} are nearly blank on white and {black:,} on black"
     return (WHITE if white <= black else BLACK), why
 
 
