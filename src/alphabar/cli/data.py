@@ -71,11 +71,8 @@ def inspect_(
     for sentence in inspection.warnings(report):
         say(sentence)
     screen.print(inspection.plan(report.advice))
-    say(
-        f"No picture: {refusal}"
-        if refusal
-        else f"picture  {place}, {len(report.pictures)} as the network will see them"
-    )
+    seen = f"picture  {place}, {len(report.pictures)} images as the network will see them"
+    say(f"No picture: {refusal}" if refusal else seen)
     screen.print("To train on it:", style="bold")
     # Not through the console, which would fold a line that is meant to be copied.
     say(inspection.command(path, report, size, channels))

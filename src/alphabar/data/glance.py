@@ -96,8 +96,9 @@ def as_stored(options: DataOptions) -> DataOptions:
     return replace(options, image_size=None, resize="none", channels=None)
 
 
-def sampled(items: Sequence[T], most: int = _MOST) -> list[T]:
-    """At most so many of the items at random, in their order; always the same ones."""
+def sampled(items: Sequence[T], most: int | None = None) -> list[T]:
+    """At most so many of the items at random, 2,000 if it is not said, in their order; always the same ones."""
+    most = _MOST if most is None else most
     if len(items) <= most:
         return list(items)
     places = np.random.default_rng(0).choice(len(items), most, replace=False)
