@@ -1,7 +1,7 @@
 """Pictures that are worth a look before training: nearly blank, duplicate, or smaller than what they become."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +25,9 @@ class Look:
     @classmethod
     def at(cls, pixels: Pixels, thumbnail: Thumbnail) -> "Look":
         """The look of a picture (H, W, C)."""
-        white, black = (bool(are_blank(composited(thumbnail.pixels, each)[None])[0]) for each in (WHITE, BLACK))
-        return cls(thumbnail.size, _digest(pixels), _digest(pixels[:, ::-1]), white, black)
+        backgrounds = (WHITE, BLACK) if thumbnail.transparent else (BLACK,)
+        blank = [bool(are_blank(composited(thumbnail.pixels, each)[None])[0]) for each in backgrounds]
+        return cls(thumbnail.size, _digest(pixels), _digest(pixels[:, ::-1]), blank[0], blank[-1])
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,20 @@ def findings(names: Sequence[str], looks: Sequence[Look], options: DataOptions) 
             mirrored.append((name, earlier[look.mirrored]))
         else:
             earlier[look.digest] = name
-    on_white = options.background == WHITE
     height, width = options.image_size or (0, 0)
     grows = options.resize in ("crop", "stretch")
+
+    def are(which: Callable[[Look], bool]) -> tuple[str, ...]:
+        return tuple(name for name, look in zip(names, looks, strict=True) if which(look))
+
+    on_white, on_black = are(lambda look: look.blank_on_white), are(lambda look: look.blank_on_black)
     return Findings(
-        blank=tuple(
-            n for n, k in zip(names, looks, strict=True) if (k.blank_on_white if on_white else k.blank_on_black)
-        ),
-        blank_on_white=sum(look.blank_on_white for look in looks),
-        blank_on_black=sum(look.blank_on_black for look in looks),
+        blank=on_white if options.background == WHITE else on_black,
+        blank_on_white=len(on_white),
+        blank_on_black=len(on_black),
         duplicates=tuple(duplicates),
         mirrored=tuple(mirrored),
-        enlarged=tuple(
-            n for n, k in zip(names, looks, strict=True) if grows and (k.size[0] < height or k.size[1] < width)
-        ),
+        enlarged=are(lambda look: grows and (look.size[0] < height or look.size[1] < width)),
     )
 
 
