@@ -222,10 +222,23 @@ def test_of_many_pictures_a_sample_is_read_always_the_same_and_all_are_counted(p
     monkeypatch.setattr(glance, "_MOST", 7)
     folder, read = photos(30), []
     decode = glance.decode
-    monkeypatch.setattr(glance, "decode", lambda path, *more: read.append(path) or decode(path, *more))
+    monkeypatch.setattr(
+        glance, "decode", lambda path, *more, **named: read.append(path) or decode(path, *more, **named)
+    )
     assert of(folder).count == 30
     assert len(read) == 7
     assert of(folder) == of(folder) and {*read} == {*read[:7]}
+
+
+def test_large_photos_are_read_at_a_fraction_of_their_size_and_judged_by_their_own(tmp_path, monkeypatch) -> None:
+    (folder := tmp_path / "photos").mkdir()
+    for k in range(3):
+        Image.radial_gradient("L").resize((900 + k, 700)).rotate(90 * k).save(folder / f"{k}.jpg")
+    seen = []
+    decode = glance.decode
+    monkeypatch.setattr(glance, "decode", lambda *args, **named: seen.append(decode(*args, **named)) or seen[-1])
+    assert of(folder, largest=256).image_size == (256, 256)
+    assert all(64 <= min(decoded.image.size) < 128 for decoded in seen)
 
 
 def test_every_setting_has_its_reason(photos: Writer) -> None:

@@ -27,7 +27,7 @@ class Look:
         """The look of a picture (H, W, C)."""
         backgrounds = (WHITE, BLACK) if thumbnail.transparent else (BLACK,)
         blank = [bool(are_blank(composited(thumbnail.pixels, each)[None])[0]) for each in backgrounds]
-        return cls(thumbnail.size, _digest(pixels), _digest(pixels[:, ::-1]), blank[0], blank[-1])
+        return cls(thumbnail.size, _digest(pixels), _digest(pixels, is_mirrored=True), blank[0], blank[-1])
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,10 @@ def findings(names: Sequence[str], looks: Sequence[Look], options: DataOptions) 
     )
 
 
-def _digest(pixels: Pixels) -> bytes:
-    return hashlib.blake2b(
-        repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes(), digest_size=16
-    ).digest()
+def _digest(pixels: Pixels, is_mirrored: bool = False) -> bytes:
+    if pixels.shape[2] == 4 and pixels.flags.c_contiguous:
+        pixels = pixels.view(np.uint32)  # whole pixels are mirrored several times faster
+    values = np.ascontiguousarray(pixels[:, ::-1] if is_mirrored else pixels)
+    digest = hashlib.sha256(repr(values.shape).encode())
+    digest.update(values.data)
+    return digest.digest()

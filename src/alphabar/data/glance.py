@@ -44,7 +44,7 @@ class Thumbnail:
     @classmethod
     def of_image(cls, image: Image.Image, transparent: bool) -> "Thumbnail":
         """The thumbnail of a Pillow image in mode L, RGB or RGBA."""
-        small = image.convert("RGBA").resize((SIDE, SIDE), Image.Resampling.BOX)
+        small = image.convert("RGBA").resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=4)
         return cls(np.asarray(small), (image.height, image.width), transparent)
 
 
@@ -148,7 +148,8 @@ def _of_files(options: DataOptions) -> Glance:
 
     def look(path: Path) -> Header:
         header = read_header(path, options.limit_pixels)
-        seen[path.relative_to(root)] = Thumbnail.of(decode(path, 4, options))
+        thumbnail = Thumbnail.of(decode(path, 4, options, least=2 * SIDE))
+        seen[path.relative_to(root)] = replace(thumbnail, size=header.size)
         return header
 
     listing = replace(plan.listing, images=tuple(sampled(plan.listing.images)))
