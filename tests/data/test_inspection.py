@@ -68,6 +68,12 @@ def test_the_pictures_are_those_that_the_network_is_trained_on(tmp_path, photos:
         assert torch.equal(report.pictures, load(kind, as_options(report, path)).images), path
 
 
+def test_a_caller_that_can_afford_more_gets_a_larger_size(photos: Writer) -> None:
+    folder = photos(3, (130, 150, 3))
+    assert inspect(folder, DataOptions()).pictures.shape == (3, 3, 32, 32)
+    assert inspect(folder, DataOptions(), most=128).pictures.shape == (3, 3, 128, 128)
+
+
 def test_of_many_images_64_are_shown(photos: Writer) -> None:
     folder = photos(70)
     report = inspect(folder, DataOptions())

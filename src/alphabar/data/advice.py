@@ -84,7 +84,7 @@ def suggested(sizes: Sequence[Size], largest: int, keeps_all: bool = False) -> t
     shorter = sorted(min(size) for size in sizes)
     median = shorter[len(shorter) // 2]
     side = next((side for side in _SIDES if side <= min(median, largest)), _MULTIPLE)
-    bound = f", and the limit is {largest}" if largest < 2 * side <= median else ""
+    bound = f"; sizes above {largest} were not considered" if largest < 2 * side <= median else ""
     return (side, side), "pad" if keeps_all else "crop", f"the median of the shorter sides is {median}{bound}"
 
 

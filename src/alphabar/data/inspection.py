@@ -30,18 +30,21 @@ _SHOWN = 64  # pictures as the network will see them
 _AS_ASKED = "as asked"
 
 
-def inspect(path: Path, options: DataOptions) -> Report:
-    """Reads every image of a data set and reports on it; raises AlphabarError if none is usable."""
+def inspect(path: Path, options: DataOptions, most: int | None = None) -> Report:
+    """Reads every image of a data set and reports on it; raises AlphabarError if none is usable.
+
+    most: the longest side to advise; if None, 64 for images of one size that is no larger, else 32.
+    """
     options = replace(options, path=path)
     kind = detect(path)
     if kind == "archive":
         place = unpacked(path)
         with named_after(path, place):
-            return replace(_inspect_folder(replace(options, path=place)), kind=kind, source=shown(path))
-    return _inspect_folder(options) if kind == "folder" else _inspect_arrays(kind, options)
+            return replace(_inspect_folder(replace(options, path=place), most), kind=kind, source=shown(path))
+    return _inspect_folder(options, most) if kind == "folder" else _inspect_arrays(kind, options, most)
 
 
-def _inspect_folder(options: DataOptions) -> Report:
+def _inspect_folder(options: DataOptions, most: int | None) -> Report:
     root, plan = recognised(options)
     traits: dict[Path, Traits] = {}
     looks: dict[Path, Look] = {}
@@ -64,7 +67,7 @@ def _inspect_folder(options: DataOptions) -> Report:
     natural = 1 if all(header.grey for header in headers) else 3
     channels = options.channels if options.channels in MODES else natural
     unusable = len(plan.listing.images) - len(headers)
-    advice = followed(judged(of_thumbnails(plan, thumbnails, unusable), largest(sizes)), options, problem)
+    advice = followed(judged(of_thumbnails(plan, thumbnails, unusable), most or largest(sizes)), options, problem)
     options = as_seen(options, advice, channels)
     names = dict(zip(plan.classes, plan.class_names, strict=True))
     return Report(
@@ -102,7 +105,7 @@ def _trial(survey: Survey, options: DataOptions) -> tuple[str | None, int | None
     return None, len(survey.headers) * channels * height * width
 
 
-def _inspect_arrays(kind: str, options: DataOptions) -> Report:
+def _inspect_arrays(kind: str, options: DataOptions, most: int | None) -> Report:
     stored = DATASETS[kind](as_stored(options))
     channels, height, width = stored.shape
     problem, memory = None, stored.images.numel()
@@ -114,7 +117,7 @@ def _inspect_arrays(kind: str, options: DataOptions) -> Report:
             problem = str(error)
     classes = {} if stored.labels is None else Counter(stored.class_names[k] for k in stored.labels.tolist())
     sizes = {(height, width): len(stored)}
-    advice = followed(judged(of_images(stored), largest(sizes)), options, problem)
+    advice = followed(judged(of_images(stored), most or largest(sizes)), options, problem)
     options = as_seen(options, advice, channels)
     return Report(
         kind=kind,
