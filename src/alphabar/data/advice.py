@@ -47,8 +47,6 @@ def judged(pictures: Glance, largest: int) -> Advice:
     size, rule, why_size = suggested(pictures.sizes, largest, keeps_all=framed)
     flip = are_alike(pictures.on(colour), pictures.classes)
     several = sum(size >= _FEW for size in pictures.class_sizes) >= 2
-    whole = "nothing is cut off: most pictures are transparent or have a plain border"
-    rules = {"none": "the pictures have that size", "pad": whole if framed else "every pixel is kept"}
     return Advice(
         image_size=size,
         resize=rule,
@@ -58,7 +56,7 @@ def judged(pictures: Glance, largest: int) -> Advice:
         count=pictures.count,
         reasons={
             "data.image_size": why_size,
-            "data.resize": rules.get(rule, "the pictures fill the frame, and what is beside the centre is cut off"),
+            "data.resize": _why_rule(rule, framed, all(height == width for height, width in pictures.sizes)),
             "data.background": why_background,
             "data.horizontal_flip": "mirrored pictures are as near to the others as the pictures themselves"
             if flip
@@ -86,6 +84,18 @@ def suggested(sizes: Sequence[Size], largest: int, keeps_all: bool = False) -> t
     side = next((side for side in _SIDES if side <= min(median, largest)), _MULTIPLE)
     bound = f"; sizes above {largest} were not considered" if largest < 2 * side <= median else ""
     return (side, side), "pad" if keeps_all else "crop", f"the median of the shorter sides is {median}{bound}"
+
+
+def _why_rule(rule: str, framed: bool, square: bool) -> str:
+    if rule == "none":
+        return "the pictures have that size"
+    if rule == "pad":
+        return (
+            "most pictures are transparent or have a plain border, so none is cut" if framed else "every pixel is kept"
+        )
+    return (
+        "the pictures are square, so nothing is cut off" if square else "photos fill the frame; their ends are cut off"
+    )
 
 
 def _why_classes(class_sizes: Sequence[int], several: bool) -> str:
