@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+import alphabar
 from alphabar import cli
 from alphabar.cli import mistakes
 from alphabar.errors import AlphabarError
@@ -212,14 +213,18 @@ def test_a_mistake_in_the_settings_comes_before_the_data_and_without_torch(folde
 
 
 @pytest.mark.parametrize("size", [(24, 24), (40, 40), (32, 24), (100, 60), (8, 8), (7, 9)])
-def test_the_command_that_inspect_suggests_works(size, tmp_path, monkeypatch, capsys) -> None:
+def test_what_inspect_suggests_works(size, tmp_path, monkeypatch, capsys) -> None:
+    """The settings with the textbook's recipe; the command itself, whose recipe makes its own plan, is a string."""
     (tmp_path / "two words").mkdir()
     for i in range(3):
         Image.fromarray(np.full((*size, 3), 80 * i, np.uint8)).save(tmp_path / "two words" / f"{i}.png")
-    assert call(monkeypatch, "data", "inspect", tmp_path / "two words") == 0
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "data", "inspect", "two words") == 0
     command = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert shlex.join(command) == "alphabar train folder --data 'two words' --run runs/two-words --minutes 60"
+    settings = [f"{name}={value}" for name, value in alphabar.inspect("two words").settings.items()]
     small = ["network.channels=8", "training.batch_size=2", "sampling.num=1", "--dry-run"]
-    assert command[:2] == ["alphabar", "train"] and call(monkeypatch, *command[1:], *small) == 0
+    assert call(monkeypatch, "train", "ddpm_folder", "--data", "two words", *settings, *small) == 0
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ Size = tuple[int, int]
 Colour = tuple[int, int, int]
 
 BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
 _GAP = 128  # grey, which differs from the black background of MNIST and from white pages
 _FILTER = Image.Resampling.BICUBIC  # antialiased: Pillow widens the kernel when it shrinks an image
 

@@ -96,6 +96,7 @@ FILES: dict[tuple[str, str], tuple[list[str], str, Callable[[Path], object]]] = 
     ("evaluate", "--statistics"): (
         ["{run}", "--features", "fashion-cnn", "--count", "4"], "a.npz", marked(outputs.STATISTICS)
     ),
+    ("data inspect", "--out"): (["{pictures}"], "a.png", marked(outputs.INSPECTED)),
     ("plot variances", "--out"): ([], "a.png", figure),
     ("plot schedules", "--out"): ([], "a.svg", figure),
     ("plot forward", "--out"): ([], "a.png", figure),
@@ -121,7 +122,13 @@ INPUTS = {"--data", "--data-root", "--reference", "--extractor-weights"}
 
 @pytest.fixture
 def words(run, tmp_path) -> Callable[[list[str]], list[str]]:
-    places = {"run": run, "picture": digit(tmp_path / "picture.png"), "latents": run.parent / "latents.safetensors"}
+    np.save(pictures := tmp_path / "pictures.npy", np.zeros((3, 8, 8), np.uint8))
+    places = {
+        "run": run,
+        "picture": digit(tmp_path / "picture.png"),
+        "pictures": pictures,
+        "latents": run.parent / "latents.safetensors",
+    }
 
     def filled(args: list[str]) -> list[str]:
         return [arg.format(**places) for arg in args]

@@ -179,9 +179,10 @@ def test_inspect_counts_everything_and_its_settings_make_the_folder_loadable(pho
     assert report.sizes == {(40, 40): 20, (30, 50): 1, (60, 35): 1}
     assert report.modes == {"RGB": 20, "L": 1, "RGBA": 1}
     assert report.contents.left_out == ("1 image that cannot be used", "1 file (.txt)")
-    assert report.contents.transparency == "1 transparent image on data.background=[0, 0, 0]"
+    assert report.contents.transparency == "1 transparent image on data.background=[255, 255, 255]"
     assert "3 different sizes" in (report.problem or "")
-    assert report.settings == {"data.image_size": "32", "data.resize": "crop", "data.channels": "3"}
+    found = {"data.image_size": "32", "data.resize": "crop", "data.channels": "3", "data.background": "[255,255,255]"}
+    assert report.settings == found
     assert len(load("folder", DataOptions(path=folder, image_size=(32, 32), resize="crop", channels=3))) == 22
 
 
@@ -226,7 +227,10 @@ def test_inspect_repeats_what_was_asked_if_it_can_be_done(photos: Writer) -> Non
     assert report.settings == {"data.image_size": "16x24", "data.resize": "crop", "data.channels": "3"}
 
 
-def test_the_command_prints_what_was_found_and_a_line_to_copy(photos: Writer) -> None:
+def test_the_command_prints_what_was_found_and_a_line_to_copy(
+    photos: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     folder = photos(30, (28, 28), name="my photos")
     (folder / "[bold]bad.png").write_bytes(b"")
     result = CliRunner().invoke(app, ["inspect", str(folder)], env={"COLUMNS": "200"})
@@ -234,8 +238,7 @@ def test_the_command_prints_what_was_found_and_a_line_to_copy(photos: Writer) ->
     assert "30 x 28x28" in result.output
     assert "[bold]bad.png: the file is empty" in result.output
     line = result.output.splitlines()[-1]
-    assert line.startswith("alphabar train ")
-    assert f"--data '{folder}' data.image_size=32 data.resize=pad data.channels=1" in line
+    assert line == f"alphabar train folder --data '{folder}' --run runs/my-photos --minutes 60"
 
 
 @pytest.mark.parametrize("size", ["x", "32x", "-1", "3.5", "32x32x3", "²"])

@@ -37,12 +37,32 @@ def inspect(
     resize: str = "none",
     channels: int | None = None,
     split: str = "train",
+    out: str | Path | None = None,
 ) -> "Report":
-    """What a folder or file of images holds: every image is read; what is skipped, and why."""
-    from alphabar import data
+    """What a folder or file of images holds: every image is read; what is skipped, and why; the settings that suit.
 
+    out: a .png to write, with up to 64 pictures as the network will see them.
+    """
+    from alphabar import data, images, outputs
+
+    place = None if out is None else inspected_place(Path(out), Path(path))
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return data.inspect(Path(path), data.DataOptions(image_size=size, resize=resize, channels=channels, split=split))
+    options = data.DataOptions(image_size=size, resize=resize, channels=channels, split=split)
+    report = data.inspect(Path(path), options)
+    if place is not None:
+        images.save_png(place, images.sheet(report.pictures, columns=8), report.settings, outputs.INSPECTED)
+    return report
+
+
+def inspected_place(out: Path, path: Path) -> Path:
+    """`out`, with its folder created; AlphabarError if the pictures of an inspection of `path` cannot go there."""
+    from alphabar import outputs
+
+    if out.suffix.lower() != ".png":
+        raise AlphabarError(f"The pictures of an inspection are a .png file; --out is {out}.")
+    outputs.check(out, outputs.INSPECTED, [path])
+    outputs.prepare(out.parent, path=out)
+    return out
 
 
 @sentences()

@@ -61,13 +61,14 @@ def rehearsed(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data_root: str | Path | None = None,
     device: str = "auto",
+    run: str | Path | None = None,
 ) -> Iterator[str]:
-    """The lines of `alphabar train --dry-run`: everything is built and runs one step, and nothing is written."""
+    """The lines of `alphabar train --dry-run`: everything is built and runs a few steps, and nothing is written."""
     settings = resolved(recipe, data, overrides, data_root)
 
     from alphabar import build, training
 
-    return training.dry_run(settings, build.device(device))
+    return training.dry_run(settings, run_path(recipe, run), build.device(device))
 
 
 @sentences()

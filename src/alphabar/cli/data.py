@@ -1,23 +1,16 @@
 """`alphabar data`: the data sets, and what a folder of images holds."""
 
-import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from alphabar.cli import inspection
 from alphabar.cli import options as o
+from alphabar.errors import AlphabarError
 from alphabar.terminal import console, say
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from alphabar.data import Report
-
 app = typer.Typer(help="Look at data before training on them.", no_args_is_help=True)
-
-_LISTED = 10  # skipped files, classes and sizes that are listed one by one
 
 
 @app.command("list")
@@ -52,62 +45,34 @@ def inspect_(
     resize: o.Resize = "none",
     channels: Annotated[int | None, typer.Option(help="1, 3 or 4, like the setting data.channels.")] = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="64 pictures as the network will see them, .png; inspect.png if left out."),
+    ] = None,
 ) -> None:
     """Read every image in PATH; report what it holds, what is skipped and why, and the command to train on it."""
     from alphabar.api import look
 
     size = o.parsed_size(image_size)
-    report = look.inspect(path, image_size=size, resize=resize, channels=channels, split=split)
+    place, refusal = out or Path("inspect.png"), ""
+    try:
+        look.inspected_place(place, path)
+    except AlphabarError as error:
+        if out is not None:
+            raise
+        refusal = f"{error}"  # nobody asked for a picture, so the report is made without it
+    shown_at = None if refusal else place
+    report = look.inspect(path, image_size=size, resize=resize, channels=channels, split=split, out=shown_at)
     screen = console()
-    screen.print(_table(report))
+    screen.print(inspection.table(report))
     is_specific = image_size is not None or resize != "none" or channels is not None
-    if report.problem is not None and (is_specific or report.skipped):  # else the suggested command solves it
+    if report.problem is not None and (is_specific or report.skipped):  # else the suggested settings solve it
         say(f"As it stands: {report.problem}")
-    settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
-    if report.contents.warning:
-        say(report.contents.warning)
+    for sentence in inspection.warnings(report):
+        say(sentence)
+    screen.print(inspection.plan(report.advice))
+    seen = f"picture  {place}, {len(report.pictures)} images as the network will see them"
+    say(f"No picture: {refusal}" if refusal else seen)
     screen.print("To train on it:", style="bold")
     # Not through the console, which would fold a line that is meant to be copied.
-    say(f"alphabar train ddpm_folder --data {shlex.quote(str(path))} {settings}")
-
-
-def _table(report: "Report") -> "Table":
-    """The report as a table; names of the user's are printed as they are, never read as markup."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from alphabar.data.memory import in_bytes
-    from alphabar.data.options import sized
-
-    rows = {
-        "kind": report.kind,
-        "source": report.source,
-        "images found": f"{report.found:,}",
-        "images usable": f"{report.loaded:,}",
-        "images skipped": f"{len(report.skipped):,}",
-        "sizes (HxW)": _counts({sized(size): count for size, count in report.sizes.items()}),
-        "modes": _counts(report.modes),
-        "splits": ", ".join(report.contents.splits),
-        "classes": _counts(report.classes) or "none",
-        "levels": str(report.contents.levels or ""),
-        "transparent": report.contents.transparency,
-        "left out": "\n".join(report.contents.left_out),
-        "notes": _counts(report.notes),
-        "in memory": "" if report.memory is None else in_bytes(report.memory),
-    }
-    table = Table(show_header=False)
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, Text(value, overflow="fold"))
-    for name, reason in report.skipped[:_LISTED]:
-        table.add_row("  skipped", Text(f"{name}: {reason}", overflow="fold"))
-    return table
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    """The most frequent first, one per line."""
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"{count:,} x {name}" for name, count in ranked[:_LISTED]]
-    if len(ranked) > _LISTED:
-        lines.append(f"... and {len(ranked) - _LISTED:,} more")
-    return "\n".join(lines)
+    say(inspection.command(path, report, size, channels))

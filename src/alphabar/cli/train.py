@@ -30,7 +30,7 @@ def train(
     data_root: o.DataRoot = None,
     run: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE if left out.")] = None,
     device: o.Device = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, take one step, write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build all, time a few steps; write nothing.")] = False,
 ) -> None:
     """Train a model; the same command again resumes where it stopped.
 
@@ -39,7 +39,7 @@ def train(
     from alphabar.api import train as trainer
 
     if dry_run:
-        for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device):
+        for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device, run):
             terminal.say(line)
         return
     with _signals():

@@ -1,9 +1,11 @@
 """Data sets. Every source is a function DataOptions -> ImageSet, and DATASETS lists the sources by name."""
 
+from alphabar.data.advice import Advice, advised
 from alphabar.data.files import PUBLISHED_SPLITS, NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
-from alphabar.data.inspection import Report, inspect
+from alphabar.data.inspection import inspect
 from alphabar.data.options import SPLITS, DataOptions
+from alphabar.data.report import Report
 from alphabar.data.sources import DATASETS, OWN_DATA, Source, detect, load
 from alphabar.data.stream import ShuffledStream
 
@@ -12,6 +14,7 @@ __all__ = [
     "OWN_DATA",
     "PUBLISHED_SPLITS",
     "SPLITS",
+    "Advice",
     "Batch",
     "DataOptions",
     "ImageSet",
@@ -19,6 +22,7 @@ __all__ = [
     "Report",
     "ShuffledStream",
     "Source",
+    "advised",
     "detect",
     "inspect",
     "load",

@@ -37,7 +37,7 @@ def folder(options: DataOptions) -> ImageSet:
     root, plan = recognised(options)
     survey = surveyed(root, plan.listing, lambda path: read_header(path, options.limit_pixels))
     size, channels = planned(survey, options)
-    decoded = _decoded(survey, size, channels, options)
+    decoded = decoded_images(survey, size, channels, options)
     survey = Survey(root, {path: survey.headers[path] for path in decoded.paths}, (*survey.skipped, *decoded.skipped))
     check_share(survey)
     _log(survey)
@@ -133,7 +133,7 @@ def planned(survey: Survey, options: DataOptions) -> tuple[Size, int]:
 
 
 @dataclass(frozen=True)
-class _Images:
+class Decoding:
     """The decoded images uint8 (n, C, H, W), their paths and traits, and the files that could not be decoded."""
 
     images: Pixels
@@ -142,7 +142,9 @@ class _Images:
     skipped: list[Skipped]
 
 
-def _decoded(survey: Survey, size: Size, channels: int, options: DataOptions) -> _Images:
+def decoded_images(survey: Survey, size: Size, channels: int, options: DataOptions) -> Decoding:
+    """The images of a survey with the requested channels, resized to (H, W); without those that turn out broken."""
+
     def pixels(path: Path) -> tuple[Pixels, Traits]:
         decoded = decode(survey.root / path, channels, options)
         image = decoded.image
@@ -152,7 +154,7 @@ def _decoded(survey: Survey, size: Size, channels: int, options: DataOptions) ->
             raise UnreadableError(path, "its size changed while it was being read")
         return np.asarray(image).reshape(*size, channels).transpose(2, 0, 1), Traits.of(decoded)
 
-    results = _Images(np.empty((len(survey.headers), channels, *size), np.uint8), [], [], [])
+    results = Decoding(np.empty((len(survey.headers), channels, *size), np.uint8), [], [], [])
     for path, result in mapped(pixels, list(survey.headers), "Decoding images"):
         if isinstance(result, UnreadableError):
             results.skipped.append(Skipped(path, result.reason))

@@ -1,87 +1,63 @@
 """Checks a data set before training: decodes every file once and reports what would go wrong."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from alphabar.data.advice import judged
 from alphabar.data.archive import named_after, unpacked
-from alphabar.data.contents import Contents
 from alphabar.data.decode import MODES, Header, decode, read_header
 from alphabar.data.files import shown
-from alphabar.data.folder import Traits, contents, planned, recognised
-from alphabar.data.options import DataOptions, sized
+from alphabar.data.findings import Look, findings
+from alphabar.data.fit import fitted
+from alphabar.data.folder import Traits, contents, decoded_images, planned, recognised
+from alphabar.data.glance import Thumbnail, as_stored, of_images, of_row, of_thumbnails, sampled
+from alphabar.data.image_set import ImageSet
+from alphabar.data.options import DataOptions
+from alphabar.data.report import Report, as_seen, followed, largest, settings
 from alphabar.data.sources import DATASETS, detect
 from alphabar.data.survey import Survey, surveyed
 from alphabar.errors import AlphabarError
-from alphabar.images import Size
+from alphabar.progress import progress
 
-_MULTIPLE = 8  # a U-Net that halves the size three times needs sides that 8 divides
-_MODEST = 64  # images up to this side are used at full size; training cost grows with its square
-
-
-@dataclass(frozen=True)
-class Report:
-    """The result of `inspect`. `problem` says why the data cannot be loaded with the given options; None if it can."""
-
-    kind: str  # a key of DATASETS
-    source: str
-    found: int
-    skipped: tuple[tuple[str, str], ...]  # (name, reason)
-    sizes: Mapping[Size, int]
-    modes: Mapping[str, int]
-    classes: Mapping[str, int]
-    notes: Mapping[str, int]
-    contents: Contents
-    memory: int | None  # bytes when loaded; None if there is a problem
-    problem: str | None
-    settings: Mapping[str, str]  # the data.* settings to train with
-
-    @property
-    def loaded(self) -> int:
-        """The number of usable images."""
-        return self.found - len(self.skipped)
+_SIDE = 32  # the longest side that is suggested for pictures of several sizes
+_MODEST = 64  # images of one size up to this are used as they are; training cost grows with its square
+_SHOWN = 64  # pictures as the network will see them
+_AS_ASKED = "as asked"
 
 
-def inspect(path: Path, options: DataOptions) -> Report:
-    """Reads every image of a data set and reports on it; raises AlphabarError if none is usable."""
+def inspect(path: Path, options: DataOptions, most: int | None = None) -> Report:
+    """Reads every image of a data set and reports on it; raises AlphabarError if none is usable.
+
+    most: the longest side to advise; if None, 64 for images of one size that is no larger, else 32.
+    """
     options = replace(options, path=path)
     kind = detect(path)
     if kind == "archive":
         place = unpacked(path)
         with named_after(path, place):
-            return replace(_inspect_folder(replace(options, path=place)), kind=kind, source=shown(path))
-    return _inspect_folder(options) if kind == "folder" else _inspect_arrays(kind, options)
+            return replace(_inspect_folder(replace(options, path=place), most), kind=kind, source=shown(path))
+    return _inspect_folder(options, most) if kind == "folder" else _inspect_arrays(kind, options, most)
 
 
-def suggested(sizes: Mapping[Size, int]) -> tuple[Size, str]:
-    """The (H, W) and the resize rule to suggest: unchanged if a U-Net accepts the images, else padded or cropped."""
-    if len(sizes) == 1 and max(max(size) for size in sizes) <= _MODEST:
-        ((height, width),) = sizes
-        whole = (-(-height // _MULTIPLE) * _MULTIPLE, -(-width // _MULTIPLE) * _MULTIPLE)
-        return whole, "none" if whole == (height, width) else "pad"
-    shorter = sorted(min(size) for size in Counter(sizes).elements())
-    median = shorter[len(shorter) // 2]
-    side = next((side for side in (32, 16) if side <= median), 8)
-    return (side, side), "crop"
-
-
-def _settings(sizes: Mapping[Size, int], channels: int, options: DataOptions, problem: str | None) -> dict[str, str]:
-    """The data.* settings to train with: the requested ones if they work, else the suggested ones."""
-    requested = options.image_size if problem is None else None
-    size, rule = suggested(sizes) if requested is None else (requested, options.resize)
-    shape = str(size[0]) if size[0] == size[1] else sized(size)
-    settings = {"data.image_size": shape, "data.resize": rule}
-    return {**settings, "data.channels": str(channels)} if channels in MODES else settings
-
-
-def _inspect_folder(options: DataOptions) -> Report:
+def _inspect_folder(options: DataOptions, most: int | None) -> Report:
     root, plan = recognised(options)
     traits: dict[Path, Traits] = {}
+    looks: dict[Path, Look] = {}
+    thumbnails: dict[Path, Thumbnail] = {}
+    sample = set(sampled(plan.listing.images))
 
     def look(path: Path) -> Header:
-        header = read_header(path, options.limit_pixels)
-        traits[path.relative_to(root)] = Traits.of(decode(path, 4, options))  # a header does not show truncation
+        header, name = read_header(path, options.limit_pixels), path.relative_to(root)
+        decoded = decode(path, 4, options)  # a header does not show truncation
+        thumbnail = Thumbnail.of(decoded)
+        traits[name], looks[name] = Traits.of(decoded), Look.at(np.asarray(decoded.image), thumbnail)
+        if name in sample:
+            thumbnails[name] = thumbnail
         return header
 
     survey = surveyed(root, plan.listing, look)
@@ -90,6 +66,9 @@ def _inspect_folder(options: DataOptions) -> Report:
     problem, memory = _trial(survey, options)
     natural = 1 if all(header.grey for header in headers) else 3
     channels = options.channels if options.channels in MODES else natural
+    unusable = len(plan.listing.images) - len(headers)
+    advice = followed(judged(of_thumbnails(plan, thumbnails, unusable), most or largest(sizes)), options, problem)
+    options = as_seen(options, advice, channels)
     names = dict(zip(plan.classes, plan.class_names, strict=True))
     return Report(
         kind="folder",
@@ -103,8 +82,18 @@ def _inspect_folder(options: DataOptions) -> Report:
         contents=contents(plan, survey, [traits[path] for path in survey.headers], options),
         memory=memory,
         problem=problem,
-        settings=_settings(sizes, channels, options, problem),
+        settings=settings(advice, channels),
+        advice=advice,
+        findings=findings([shown(path) for path in survey.headers], [looks[path] for path in survey.headers], options),
+        pictures=_pictures(survey, channels, options),
     )
+
+
+def _pictures(survey: Survey, channels: int, options: DataOptions) -> Tensor:
+    """Some images of a folder, read as for training."""
+    few = {path: survey.headers[path] for path in sampled(list(survey.headers), _SHOWN)}
+    assert options.image_size is not None
+    return torch.from_numpy(decoded_images(replace(survey, headers=few), options.image_size, channels, options).images)
 
 
 def _trial(survey: Survey, options: DataOptions) -> tuple[str | None, int | None]:
@@ -116,8 +105,8 @@ def _trial(survey: Survey, options: DataOptions) -> tuple[str | None, int | None
     return None, len(survey.headers) * channels * height * width
 
 
-def _inspect_arrays(kind: str, options: DataOptions) -> Report:
-    stored = DATASETS[kind](replace(options, image_size=None, resize="none", channels=None))
+def _inspect_arrays(kind: str, options: DataOptions, most: int | None) -> Report:
+    stored = DATASETS[kind](as_stored(options))
     channels, height, width = stored.shape
     problem, memory = None, stored.images.numel()
     if options.image_size is not None or options.channels is not None:
@@ -128,6 +117,8 @@ def _inspect_arrays(kind: str, options: DataOptions) -> Report:
             problem = str(error)
     classes = {} if stored.labels is None else Counter(stored.class_names[k] for k in stored.labels.tolist())
     sizes = {(height, width): len(stored)}
+    advice = followed(judged(of_images(stored), most or largest(sizes)), options, problem)
+    options = as_seen(options, advice, channels)
     return Report(
         kind=kind,
         source=stored.source,
@@ -140,5 +131,23 @@ def _inspect_arrays(kind: str, options: DataOptions) -> Report:
         contents=stored.contents,
         memory=None if problem else memory,
         problem=problem,
-        settings=_settings(sizes, channels, options, problem),
+        settings=settings(advice, channels),
+        advice=advice,
+        findings=findings([f"image {k}" for k in range(len(stored))], _looks(stored), options),
+        pictures=_rows(stored, options),
     )
+
+
+def _looks(stored: ImageSet) -> list[Look]:
+    looks = []
+    with progress("Comparing images", len(stored)) as advance:
+        for row, image in enumerate(stored.images):
+            looks.append(Look.at(image.permute(1, 2, 0).numpy(), of_row(stored, row)))
+            advance(1)
+    return looks
+
+
+def _rows(stored: ImageSet, options: DataOptions) -> Tensor:
+    """Some images of an array, brought to the size and the channels as for training."""
+    rows = stored.images[sampled(range(len(stored)), _SHOWN)].permute(0, 2, 3, 1).numpy()
+    return fitted(rows, replace(options, white=None), stored.source)["images"]

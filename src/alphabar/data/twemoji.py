@@ -26,14 +26,13 @@ from alphabar.data.fit import fitted, with_channels
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
 from alphabar.files import cache_folder
-from alphabar.images import Colour
+from alphabar.images import WHITE
 
 PACKAGE = "emoji-datasource-twitter"
 ARCHIVE = f"{PACKAGE}-16.0.0.tgz"
 URL = f"https://registry.npmjs.org/{PACKAGE}/-/{ARCHIVE}"
 
 _ARCHIVE_SHA256 = "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877"
-_WHITE: Colour = (255, 255, 255)  # the background that emoji are designed for
 _SWATCHES = "Component"  # five plain skin tones, which are not pictures and too few for a class
 
 
@@ -53,7 +52,7 @@ def twemoji(options: DataOptions) -> ImageSet:
     rows = [k for place, k in enumerate(sorted(distinct.values()), 1) if (place % 10 == 0) == (options.split == "test")]
     if not rows:
         raise NoSplitError(f"{shown(source)} has {len(distinct)} emoji: too few for data.split={options.split}.")
-    images = with_channels(pictures[rows], 3, _WHITE, shown(source))
+    images = with_channels(pictures[rows], 3, WHITE, shown(source))  # the background that emoji are designed for
     return ImageSet(
         name="twemoji",
         **fitted(images, options, shown(source)),

@@ -1,4 +1,4 @@
-"""A rehearsal of training: everything is built and runs once, and nothing is written."""
+"""A rehearsal of training: everything is built and runs a few times, and nothing is written."""
 
 import resource
 import sys
@@ -10,14 +10,17 @@ import torch
 
 from alphabar import build, data, evaluation
 from alphabar.config import Config
+from alphabar.runs.prospect import prospect
 from alphabar.training.length import total_steps
 from alphabar.training.loop import preview_pipeline
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
+_WARM = 3  # training steps that are timed; the one before them is slower, as memory and kernels are prepared
 
-def dry_run(config: Config, device: torch.device) -> Iterator[str]:
-    """Lines about a run of `config`: its images, network and length, and the cost of a training and a sampling step."""
+
+def dry_run(config: Config, path: Path, device: torch.device) -> Iterator[str]:
+    """Lines about a run of `config` at `path`: its images, network and length, and the cost of its steps."""
     image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), device)
     size, batch_size = len(image_set), config.training.batch_size
@@ -25,6 +28,7 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     yield f"images       {image_set.described()}"
     if image_set.contents.warning:
         yield f"warning      {image_set.contents.warning}"
+    yield f"run          {prospect(path, config, state.facts)}"
     yield f"parameters   {sum(p.numel() for p in state.network.parameters()):,}"
     length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else f"{config.training.minutes:g} minutes"
     yield f"length       {length} of batch size {batch_size}"
@@ -33,13 +37,12 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
         evaluation.Scorer(config, image_set, device)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     update, pipeline = Update.of(state, device, end), preview_pipeline(state, Path("dry-run"))
-    start = time.perf_counter()
-    train_step(update, state, stream.batch(0, batch_size))
-    loss = state.meter.read()["loss"]
-    seconds = time.perf_counter() - start
-    yield f"train step   loss {loss:.4f}, {batch_size / seconds:,.1f} images/s (one cold step, {seconds:.2f} s)"
-    if end:
-        yield f"training     about {_span(seconds * end)} at that speed; training.minutes=N ends it sooner"
+    first, *warm = (_timed(update, state, stream.batch(k * batch_size, batch_size)) for k in range(1 + _WARM))
+    (loss, cold), (least, *_, most) = first, sorted(span for _, span in warm)
+    speeds = f"loss {loss:.4f}, {batch_size / most:,.1f} to {batch_size / least:,.1f} images/s"
+    spans = f"the range of {_WARM} warm steps, {least:.2f} to {most:.2f} s; the cold one before took {cold:.2f} s"
+    yield f"train step   {speeds} ({spans})"
+    yield f"training     {_duration(config, end, least, most)}"
 
     num = min(config.sampling.num, config.sampling.batch_size)
     start = time.perf_counter()
@@ -50,6 +53,26 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     where = "of the GPU" if device.type == "cuda" else "of the whole process"
     yield f"memory       {_peak_memory(device):,.0f} MiB at the peak {where}"
     yield "nothing was written; leave --dry-run out to train"
+
+
+def _timed(update: Update, state: TrainState, batch: data.Batch) -> tuple[float, float]:
+    """The loss of a training step and its seconds."""
+    start = time.perf_counter()
+    train_step(update, state, batch)
+    loss = state.meter.read()["loss"]  # waits for the device
+    assert loss is not None
+    return loss, time.perf_counter() - start
+
+
+def _duration(config: Config, end: int | None, least: float, most: float) -> str:
+    """How long a run of `end` steps takes, if a step takes from `least` to `most` seconds; previews come on top."""
+    minutes = config.training.minutes
+    if minutes is not None and (end is None or least * end > 60 * minutes):
+        steps = [f"{60 * minutes / seconds:,.0f}" for seconds in (most, least)]
+        return f"training.minutes={minutes:g} ends it, after about {' to '.join(dict.fromkeys(steps))} steps"
+    assert end is not None
+    spans = " to ".join(dict.fromkeys(_span(seconds * end) for seconds in (least, most)))
+    return f"about {spans} at that speed, without previews; training.minutes=N ends it sooner"
 
 
 def _peak_memory(device: torch.device) -> float:
