@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from alphabar import names
 from alphabar.config.one_of import OneOf
 from alphabar.config.values import (
+    Background,
     BatchSize,
     Count,
     ImageSize,
-    Level,
     Multipliers,
     OptionalFloat,
     OptionalInt,
@@ -62,8 +62,8 @@ class Data(Section):
     """1 grey, 3 RGB, 4 RGBA; none means 1 if every image is grey, and 3 otherwise."""
     resize: Annotated[str, OneOf(("none", *names.RESIZE_RULES))] = "none"
     """How images of another size reach image_size; only `stretch` changes their aspect ratio."""
-    background: tuple[Level, Level, Level] = (0, 0, 0)
-    """The RGB colour behind transparent pixels and around padded images."""
+    background: Background = (0, 0, 0)
+    """The colour behind transparent pixels and around padded images: white, "#ffffff" or [255, 255, 255]."""
     white: OptionalFloat = None
     """The stored level that is white, such as 4095; none means 255 of 8 bits, 65535 of 16 bits, and 1 of floats."""
     jpeg_without_end: bool = False
