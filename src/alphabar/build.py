@@ -21,6 +21,9 @@ def data_options(section: c.Data) -> data.DataOptions:
         resize=section.resize,
         background=section.background,
         white=section.white,
+        crop=section.crop,
+        crop_room=section.crop_room,
+        holdout=section.holdout,
         jpeg_without_end=section.jpeg_without_end,
     )
 

@@ -54,6 +54,8 @@ class Contents:
     """The number of images with transparency."""
     background: Colour = BLACK
     """What transparency became."""
+    held_out: str = ""
+    """Which images are in the other split, by data.holdout."""
     left_out: tuple[str, ...] = ()
     """What is not used, and why."""
 
@@ -62,6 +64,7 @@ class Contents:
         phrases = [f"split {self.split} of {', '.join(self.splits)}"] if self.splits else []
         phrases += [f"levels {self.levels}"] if self.levels else []
         phrases += [self.transparency] if self.transparency else []
+        phrases += [self.held_out] if self.held_out else []
         return phrases + ([f"left out: {some(self.left_out)}"] if self.left_out else [])
 
     @property

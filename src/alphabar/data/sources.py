@@ -1,6 +1,7 @@
 """DATASETS, the data sources by name, and `detect`, which chooses the source for a path."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from alphabar.data.archive import archive
@@ -9,6 +10,7 @@ from alphabar.data.decode import SUFFIXES
 from alphabar.data.digits import digits
 from alphabar.data.files import exists, shown
 from alphabar.data.folder import folder
+from alphabar.data.holdout import divided
 from alphabar.data.idx import idx, idx_files
 from alphabar.data.image_set import ImageSet
 from alphabar.data.members import SUFFIXES as ARCHIVE_SUFFIXES
@@ -17,6 +19,7 @@ from alphabar.data.npz import SUFFIXES as NUMPY_SUFFIXES
 from alphabar.data.npz import npz
 from alphabar.data.options import DataOptions
 from alphabar.data.twemoji import holds_twemoji, twemoji
+from alphabar.data.windows import windowed
 from alphabar.errors import AlphabarError
 from alphabar.registry import look_up
 
@@ -40,7 +43,10 @@ OWN_DATA = ("folder", "idx", "npz", "archive")
 
 def load(name: str, options: DataOptions = DataOptions()) -> ImageSet:  # noqa: B008 - frozen
     """Loads the data set called `name`; raises AlphabarError if the name is unknown or `options` cannot be applied."""
-    return look_up(DATASETS, name, "data set")(options)
+    source = look_up(DATASETS, name, "data set")
+    if options.holdout:
+        source = partial(divided, source)
+    return windowed(source, options) if options.crop == "random" and options.resize == "crop" else source(options)
 
 
 def detect(path: Path) -> str:
