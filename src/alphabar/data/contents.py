@@ -11,11 +11,12 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class Levels:
-    """The lowest and the highest level that is stored, and the level that is white."""
+    """The lowest and the highest level that is stored, and the levels that are white and black."""
 
     low: float
     high: float
     white: float
+    black: float = 0.0
 
     @classmethod
     def of(cls, several: Iterable["Levels"]) -> "Levels":
@@ -31,7 +32,7 @@ class Levels:
     @property
     def is_dark(self) -> bool:
         """Whether even the lightest level is nearer to black than to white."""
-        return self.high * 2 < self.white
+        return (self.high - self.black) * 2 < self.white - self.black
 
     @property
     def likely_white(self) -> float:
@@ -39,7 +40,8 @@ class Levels:
         return self.high if self.white <= 1 else 2 ** max(1, math.ceil(math.log2(self.high + 1))) - 1
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g} (white is {self.white:g})"
+        black = f"black is {self.black:g} and " if self.black else ""
+        return f"{self.low:g} to {self.high:g} ({black}white is {self.white:g})"
 
 
 @dataclass(frozen=True)

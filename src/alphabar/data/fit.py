@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from alphabar.data.contents import Contents
-from alphabar.data.levels import WHITE, eight_bit, levels
+from alphabar.data.levels import black_and_white, eight_bit, levels
 from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions, sized
 from alphabar.data.places import Places, place
@@ -41,22 +41,18 @@ def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> Fitted:
     """
     if stored.size == 0:
         raise AlphabarError(f"{what} has no images: its array is {stored.shape}.")
-    white = options.white or WHITE.get(stored.dtype.name)
-    if white is None:
-        raise AlphabarError(
-            f"{what} holds {stored.dtype} values, and which of them is white is not known; set data.white, such as 1."
-        )
+    black, white = (0.0, options.white) if options.white else black_and_white(stored, what)
     channels = options.channels or stored.shape[3]
     size = options.image_size or (stored.shape[1], stored.shape[2])
     check_memory(what, len(stored), size, channels)
     is_transparent = _transparent(stored, white) if channels != 4 else np.zeros(len(stored), bool)
     contents = Contents(
         options.split,
-        levels=levels(stored, white, what),
+        levels=levels(stored, white, what, black),
         transparent=int(is_transparent.sum()),
         background=options.background,
     )
-    images = eight_bit(stored, white)
+    images = eight_bit(stored, white, black)
     places = Places(_numbers(images), is_transparent) if options.holdout else None
     images = with_channels(images, channels, options.background, what)
     images = with_size(images, size, options.resize, options.background, what, POSITIONS[options.crop])
