@@ -13,11 +13,13 @@ from alphabar.data.folder import folder
 from alphabar.data.holdout import divided
 from alphabar.data.idx import idx, idx_files
 from alphabar.data.image_set import ImageSet
+from alphabar.data.listing import list_files
 from alphabar.data.members import SUFFIXES as ARCHIVE_SUFFIXES
 from alphabar.data.mnist import fashion_mnist, mnist
 from alphabar.data.npz import SUFFIXES as NUMPY_SUFFIXES
 from alphabar.data.npz import npz
 from alphabar.data.options import DataOptions
+from alphabar.data.parquet import tables
 from alphabar.data.twemoji import holds_twemoji, twemoji
 from alphabar.data.windows import windowed
 from alphabar.errors import AlphabarError
@@ -69,7 +71,7 @@ def detect(path: Path) -> str:
             )
         return "idx"
     if path.is_dir():
-        return "folder"
+        return "archive" if tables(path) and not list_files(path).images else "folder"
     raise AlphabarError(
         f"{shown(path)} is not a data set. Expected a folder of images, of IDX files or of CIFAR-10 batches, or a file "
         f"that ends in {', '.join((*NUMPY_SUFFIXES, *ARCHIVE_SUFFIXES))}."
