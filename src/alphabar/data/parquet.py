@@ -1,4 +1,4 @@
-"""Hugging Face's Parquet: tables whose rows are image files and labels; read by pyarrow, the extra alphabar[parquet]."""
+"""Hugging Face's Parquet: tables whose rows are image files and labels. They need the extra alphabar[parquet]."""
 
 import json
 import logging
