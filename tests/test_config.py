@@ -15,6 +15,7 @@ from alphabar.training.lr import DECAYS
 REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Data, "name"): data.DATASETS,
     (c.Data, "resize"): ["none", *images.RESIZE_RULES],
+    (c.Data, "crop"): images.POSITIONS,
     (c.Network, "name"): networks.NETWORKS,
     (c.Network, "preset"): networks.PRESETS,
     (c.Diffusion, "schedule"): diffusion.SCHEDULES,
