@@ -11,6 +11,7 @@ from PIL import Image
 
 from alphabar import config as c
 from alphabar.data import DataOptions, ImageSet, ShuffledStream, load
+from alphabar.data.options import manner, of_manner
 from alphabar.errors import AlphabarError
 from alphabar.images import POSITIONS, crop
 
@@ -109,6 +110,12 @@ def test_memory_is_checked_for_what_is_kept(photos: Callable[..., Path], monkeyp
     load("folder", options)
     with pytest.raises(AlphabarError, match=r"12x12x1.* does not fit into memory"):
         load("folder", replace(options, crop="random", crop_room=1.5))
+
+
+def test_how_images_are_cropped_is_part_of_how_samples_were_made() -> None:
+    plain, random = (DataOptions(image_size=SIZE, resize="crop", crop=crop) for crop in ("centre", "random"))
+    assert of_manner(manner(random)) == random and of_manner(manner(plain)) == plain
+    assert not {"crop", "crop_room", "holdout"} & {*manner(plain)}  # as it was before there was a choice
 
 
 @pytest.mark.parametrize(

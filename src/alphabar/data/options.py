@@ -79,19 +79,23 @@ def sized(size: Size) -> str:
 
 
 _PLACES = ("path", "data_root", "split", "holdout", "limit_pixels", "download")
+_CROPS = ("crop", "crop_room")
 
 
 def manner(options: DataOptions) -> dict[str, Any]:
-    """How files become images, without where they lie; ready for JSON. `of_manner` is its inverse."""
-    fields = {name: value for name, value in asdict(options).items() if name not in _PLACES}
+    """How files become images, without where they lie; ready for JSON. `of_manner` is its inverse.
+
+    Crops are left out where they are in the middle, so that samples of before there was a choice still agree.
+    """
+    left_out = (*_PLACES, *(_CROPS if options.crop == "centre" else ()))
+    fields = {name: value for name, value in asdict(options).items() if name not in left_out}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 def of_manner(entry: object) -> DataOptions | None:
     """The options that `manner` described; None for anything else."""
-    if not isinstance(entry, dict) or not {"image_size", "resize", "background"} <= {*entry} <= {
-        *manner(DataOptions())
-    }:
+    known = {*manner(DataOptions()), *_CROPS}
+    if not isinstance(entry, dict) or not {"image_size", "resize", "background"} <= {*entry} <= known:
         return None
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
     try:
