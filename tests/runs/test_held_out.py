@@ -72,3 +72,11 @@ def test_a_reference_beside_the_run_is_read_whole(photos: Path) -> None:
     options = HowRead().of_reference((1, 8, 8), like, "train", None)
     assert (options.holdout, options.crop) == (0, "random")
     assert len(load("folder", replace(options, path=photos))) == 30
+
+
+def test_a_class_conditional_recipe_on_images_without_classes_names_every_setting_to_turn_off(photos: Path) -> None:
+    classless = ["network.class_conditional=true", "network.label_dropout=0.1"]
+    with pytest.raises(AlphabarError, match=r"class_conditional=false and network\.label_dropout=0\."):
+        alphabar.train(
+            "ddpm_digits", data=photos, run=photos.parent / "classless", overrides=[*SETTINGS, *classless], device="cpu"
+        )
