@@ -16,6 +16,7 @@ from alphabar.training.optimizers import OPTIMIZERS
 REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Data, "name"): data.DATASETS,
     (c.Data, "resize"): ["none", *images.RESIZE_RULES],
+    (c.Data, "crop"): images.POSITIONS,
     (c.Network, "name"): networks.NETWORKS,
     (c.Network, "preset"): networks.PRESETS,
     (c.Diffusion, "schedule"): diffusion.SCHEDULES,
@@ -87,6 +88,14 @@ def test_overrides_are_toml_or_else_text_and_the_last_one_wins() -> None:
     assert config.network.channel_mult == (1, 3)
     assert config.data.image_size == (16, 8)
     assert c.load("ddpm_digits", ["data.image_size=16"]).data.image_size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    "white", ["white", "WHITE", "#fff", '"#fff"', "#ffffff", "[255,255,255]", "255,255,255", (255, 255, 255)]
+)
+def test_a_colour_is_written_as_a_name_as_digits_or_as_levels(white: object) -> None:
+    overrides = {"data.background": white} if isinstance(white, tuple) else [f"data.background={white}"]
+    assert c.load("ddpm_digits", overrides).data.background == (255, 255, 255)
 
 
 def test_none_unsets_an_optional_setting() -> None:

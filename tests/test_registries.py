@@ -110,7 +110,7 @@ def test_names_are_known_without_torch_and_are_the_registries(registry: str) -> 
 
     here = {"OPTIMIZERS": OPTIMIZERS}
     here |= {"MIXES": MIXES, "PRECISIONS": PRECISIONS, "DECAYS": DECAYS, "FILM_FORMATS": films.FORMATS}
-    here |= {"OWN_DATA": sources.OWN_DATA, "RESIZE_RULES": images.RESIZE_RULES}
+    here |= {"OWN_DATA": sources.OWN_DATA, "RESIZE_RULES": images.RESIZE_RULES, "POSITIONS": images.POSITIONS}
     here |= {"PUBLISHED_DATA": [name for name in data.DATASETS if name not in sources.OWN_DATA]}
     for module in (diffusion, networks, data, metrics):
         here |= {name: value for name, value in vars(module).items() if name.isupper() and name not in here}

@@ -21,6 +21,9 @@ def data_options(section: c.Data) -> data.DataOptions:
         resize=section.resize,
         background=section.background,
         white=section.white,
+        crop=section.crop,
+        crop_room=section.crop_room,
+        holdout=section.holdout,
         jpeg_without_end=section.jpeg_without_end,
     )
 
@@ -45,10 +48,10 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
     """The network of the [network] section for images of these facts, initialised from torch's default generator."""
     section, (channels, height, width) = config.network, facts.shape
     if section.class_conditional and not facts.class_names:
+        off = "network.class_conditional=false" + (" and network.label_dropout=0" if section.label_dropout else "")
         raise AlphabarError(
             "[network] class_conditional = true needs labelled images, and these have no classes; "
-            "put each class into a sub-folder of its own, with no image beside them, "
-            "or set network.class_conditional=false."
+            f"put each class into a sub-folder of its own, with no image beside them, or set {off}."
         )
     learned = diffusion.VARIANCES[config.diffusion.variance].learned
     return look_up(networks.NETWORKS, section.name, "network")(

@@ -24,6 +24,18 @@ Colour = tuple[int, int, int]
 
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
+Position = tuple[float, float]
+MIDDLE: Position = (0.5, 0.5)
+POSITIONS: dict[str, Position] = {
+    "centre": MIDDLE,
+    "top": (0.0, 0.5),
+    "bottom": (1.0, 0.5),
+    "left": (0.5, 0.0),
+    "right": (0.5, 1.0),
+    "random": MIDDLE,
+}
+"""Where a crop lies: the shares of what is cut off that are above it and on its left. A random crop is random in
+training, and in the middle elsewhere."""
 _GAP = 128  # grey, which differs from the black background of MNIST and from white pages
 _FILTER = Image.Resampling.BICUBIC  # antialiased: Pillow widens the kernel when it shrinks an image
 
@@ -31,8 +43,10 @@ _FILTER = Image.Resampling.BICUBIC  # antialiased: Pillow widens the kernel when
 class ResizeRule(Protocol):
     """A function that resizes an image."""
 
-    def __call__(self, image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
-        """`image` (mode L, RGB or RGBA) in its mode, with exactly the size (H, W)."""
+    def __call__(
+        self, image: Image.Image, size: Size, background: Colour = BLACK, at: Position = MIDDLE
+    ) -> Image.Image:
+        """`image` (mode L, RGB or RGBA) in its mode, with exactly the size (H, W). at: where to crop."""
         ...
 
 
@@ -57,16 +71,16 @@ def in_channels(colour: Colour, channels: int) -> tuple[int, ...]:
     return (*colour, *(0,) * (channels - 3))
 
 
-def crop(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
-    """Scales the image until it just covers `size`, then crops it about the centre, in a single resampling."""
+def crop(image: Image.Image, size: Size, background: Colour = BLACK, at: Position = MIDDLE) -> Image.Image:
+    """Scales the image until it just covers `size`, then crops it at the position `at`, in a single resampling."""
     height, width = size
     scale = max(height / image.height, width / image.width)
     box_width, box_height = min(width / scale, image.width), min(height / scale, image.height)
-    left, top = (image.width - box_width) / 2, (image.height - box_height) / 2
+    left, top = (image.width - box_width) * at[1], (image.height - box_height) * at[0]
     return image.resize((width, height), _FILTER, (left, top, left + box_width, top + box_height))
 
 
-def pad(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
+def pad(image: Image.Image, size: Size, background: Colour = BLACK, at: Position = MIDDLE) -> Image.Image:
     """Centres the image on `background`. It is shrunk only if it does not fit, so a smaller image keeps its pixels."""
     height, width = size
     scale = min(1.0, height / image.height, width / image.width)
@@ -78,7 +92,7 @@ def pad(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Ima
     return canvas
 
 
-def stretch(image: Image.Image, size: Size, background: Colour = BLACK) -> Image.Image:
+def stretch(image: Image.Image, size: Size, background: Colour = BLACK, at: Position = MIDDLE) -> Image.Image:
     """Scales the image to `size`, even if that changes its aspect ratio."""
     return image.resize((size[1], size[0]), _FILTER)
 

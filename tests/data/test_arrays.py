@@ -295,7 +295,7 @@ GOOD = np.zeros((4, 8, 8, 3), np.uint8)
     ("arrays", "words"),
     [
         ({"before": GOOD, "after": GOOD}, "no array 'arr_0' or 'images', only before, after"),
-        ({"arr_0": GOOD.astype(np.float32)}, "float32"),
+        ({"arr_0": 2 + GOOD.astype(np.float32)}, "float32"),
         ({"arr_0": GOOD[0]}, "(8, 8, 3)"),
         ({"arr_0": GOOD.transpose(0, 3, 1, 2)}, "channels first"),
         ({"arr_0": GOOD[:0]}, "no images"),

@@ -151,10 +151,29 @@ def test_levels_of_arrays_are_scaled_to_white(values: np.ndarray, white: float |
     assert images.tolist() == np.rint(values * (255 / full)).astype(int).tolist()
 
 
-@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.int8])
+@pytest.mark.parametrize("kind", [np.int64, np.int8, np.int16])
 def test_numbers_without_a_known_white_are_refused_by_naming_the_setting(kind: type, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 8, 8), kind))
     with pytest.raises(AlphabarError, match=rf"{np.dtype(kind)} values.*set data\.white"):
+        load("npz", DataOptions(path=tmp_path / "a.npy"))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("black", [0, -1])
+def test_floats_are_read_in_the_range_that_they_fill_and_it_is_said(kind: type, black: int, tmp_path: Path) -> None:
+    bytes_ = np.arange(256, dtype=np.uint8)
+    values = (bytes_ / 255 if black == 0 else bytes_ / 127.5 - 1).astype(kind)
+    np.savez(tmp_path / "a.npz", faces=np.broadcast_to(values[:, None, None], (256, 8, 8)), ages=np.ones(256))
+    images = load("npz", DataOptions(path=tmp_path / "a.npz"))
+    assert images.images[:, 0, 0, 0].tolist() == bytes_.tolist()
+    said = {0: "levels 0 to 1 (white is 1)", -1: "levels -1 to 1 (black is -1 and white is 1)"}
+    assert said[black] in images.described() and not images.contents.warning
+
+
+@pytest.mark.parametrize("values", [[0, 1.5], [-2, 1], [0, np.nan], [0, np.inf], [-np.inf, 0]])
+def test_floats_outside_the_usual_ranges_are_refused_by_naming_them(values: list[float], tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.broadcast_to(np.array(values, np.float64)[:, None, None], (2, 8, 8)))
+    with pytest.raises(AlphabarError, match=r"float64 values from .* not in \[0, 1\] or \[-1, 1\]; set data\.white"):
         load("npz", DataOptions(path=tmp_path / "a.npy"))
 
 

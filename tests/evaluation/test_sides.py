@@ -132,9 +132,10 @@ def test_transparency_on_one_side_alone_is_a_warning_unless_the_background_is_na
     args = [places[subject], "--reference", places[reference], *FASHION]
     (warning,) = (w for w in row(monkeypatch, capsys, *args)["warnings"] if "--background" in w)
     assert f"12 of the {side} images" in warning and "[0, 0, 0]" in warning
-    made = row(monkeypatch, capsys, *args, "--background", "[255, 255, 255]")
-    assert not any("--background" in w for w in made["warnings"])
-    assert made["images"]["background"] == made["reference"]["background"] == WHITE
+    for white in ("[255, 255, 255]", "white", "#fff"):
+        made = row(monkeypatch, capsys, *args, "--background", white)
+        assert not any("--background" in w for w in made["warnings"])
+        assert made["images"]["background"] == made["reference"]["background"] == WHITE
     alike = row(monkeypatch, capsys, places["grey icons"], "--reference", places["grey icons"], *FASHION)
     assert not any("--background" in w for w in alike["warnings"])
 
@@ -146,7 +147,8 @@ def test_what_a_run_is_compared_with_of_its_own_cannot_be_read_in_another_way(ru
 
 
 @pytest.mark.parametrize(
-    "colour", ["white", "255", "255,255", "256,0,0", "-1,0,0", "1,2,3,4", "nan,0,0", "", "1e2,0,0"]
+    "colour",
+    ["whitish", "#ff", "#ff00ff80", "255", "255,255", "256,0,0", "-1,0,0", "1,2,3,4", "nan,0,0", "", "1e2,0,0"],
 )
 def test_a_background_that_is_no_colour_is_a_sentence(colour, run, folders, monkeypatch, capsys) -> None:
     args = [run, "--count", 5, "--reference", folders["others"], f"--background={colour}", *FASHION]

@@ -6,10 +6,11 @@ from typing import Any, Unpack
 
 from alphabar import build, distributed, evaluation
 from alphabar.api.model import Model
-from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.api.options import Options, Seeds, StrPath, background_colour, changes, path, seed_list
 from alphabar.errors import AlphabarError, sentences
 from alphabar.evaluation.reading import HowRead
 from alphabar.evaluation.subjects import HowSampled
+from alphabar.images import Colour
 from alphabar.runs.model import DataPlace, LoadedModel
 
 
@@ -36,7 +37,7 @@ def evaluate(
     split: str | None = None,
     image_size: tuple[int, int] | None = None,
     resize: str | None = None,
-    background: tuple[int, int, int] | None = None,
+    background: Colour | str | None = None,
     data: StrPath | None = None,
     data_root: StrPath | None = None,
     seeds: Seeds = None,
@@ -68,7 +69,7 @@ def evaluate(
         extractor_weights=path(extractor_weights),
         count=count,
         split=split,
-        reading=HowRead(image_size, resize, background),
+        reading=HowRead(image_size, resize, background_colour(background)),
         place=DataPlace(path(data), path(data_root)),
         sampling=HowSampled(None if seeds is None else seed_list(seeds), label, weights, step, changes(options)),
         out=path(out),

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from alphabar import seeds as seed_lists
+from alphabar.config.values import colour
 from alphabar.errors import AlphabarError
+from alphabar.images import Colour
 from alphabar.registry import unknown
 
 StrPath = str | PathLike[str]
@@ -43,6 +45,14 @@ class Options(TypedDict, total=False):
     guidance_interval: tuple[int, int] | str | None
     guidance_rescale: float | None
     batch_size: int | None
+
+
+def background_colour(value: Colour | str | None) -> Colour | None:
+    """The colour that --background names: white, "#fff", "255,255,255" or (255, 255, 255)."""
+    try:
+        return None if value is None else colour(value, "--background")
+    except ValueError as error:
+        raise AlphabarError(f"{error}.") from None
 
 
 def changes(options: Options) -> dict[str, Any]:

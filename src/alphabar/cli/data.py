@@ -39,7 +39,7 @@ def fetch(
 def inspect_(
     path: Annotated[
         Path,
-        typer.Argument(help="A folder of images, IDX or CIFAR-10 files; a .zip, .tar, .npz or .npy."),
+        typer.Argument(help="A folder of images, IDX or CIFAR-10 files; a .zip, .tar, .parquet, .npz or .npy."),
     ],
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",

@@ -57,7 +57,8 @@ def evaluate(
     background: Annotated[
         str | None,
         typer.Option(
-            help="What is behind transparency and around padding: R,G,B; that of the run, or black, if left out."
+            help="The colour behind transparency and around padding: white, #fff or R,G,B; the run's, or black, "
+            "if left out."
         ),
     ] = None,
     data: o.Data = None,
@@ -99,7 +100,7 @@ def evaluate(
         row = measuring.evaluate(
             subject, reference=reference, metrics=metrics,
             features=features, count=count, extractor_weights=extractor_weights, split=split,
-            image_size=o.parsed_size(image_size), resize=resize, background=o.parsed_colour(background), data=data,
+            image_size=o.parsed_size(image_size), resize=resize, background=background, data=data,
             data_root=data_root, seeds=seeds,
             label=label, weights=weights, step=step, out=out, statistics=statistics, device=device, **options,
         )  # fmt: skip

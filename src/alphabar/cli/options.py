@@ -73,17 +73,6 @@ def parsed_size(text: str | None) -> tuple[int, int] | None:
     return int(height), int(width or height)
 
 
-def parsed_colour(text: str | None) -> tuple[int, int, int] | None:
-    """ "255,255,255" -> (255, 255, 255)."""
-    if text is None:
-        return None
-    levels = [word.strip() for word in text.strip("[]() ").split(",")]
-    if len(levels) != 3 or not all(level.isascii() and level.isdigit() and len(level) < 4 for level in levels):
-        raise AlphabarError(f"--background is a colour R,G,B, such as 255,255,255 for white; got '{text}'.")
-    red, green, blue = map(int, levels)
-    return red, green, blue
-
-
 def given(**options: object) -> dict[str, object]:
     """The options that were set."""
     return {name: value for name, value in options.items() if value is not None}

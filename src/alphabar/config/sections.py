@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from alphabar import names
 from alphabar.config.one_of import OneOf
 from alphabar.config.values import (
+    Background,
     BatchSize,
     Count,
     ImageSize,
-    Level,
     Multipliers,
     OptionalFloat,
     OptionalInt,
@@ -62,14 +62,28 @@ class Data(Section):
     """1 grey, 3 RGB, 4 RGBA; none means 1 if every image is grey, and 3 otherwise."""
     resize: Annotated[str, OneOf(("none", *names.RESIZE_RULES))] = "none"
     """How images of another size reach image_size; only `stretch` changes their aspect ratio."""
-    background: tuple[Level, Level, Level] = (0, 0, 0)
-    """The RGB colour behind transparent pixels and around padded images."""
+    crop: Annotated[str, OneOf(names.POSITIONS)] = "centre"
+    """The part of an image that resize=crop keeps. random keeps a larger part, of which each training batch sees other
+    windows; evaluation sees the middle one."""
+    crop_room: Annotated[float, Field(ge=1, le=4)] = 1.25
+    """The sides of the part that crop=random keeps, as multiples of image_size."""
+    holdout: Rate = 0.0
+    """The share of the images that are the test split, where the source has none; which they are follows from what
+    they show, not from their names."""
+    background: Background = (0, 0, 0)
+    """The colour behind transparent pixels and around padded images: white, "#ffffff" or [255, 255, 255]."""
     white: OptionalFloat = None
     """The stored level that is white, such as 4095; none means 255 of 8 bits, 65535 of 16 bits, and 1 of floats."""
     jpeg_without_end: bool = False
     """Use JPEGs that lack only the marker that ends them."""
     horizontal_flip: bool = False
     """Mirror every image with probability 1/2."""
+
+    @model_validator(mode="after")
+    def _crops(self) -> "Data":
+        if self.crop != "centre" and self.resize != "crop":
+            raise ValueError(f"data.crop={self.crop} needs data.resize=crop; data.resize is {self.resize}")
+        return self
 
 
 class Network(Section):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from PIL import ImageColor
 from pydantic import AfterValidator, BeforeValidator, Field
 
 
@@ -63,6 +64,41 @@ def _square(value: object) -> object:
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def colour(value: object, what: str = "data.background") -> tuple[int, int, int]:
+    """(R, G, B), 0..255, of a name such as white, of #fff or #ffffff, of "255,255,255", or of three levels in a list.
+
+    ValueError, which names `what`, for anything else.
+    """
+    levels: object = value
+    if isinstance(value, str):
+        words = [word.strip() for word in value.strip().removeprefix("[").removesuffix("]").split(",")]
+        if len(words) > 1:
+            levels = [int(word) if word.isascii() and word.isdigit() and len(word) < 4 else -1 for word in words]
+        else:
+            levels = _named(value.strip())
+    if (
+        isinstance(levels, list | tuple)
+        and len(levels) == 3
+        and all(type(level) is int and 0 <= level <= 255 for level in levels)
+    ):
+        red, green, blue = levels
+        return red, green, blue
+    raise ValueError(
+        f"{what} is a colour: a name such as white, #rrggbb, or three levels from 0 to 255 such as 255,255,255; got "
+        f"{str(value)[:80]!r}"
+    )
+
+
+def _named(text: str) -> tuple[int, ...] | None:
+    """The levels of a colour's name, or of its hexadecimal digits; None if it is neither."""
+    try:
+        return ImageColor.getrgb(text)
+    except ValueError:
+        return None
+
+
+Background = Annotated[tuple[Level, Level, Level], BeforeValidator(colour)]
+"""(R, G, B)."""
 Respacing = Annotated[int | str | None, BeforeValidator(_respacing)]
 """A number of timesteps, or which."""
 ImageSize = Annotated[tuple[Side, Side] | None, BeforeValidator(_square)]

@@ -19,7 +19,7 @@ from pathlib import Path
 from alphabar.data.files import UnreadableError, open_regular, printable, shown
 from alphabar.data.folder import folder
 from alphabar.data.image_set import ImageSet
-from alphabar.data.members import SUFFIXES, Member, contents, is_archive, members
+from alphabar.data.members import SUFFIXES, Member, contents, files, is_archive, members
 from alphabar.data.memory import in_bytes
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
@@ -36,10 +36,10 @@ _FILES, _CONTENTS = "files", "contents.json"
 
 
 def archive(options: DataOptions) -> ImageSet:
-    """Your own .zip, .tar, .tar.gz, .tar.xz or .tar.bz2 of image files, with the layout of a folder."""
+    """Your own .zip, .tar, .tar.gz, .tar.xz, .tar.bz2 or Parquet of image files, with the layout of a folder."""
     path = options.path
     if path is None:
-        raise AlphabarError("data.name=archive needs a .zip or .tar of images; set data.path.")
+        raise AlphabarError("data.name=archive needs a .zip, .tar or .parquet of images; set data.path.")
     place = unpacked(path)
     with named_after(path, place):
         return replace(folder(replace(options, path=place)), name=printable(_stem(path.name)), source=shown(path))
@@ -54,9 +54,8 @@ def unpacked(path: Path) -> Path:
     """The folder in the cache that holds the files of an archive; unpacks them if it is not there or not complete."""
     before = _state(path)
     if not is_archive(path):
-        raise UnreadableError(path, "it is neither a zip nor a tar archive")
-    with open_regular(path) as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        raise UnreadableError(path, "it is neither a zip nor a tar archive, and no Parquet table")
+    sha256 = _sha256(path)
     place = cache_folder("archives") / sha256
     if not _is_whole(place):
         _unpack(path, place)
@@ -106,11 +105,27 @@ class _Claims:
             )
 
 
+def _sha256(path: Path) -> str:
+    """Of the file of an archive; of the names and the hashes of its files, if they are several."""
+    digests = []
+    for part in files(path):
+        with open_regular(part) as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    if files(path) == [path]:
+        return digests[0]
+    named = [f"{part.name} {digest}" for part, digest in zip(files(path), digests, strict=True)]
+    return hashlib.sha256("\n".join(named).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def _state(path: Path) -> tuple[int, int]:
-    """The size of a regular file and when it was last changed."""
-    with open_regular(path) as file:
-        status = os.fstat(file.fileno())
-        return status.st_size, status.st_mtime_ns
+    """The size of the files of an archive, which are regular ones, and when the last of them was changed."""
+    sizes, times = [], []
+    for part in files(path):
+        with open_regular(part) as file:
+            status = os.fstat(file.fileno())
+            sizes.append(status.st_size)
+            times.append(status.st_mtime_ns)
+    return sum(sizes), max(times)
 
 
 def _is_whole(place: Path) -> bool:

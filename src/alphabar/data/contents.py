@@ -11,11 +11,12 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class Levels:
-    """The lowest and the highest level that is stored, and the level that is white."""
+    """The lowest and the highest level that is stored, and the levels that are white and black."""
 
     low: float
     high: float
     white: float
+    black: float = 0.0
 
     @classmethod
     def of(cls, several: Iterable["Levels"]) -> "Levels":
@@ -31,7 +32,7 @@ class Levels:
     @property
     def is_dark(self) -> bool:
         """Whether even the lightest level is nearer to black than to white."""
-        return self.high * 2 < self.white
+        return (self.high - self.black) * 2 < self.white - self.black
 
     @property
     def likely_white(self) -> float:
@@ -39,7 +40,8 @@ class Levels:
         return self.high if self.white <= 1 else 2 ** max(1, math.ceil(math.log2(self.high + 1))) - 1
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g} (white is {self.white:g})"
+        black = f"black is {self.black:g} and " if self.black else ""
+        return f"{self.low:g} to {self.high:g} ({black}white is {self.white:g})"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Contents:
     """The number of images with transparency."""
     background: Colour = BLACK
     """What transparency became."""
+    held_out: str = ""
+    """Which images are in the other split, by data.holdout."""
     left_out: tuple[str, ...] = ()
     """What is not used, and why."""
 
@@ -62,6 +66,7 @@ class Contents:
         phrases = [f"split {self.split} of {', '.join(self.splits)}"] if self.splits else []
         phrases += [f"levels {self.levels}"] if self.levels else []
         phrases += [self.transparency] if self.transparency else []
+        phrases += [self.held_out] if self.held_out else []
         return phrases + ([f"left out: {some(self.left_out)}"] if self.left_out else [])
 
     @property

@@ -22,6 +22,7 @@ from alphabar.data.files import UnreadableError, open_regular, read_whole, shown
 from alphabar.data.jpeg_end import ended
 from alphabar.data.levels import eight_bit, levels
 from alphabar.data.options import MEGAPIXEL, DataOptions
+from alphabar.data.places import place
 from alphabar.errors import AlphabarError
 from alphabar.images import Size, TooLargeError, opened
 
@@ -83,6 +84,8 @@ class Decoded:
     white: float
     transparent: bool
     """Whether any pixel is."""
+    place: float | None = None
+    """The `place` of what the file shows, if images are held out."""
 
 
 def read_header(path: Path, limit_pixels: int) -> Header:
@@ -129,10 +132,12 @@ def converted(image: Image.Image, channels: int, options: DataOptions, path: Pat
     if upright is not None:
         eight_bits = eight_bits.transpose(upright)
     transparent = _is_transparent(eight_bits)
+    where = place(np.asarray(eight_bits.convert("RGBA"))) if options.holdout else None
     if channels != 4 and transparent:
         canvas = Image.new("RGBA", eight_bits.size, (*options.background, 255))
         eight_bits = Image.alpha_composite(canvas, eight_bits.convert("RGBA"))
-    return Decoded(eight_bits.convert(MODES[channels]), stored.low, stored.high, stored.white, transparent)
+    picture = eight_bits.convert(MODES[channels])
+    return Decoded(picture, stored.low, stored.high, stored.white, transparent, where)
 
 
 def _decoded(

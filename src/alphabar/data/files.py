@@ -30,6 +30,8 @@ class UnreadableError(AlphabarError):
         super().__init__(f"Cannot use {shown(path)}: {self.reason}.")
 
 
+HOLD_OUT = "train with data.holdout=0.1, which makes one of a tenth of them"
+"""How to come to a test split where there is none."""
 PUBLISHED_SPLITS = ("train", "test")
 """The splits of the published data sets."""
 
@@ -105,6 +107,7 @@ def places(name: str, options: DataOptions, others: Iterable[Path] = ()) -> list
 def check_split(what: str, options: DataOptions, have: Sequence[str] = ("train",)) -> None:
     """Raises NoSplitError unless the requested split is one of those that the source called `what` has."""
     if options.split not in have:
+        remedy = f"; {HOLD_OUT}" if options.split == "test" and have == ("train",) else ""
         raise NoSplitError(
-            f"{what} has no '{options.split}' split: its images are all in data.split={' or '.join(have)}."
+            f"{what} has no '{options.split}' split: its images are all in data.split={' or '.join(have)}{remedy}."
         )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypedDict
 
 import numpy as np
@@ -11,11 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from alphabar.data.contents import Contents
-from alphabar.data.levels import WHITE, eight_bit, levels
+from alphabar.data.levels import black_and_white, eight_bit, levels
 from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions, sized
+from alphabar.data.places import Places, place
 from alphabar.errors import AlphabarError
-from alphabar.images import RESIZE_RULES, Colour, ResizeRule, Size, in_channels
+from alphabar.images import BLACK, MIDDLE, POSITIONS, RESIZE_RULES, Colour, Position, Size, in_channels
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -29,6 +31,7 @@ class Fitted(TypedDict):
     images: Tensor
     contents: Contents
     stored: Tensor | None
+    places: Places | None
 
 
 def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> Fitted:
@@ -38,28 +41,41 @@ def fitted(stored: npt.NDArray[Any], options: DataOptions, what: str) -> Fitted:
     """
     if stored.size == 0:
         raise AlphabarError(f"{what} has no images: its array is {stored.shape}.")
-    white = options.white or WHITE.get(stored.dtype.name)
-    if white is None:
-        raise AlphabarError(
-            f"{what} holds {stored.dtype} values, and which of them is white is not known; set data.white, such as 1."
-        )
+    black, white = (0.0, options.white) if options.white else black_and_white(stored, what)
     channels = options.channels or stored.shape[3]
     size = options.image_size or (stored.shape[1], stored.shape[2])
     check_memory(what, len(stored), size, channels)
-    transparent = int((stored[..., 3] < white).any(axis=(1, 2)).sum()) if stored.shape[3] == 4 and channels != 4 else 0
+    is_transparent = _transparent(stored, white) if channels != 4 else np.zeros(len(stored), bool)
     contents = Contents(
-        options.split, levels=levels(stored, white, what), transparent=transparent, background=options.background
+        options.split,
+        levels=levels(stored, white, what, black),
+        transparent=int(is_transparent.sum()),
+        background=options.background,
     )
-    images = eight_bit(stored, white)
+    images = eight_bit(stored, white, black)
+    places = Places(_numbers(images), is_transparent) if options.holdout else None
     images = with_channels(images, channels, options.background, what)
-    images = with_size(images, size, options.resize, options.background, what)
+    images = with_size(images, size, options.resize, options.background, what, POSITIONS[options.crop])
     planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     shape = (stored.shape[3] if white == 255 else 0, *stored.shape[1:3])  # 0 channels: other levels are not kept
     return {
         "images": torch.from_numpy(planes if planes.flags.writeable else planes.copy()),
         "contents": contents,
         "stored": stored_values([shape] * len(stored), (channels, *size), options.resize),
+        "places": places,
     }
+
+
+def _transparent(stored: npt.NDArray[Any], white: float) -> npt.NDArray[np.bool_]:
+    """Which images (N, H, W, C) are transparent; none without a fourth channel."""
+    return np.asarray((stored[..., 3:] < white).any(axis=(1, 2, 3)) & (stored.shape[3] == 4))
+
+
+def _numbers(images: Pixels) -> npt.NDArray[np.float64]:
+    """The place of each image (N, H, W, C) as stored; in RGBA if it can be, as the places of image files are."""
+    is_picture = images.shape[3] in (1, 3, 4)
+    shown = (with_channels(image[None], 4, BLACK, "")[0] if is_picture else image for image in images)
+    return np.array([place(image) for image in shown], np.float64)
 
 
 def stored_values(before: Sequence[tuple[int, int, int]], after: tuple[int, int, int], rule: str) -> Tensor | None:
@@ -94,7 +110,7 @@ def with_channels(images: Pixels, channels: int, background: Colour, what: str) 
     return colour if channels == 3 else np.concatenate([colour, opaque], axis=3)
 
 
-def with_size(images: Pixels, size: Size, rule: str, background: Colour, what: str) -> Pixels:
+def with_size(images: Pixels, size: Size, rule: str, background: Colour, what: str, at: Position = MIDDLE) -> Pixels:
     """Images resized to `size` by the named rule. Padding is a single copy of the whole array."""
     height, width = images.shape[1:3]
     if (height, width) == size:
@@ -110,13 +126,14 @@ def with_size(images: Pixels, size: Size, rule: str, background: Colour, what: s
         top, left = (size[0] - height) // 2, (size[1] - width) // 2
         canvas[:, top : top + height, left : left + width] = images
         return canvas
-    return np.stack([_resized(image, size, RESIZE_RULES[rule], background) for image in images])
+    resize = partial(RESIZE_RULES[rule], background=background, at=at)
+    return np.stack([_resized(image, size, resize) for image in images])
 
 
-def _resized(image: Pixels, size: Size, rule: ResizeRule, background: Colour) -> Pixels:
+def _resized(image: Pixels, size: Size, rule: Callable[[Image.Image, Size], Image.Image]) -> Pixels:
     if image.shape[2] in (3, 4):
-        return np.asarray(rule(Image.fromarray(image), size, background))
-    planes = [rule(Image.fromarray(plane), size, background) for plane in image.transpose(2, 0, 1)]
+        return np.asarray(rule(Image.fromarray(image), size))
+    planes = [rule(Image.fromarray(plane), size) for plane in image.transpose(2, 0, 1)]
     return np.stack([np.asarray(plane) for plane in planes], axis=2)
 
 

@@ -17,9 +17,10 @@ from alphabar.data.layout import Layout, layout
 from alphabar.data.listing import Listing, list_files
 from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions, sized
+from alphabar.data.places import Places
 from alphabar.data.survey import Skipped, Survey, check_share, mapped, some, surveyed
 from alphabar.errors import AlphabarError
-from alphabar.images import RESIZE_RULES, Size
+from alphabar.images import POSITIONS, RESIZE_RULES, Size
 
 _EXACT = {"L": 1, "RGB": 3, "RGBA": 4}
 """Channels of the modes whose levels are kept when they are decoded to as many channels."""
@@ -50,6 +51,7 @@ def folder(options: DataOptions) -> ImageSet:
         source=shown(root),
         contents=contents(plan, survey, decoded.traits, options),
         stored=stored_values(_shapes(survey), (channels, *size), options.resize),
+        places=_places(decoded.traits) if options.holdout else None,
     )
 
 
@@ -78,11 +80,17 @@ class Traits:
 
     levels: Levels
     transparent: bool
+    place: float | None = None
 
     @classmethod
     def of(cls, decoded: Decoded) -> "Traits":
         """The traits of a decoded image, without its pixels."""
-        return cls(Levels(decoded.low, decoded.high, decoded.white), decoded.transparent)
+        return cls(Levels(decoded.low, decoded.high, decoded.white), decoded.transparent, decoded.place)
+
+
+def _places(traits: list[Traits]) -> Places:
+    numbers = np.array([each.place for each in traits], np.float64)
+    return Places(numbers, np.array([each.transparent for each in traits]))
 
 
 def contents(plan: Layout, survey: Survey, traits: list[Traits], options: DataOptions) -> Contents:
@@ -149,7 +157,7 @@ def decoded_images(survey: Survey, size: Size, channels: int, options: DataOptio
         decoded = decode(survey.root / path, channels, options)
         image = decoded.image
         if (image.height, image.width) != size and options.resize != "none":
-            image = RESIZE_RULES[options.resize](image, size, options.background)
+            image = RESIZE_RULES[options.resize](image, size, options.background, POSITIONS[options.crop])
         if (image.height, image.width) != size:
             raise UnreadableError(path, "its size changed while it was being read")
         return np.asarray(image).reshape(*size, channels).transpose(2, 0, 1), Traits.of(decoded)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from alphabar.data.contents import Contents, counted, some
+from alphabar.data.places import Places
 from alphabar.errors import AlphabarError
 
 
@@ -18,6 +19,7 @@ class Batch:
     labels: Tensor | None
 
 
+_CHUNK = 4096  # images
 NOTHING_TO_SAY = Contents()
 
 
@@ -36,6 +38,10 @@ class ImageSet:
     contents: Contents = NOTHING_TO_SAY
     stored: Tensor | None = None
     """The number of values of each image as stored, (N,) int64, if it was padded and else kept as it is."""
+    larger: Tensor | None = None
+    """uint8 (N, C, H', W'), H' >= H and W' >= W, for random crops; `images` are views of the middle of these."""
+    places: Places | None = None
+    """By what the images are divided, if some are held out."""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.numel() == 0:
@@ -74,9 +80,14 @@ class ImageSet:
         return "; ".join([images, classes, *self.contents.phrases()])
 
     def fingerprint(self) -> str:
-        """The sha256 of shape, pixels and labels, in hex. Equal sets have equal fingerprints, whatever their source."""
+        """The sha256 of shape, pixels and labels, in hex. Equal sets have equal fingerprints, whatever their source.
+
+        For random crops it is that of all pixels that can be seen.
+        """
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
-        digest.update(self.images.cpu().contiguous().numpy().data)
+        images = self.images if self.larger is None else self.larger
+        for start in range(0, len(self), _CHUNK):
+            digest.update(images[start : start + _CHUNK].cpu().contiguous().numpy().data)
         if self.labels is not None:
             digest.update(self.labels.cpu().contiguous().numpy().data)
         return digest.hexdigest()

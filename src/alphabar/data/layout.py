@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alphabar.data.classes import normal, repeated
 from alphabar.data.contents import counted
-from alphabar.data.files import NoSplitError, shown
+from alphabar.data.files import HOLD_OUT, NoSplitError, shown
 from alphabar.data.labels_file import NAME as LABELS_FILE
 from alphabar.data.labels_file import listed_labels
 from alphabar.data.listing import Listing
@@ -157,9 +157,10 @@ def _splits(folder: Path, listing: Listing) -> dict[str, str]:
 
 
 def _no_split(root: Path, split: str) -> str:
+    remedy = f"; or {HOLD_OUT}" if split == "test" else ""
     return (
         f"The folder {shown(root)} has no '{split}' split: its images are all in data.split=train. Move some of them "
-        f"into a sub-folder '{split}', and the others into a sub-folder 'train'."
+        f"into a sub-folder '{split}', and the others into a sub-folder 'train'{remedy}."
     )
 
 

@@ -1,5 +1,6 @@
-"""The files of a zip or tar archive: their names are checked, and their contents are what was claimed, or an error."""
+"""The files of an archive (zip, tar, Parquet): names are checked, and contents are what was claimed, or an error."""
 
+import io
 import os
 import stat
 import tarfile
@@ -10,11 +11,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from alphabar.data import tarball
+from alphabar.data import parquet, tarball
 from alphabar.data.files import UnreadableError, open_regular, printable
 from alphabar.errors import AlphabarError
 
-SUFFIXES = (".zip", *tarball.SUFFIXES)
+SUFFIXES = (".zip", *tarball.SUFFIXES, *parquet.SUFFIXES)
 
 _LONGEST_NAME = 255  # bytes, the limit of most file systems
 _LONGEST_PATH = 4000
@@ -32,12 +33,20 @@ class Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip archive, or a tar archive that is not empty, by its content."""
-    return _is_zip(path) or tarball.is_tar(path)
+    """Whether a path is of Parquet tables, by its names; or a zip archive, or a tar archive that is not empty, by its
+    content."""
+    return bool(parquet.tables(path)) or _is_zip(path) or tarball.is_tar(path)
+
+
+def files(path: Path) -> list[Path]:
+    """The files that an archive consists of: itself, or the tables in a folder."""
+    return parquet.tables(path) or [path]
 
 
 def members(path: Path) -> Iterator[Member]:
     """The files of an archive; UnreadableError for a name, a link or a kind of file that is not safe."""
+    if parquet.tables(path):
+        return _in_tables(path)
     return _in_zip(path) if _is_zip(path) else _in_tar(path)
 
 
@@ -56,6 +65,11 @@ def contents(path: Path, member: Member) -> Iterator[bytes]:
     except Exception as error:  # damaged archives raise almost anything
         reason = printable(str(error))[:200] or type(error).__name__
         raise UnreadableError(path, f"its {printable(str(member.path))} cannot be unpacked ({reason})") from error
+
+
+def _in_tables(path: Path) -> Iterator[Member]:
+    for row in parquet.rows(path):
+        yield Member(_safe(path, row.path), len(row.content), partial(io.BytesIO, row.content))
 
 
 def _is_zip(path: Path) -> bool:

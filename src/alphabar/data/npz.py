@@ -35,9 +35,9 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes
 def npz(options: DataOptions) -> ImageSet:
     """Your own .npz or .npy of images, (N, H, W) or (N, H, W, C); an .npz may have labels (N,) and splits.
 
-    The images are `arr_0` or `images`, or the only array that can be images; the labels `arr_1` or `labels`. Splits are
-    recognised as MedMNIST and Keras write them: `train_images` and `train_labels`, or `x_test` and `y_test`. Pickles
-    are refused.
+    Values are uint8, or floats in [0, 1] or [-1, 1]. The images are `arr_0` or `images`, or the only array that can be
+    images; the labels `arr_1` or `labels`. Splits are recognised as MedMNIST and Keras write them: `train_images` and
+    `train_labels`, or `x_test` and `y_test`. Pickles are refused.
     """
     path = options.path
     if path is None:
@@ -183,19 +183,23 @@ def _only_images(file: _Arrays) -> str:
     """The one array that can be images; UnreadableError if there is none or a choice."""
     if file.names == ("",):
         return ""
-    fitting = [name for name in file.names if _can_be_images(file, name)]
-    if len(fitting) == 1:
-        return fitting[0]
+    for kinds in ("bu", "f"):
+        fitting = [name for name in file.names if _can_be_images(file, name, kinds)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            break
     have = some([printable(name) for name in file.names]) or "nothing"
     raise UnreadableError(file.path, f"it has no array 'arr_0' or 'images', only {have}")
 
 
-def _can_be_images(file: _Arrays, name: str) -> bool:
+def _can_be_images(file: _Arrays, name: str, kinds: str) -> bool:
     try:
         header = file.header(name)
     except ValueError:  # an array of another kind, such as a pickle
         return False
-    return header.dtype.kind in "bu" and header.dtype.itemsize <= 2 and _are_images(header.shape)
+    is_number = header.dtype.kind in kinds and (header.dtype.kind == "f" or header.dtype.itemsize <= 2)
+    return is_number and _are_images(header.shape)
 
 
 def _are_images(shape: tuple[int, ...]) -> bool:
@@ -214,7 +218,7 @@ def _images(file: _Arrays, name: str) -> npt.NDArray[Any]:
     """The images (N, H, W, C)."""
     header = file.header(name)
     if header.dtype.kind not in "biuf" or not (len(header.shape) == 4 or _are_images(header.shape)):
-        raise UnreadableError(file.path, f"its images are {header}, not uint8 (N, H, W) or (N, H, W, C)")
+        raise UnreadableError(file.path, f"its images are {header}, not uint8 or floats (N, H, W) or (N, H, W, C)")
     if len(header.shape) == 4:
         _, height, width, channels = header.shape
         if channels > 4 and height <= 4:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from alphabar.errors import AlphabarError
-from alphabar.images import BLACK, RESIZE_RULES, Colour, Size
+from alphabar.images import BLACK, POSITIONS, RESIZE_RULES, Colour, Size
 from alphabar.registry import unknown
 
 SPLITS = ("train", "val", "test")
 MEGAPIXEL = 1_000_000
+MOST_ROOM = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class DataOptions:
     """The colour (R, G, B) behind transparent pixels and around padded images."""
     white: float | None = None
     """The stored level that is white. None = that of the type: 255 of 8 bits, 65535 of 16 bits, 1 of floats."""
+    crop: str = "centre"
+    """A key of POSITIONS: the part of an image that resize=crop keeps."""
+    crop_room: float = 1.25
+    """For crop=random: the sides of what is kept of an image, as multiples of image_size."""
+    holdout: float = 0.0
+    """The share of the images that are the test split, if the source has none."""
     jpeg_without_end: bool = False
     """Whether a JPEG is used that lacks only the marker that ends it."""
     limit_pixels: int = 64 * MEGAPIXEL
@@ -44,6 +51,12 @@ class DataOptions:
             raise AlphabarError(unknown("split", self.split, SPLITS))
         if self.resize != "none" and self.resize not in RESIZE_RULES:
             raise AlphabarError(unknown("resize rule", self.resize, ("none", *RESIZE_RULES)))
+        if self.crop not in POSITIONS:
+            raise AlphabarError(unknown("part to crop", self.crop, POSITIONS))
+        if not 1 <= self.crop_room <= MOST_ROOM:
+            raise AlphabarError(f"data.crop_room must lie between 1 and {MOST_ROOM}; got {self.crop_room}.")
+        if not 0 <= self.holdout < 1:
+            raise AlphabarError(f"data.holdout must be a share from 0 to below 1; got {self.holdout}.")
         if self.data_root is not None and not self.data_root.is_dir():
             raise AlphabarError(f"data.root must be a folder of published data sets; {self.data_root} is not a folder.")
         if self.image_size is not None and min(self.image_size) < 1:
@@ -65,20 +78,24 @@ def sized(size: Size) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-_PLACES = ("path", "data_root", "split", "limit_pixels", "download")
+_PLACES = ("path", "data_root", "split", "holdout", "limit_pixels", "download")
+_CROPS = ("crop", "crop_room")
 
 
 def manner(options: DataOptions) -> dict[str, Any]:
-    """How files become images, without where they lie; ready for JSON. `of_manner` is its inverse."""
-    fields = {name: value for name, value in asdict(options).items() if name not in _PLACES}
+    """How files become images, without where they lie; ready for JSON. `of_manner` is its inverse.
+
+    Crops are left out where they are in the middle, so that samples of before there was a choice still agree.
+    """
+    left_out = (*_PLACES, *(_CROPS if options.crop == "centre" else ()))
+    fields = {name: value for name, value in asdict(options).items() if name not in left_out}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 def of_manner(entry: object) -> DataOptions | None:
     """The options that `manner` described; None for anything else."""
-    if not isinstance(entry, dict) or not {"image_size", "resize", "background"} <= {*entry} <= {
-        *manner(DataOptions())
-    }:
+    known = {*manner(DataOptions()), *_CROPS}
+    if not isinstance(entry, dict) or not {"image_size", "resize", "background"} <= {*entry} <= known:
         return None
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
     try:

@@ -1,6 +1,7 @@
 """DATASETS, the data sources by name, and `detect`, which chooses the source for a path."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from alphabar.data.archive import archive
@@ -9,14 +10,18 @@ from alphabar.data.decode import SUFFIXES
 from alphabar.data.digits import digits
 from alphabar.data.files import exists, shown
 from alphabar.data.folder import folder
+from alphabar.data.holdout import divided
 from alphabar.data.idx import idx, idx_files
 from alphabar.data.image_set import ImageSet
+from alphabar.data.listing import list_files
 from alphabar.data.members import SUFFIXES as ARCHIVE_SUFFIXES
 from alphabar.data.mnist import fashion_mnist, mnist
 from alphabar.data.npz import SUFFIXES as NUMPY_SUFFIXES
 from alphabar.data.npz import npz
 from alphabar.data.options import DataOptions
+from alphabar.data.parquet import tables
 from alphabar.data.twemoji import holds_twemoji, twemoji
+from alphabar.data.windows import windowed
 from alphabar.errors import AlphabarError
 from alphabar.registry import look_up
 
@@ -40,7 +45,10 @@ OWN_DATA = ("folder", "idx", "npz", "archive")
 
 def load(name: str, options: DataOptions = DataOptions()) -> ImageSet:  # noqa: B008 - frozen
     """Loads the data set called `name`; raises AlphabarError if the name is unknown or `options` cannot be applied."""
-    return look_up(DATASETS, name, "data set")(options)
+    source = look_up(DATASETS, name, "data set")
+    if options.holdout:
+        source = partial(divided, source)
+    return windowed(source, options) if options.crop == "random" and options.resize == "crop" else source(options)
 
 
 def detect(path: Path) -> str:
@@ -63,7 +71,7 @@ def detect(path: Path) -> str:
             )
         return "idx"
     if path.is_dir():
-        return "folder"
+        return "archive" if tables(path) and not list_files(path).images else "folder"
     raise AlphabarError(
         f"{shown(path)} is not a data set. Expected a folder of images, of IDX files or of CIFAR-10 batches, or a file "
         f"that ends in {', '.join((*NUMPY_SUFFIXES, *ARCHIVE_SUFFIXES))}."

@@ -8,15 +8,18 @@ import numpy.typing as npt
 import torch
 
 from alphabar.data.image_set import Batch, ImageSet
+from alphabar.data.windows import windows
 
 _WORD = (1 << 64) - 1
+FLIPS, CROPS = 1, 2  # what random bits are for
 
 
 @dataclass(frozen=True)
 class ShuffledStream:
     """The endless stream whose position p holds image π_e(p mod N) of epoch e = p // N.
 
-    The permutation π_e depends on (seed, e) alone. Whether an image is mirrored depends on (seed, p) alone. So every
+    The permutation π_e depends on (seed, e) alone. Whether an image is mirrored, and which window of it is seen where
+    there is a choice, depends on (seed, p) alone. So every
     process can read any positions at any time, in batches of any size. A batch may span several epochs.
     """
 
@@ -28,7 +31,11 @@ class ShuffledStream:
         """The images at positions start..start+count-1, in order (start >= 0, count >= 1)."""
         images, labels = self.image_set.images, self.image_set.labels
         rows = torch.from_numpy(self._rows(start, count)).to(images.device)
-        selected = images.index_select(0, rows)
+        if self.image_set.larger is None:
+            selected = images.index_select(0, rows)
+        else:
+            bits = words(self.seed, CROPS, start, count).tolist()
+            selected = windows(self.image_set.larger, rows, self.image_set.shape[1:], bits)
         if self.horizontal_flip:
             mirrored = torch.from_numpy(coin_flips(self.seed, start, count)).to(images.device)
             selected = torch.where(mirrored[:, None, None, None], selected.flip(3), selected)
@@ -52,10 +59,15 @@ def permutation(seed: int, epoch: int, size: int) -> npt.NDArray[np.int64]:
 
 
 def coin_flips(seed: int, start: int, count: int) -> npt.NDArray[np.bool_]:
-    """A fair coin flip for each position start..start+count-1: the top bit of splitmix64, with a key from `seed`."""
-    key = np.random.SeedSequence(seed & _WORD, spawn_key=(1,)).generate_state(1, np.uint64)
+    """A fair coin flip for each position start..start+count-1: the top bit of its word."""
+    return np.asarray(words(seed, FLIPS, start, count) >> np.uint64(63), np.bool_)
+
+
+def words(seed: int, purpose: int, start: int, count: int) -> npt.NDArray[np.uint64]:
+    """64 random bits for each position start..start+count-1: splitmix64, with a key from the seed and the purpose."""
+    key = np.random.SeedSequence(seed & _WORD, spawn_key=(purpose,)).generate_state(1, np.uint64)
     golden = np.uint64(0x9E3779B97F4A7C15)
     z = key + (np.arange(start, start + count, dtype=np.uint64) + np.uint64(1)) * golden
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z >> np.uint64(63), np.bool_)
+    return np.asarray(z ^ (z >> np.uint64(31)), np.uint64)

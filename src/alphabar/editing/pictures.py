@@ -14,7 +14,7 @@ from alphabar import data, images
 from alphabar.data import DataOptions
 from alphabar.data.decode import MODES, converted, decode
 from alphabar.errors import AlphabarError
-from alphabar.images import RESIZE_RULES
+from alphabar.images import POSITIONS, RESIZE_RULES
 from alphabar.registry import look_up
 from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling.pipeline import Pipeline
@@ -41,7 +41,12 @@ def picture(model: LoadedModel, source: Source, resize: str = "none") -> Picture
     resize: "none", or a key of RESIZE_RULES, for pictures of another size.
     """
     shape, section = model.facts.shape, model.config.data
-    options = DataOptions(background=section.background, white=section.white, jpeg_without_end=section.jpeg_without_end)
+    options = DataOptions(
+        background=section.background,
+        white=section.white,
+        jpeg_without_end=section.jpeg_without_end,
+        crop=section.crop,
+    )
     if isinstance(source, Image.Image):
         pixels = read_picture(source, shape, resize, options)
         return Picture(f"picture-{hashlib.sha256(pixels.numpy().tobytes()).hexdigest()[:8]}", pixels, None)
@@ -89,7 +94,8 @@ def read_picture(
                 f"{name} is {image.height}x{image.width}, and this model's images are {height}x{width}: say with "
                 "--resize whether to crop, pad or stretch it."
             )
-        image = look_up(RESIZE_RULES, resize, "resize rule")(image, (height, width), options.background)
+        rule = look_up(RESIZE_RULES, resize, "resize rule")
+        image = rule(image, (height, width), options.background, POSITIONS[options.crop])
     return torch.from_numpy(np.array(image).reshape(height, width, channels).transpose(2, 0, 1).copy())
 
 

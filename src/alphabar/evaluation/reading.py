@@ -37,6 +37,7 @@ class HowRead:
         return replace(
             like,
             path=None,
+            holdout=0.0,
             data_root=root,
             split=split,
             image_size=self.image_size or shape[1:],

@@ -92,10 +92,11 @@ def check_shapes(reference: Reference, shape: tuple[int, int, int]) -> None:
 def _of_class(images: ImageSet, label: int) -> ImageSet | None:
     """The images of one class; None if there are none."""
     rows = torch.zeros(0, dtype=torch.int64) if images.labels is None else (images.labels == label).nonzero().flatten()
-    stored = None if images.stored is None else images.stored[rows]
     if not len(rows):
         return None
-    return replace(images, images=images.images[rows], labels=torch.full_like(rows, label), stored=stored)
+    stored, larger = (None if part is None else part[rows] for part in (images.stored, images.larger))
+    labels = torch.full_like(rows, label)
+    return replace(images, images=images.images[rows], labels=labels, stored=stored, larger=larger)
 
 
 def _with_held_out(name: str, options: DataOptions, where: Mapping[str, Any]) -> Reference:
@@ -115,6 +116,8 @@ def about(images: ImageSet, options: DataOptions) -> dict[str, Any]:
     transparent: how many of them are on the background with a part, as far as the source tells.
     """
     return {
+        **({"crop": options.crop} if options.crop != "centre" else {}),
+        **({"holdout": options.holdout} if options.holdout else {}),
         "split": options.split,
         "n": len(images),
         "channels": images.shape[0],
