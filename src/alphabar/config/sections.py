@@ -70,6 +70,9 @@ class Data(Section):
     """Use JPEGs that lack only the marker that ends them."""
     horizontal_flip: bool = False
     """Mirror every image with probability 1/2."""
+    augment: Rate = 0.0
+    """Probability of each random transformation of a training image (EDM used 0.12 to 0.15): flip, scale, rotation,
+    stretch, shift. The network is told how, and so samples none of them; this holds for mirrored images too."""
 
 
 class Network(Section):

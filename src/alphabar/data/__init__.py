@@ -1,5 +1,6 @@
 """Data sets. Every source is a function DataOptions -> ImageSet, and DATASETS lists the sources by name."""
 
+from alphabar.data.augmentation import LABEL_SIZE, augmented
 from alphabar.data.files import PUBLISHED_SPLITS, NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import Report, inspect
@@ -9,6 +10,7 @@ from alphabar.data.stream import ShuffledStream
 
 __all__ = [
     "DATASETS",
+    "LABEL_SIZE",
     "OWN_DATA",
     "PUBLISHED_SPLITS",
     "SPLITS",
@@ -19,6 +21,7 @@ __all__ = [
     "Report",
     "ShuffledStream",
     "Source",
+    "augmented",
     "detect",
     "inspect",
     "load",
