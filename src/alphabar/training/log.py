@@ -25,6 +25,8 @@ class Log:
     ) -> None:
         self._metrics, self._set_size, self._console = metrics, set_size, console
         self._end, self._batch = end, state.config.training.batch_size
+        self.alarmed = False
+        """Whether it was said that the samples copy training images."""
         self._dropped = _forget_after(metrics, state.step)
         self._board = _tensorboard(folder / "tensorboard", state.step) if state.config.training.tensorboard else None
         self._bar = Progress(

@@ -54,6 +54,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                 scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
             if scorer:
                 log.say(f"{scorer.floor_n:,} real images against others score  {scoring.listed(scorer.floor)}")
+                if scorer.hint:
+                    log.say(scorer.hint)
             while not (last or interrupt.requested):
                 batch = stream.batch(state.images, every.batch_size)
                 norm = train_step(update, state, batch)

@@ -58,11 +58,14 @@ def evaluate(run: Run, state: TrainState, pipeline: Pipeline, scorer: Scorer, lo
         samples = sample(pipeline, pipeline.job(range(scorer.count)), interrupt, "sampling to evaluate")
         if samples is None:
             return
-        values = scorer.score(samples)
+        values = scorer.score(samples, state.step)
     best = _keep_if_best(run, state.step, scorer, values)
     prune(run, state.config.training.keep_checkpoints)
     log.write_scores(state, values, scorer.how)
     log.say(f"step {state.step}  {listed(values)}{'  the best so far' if best else ''}")
+    if scorer.alarm is not None and not log.alarmed:
+        log.alarmed = True  # once in a session
+        log.say(scorer.alarm)
 
 
 def _keep_if_best(run: Run, step: int, scorer: Scorer, values: dict[str, float]) -> bool:
