@@ -242,6 +242,11 @@ class Evaluation(Section):
     """Which metrics are measured."""
     best: Annotated[str, OneOf(("none", *names.QUANTITIES))] = "none"
     """Also keep the checkpoint that is best by this quantity; `--step best` selects it."""
+    stop_when: Annotated[str, OneOf(("none", "held_out_loss"))] = "none"
+    """held_out_loss ends the run when the loss of held-out images (first EMA, fixed t and noise) has not fallen for
+    evaluation.patience evaluations; the checkpoint with the lowest is kept, unless evaluation.best names another."""
+    patience: Positive = 3
+    """Evaluations without a lower loss of held-out images after which evaluation.stop_when ends the run."""
 
 
 class Config(Section):
@@ -263,6 +268,8 @@ class Config(Section):
             )
         if self.evaluation.best != "none" and not self.evaluation.every:
             raise ValueError("evaluation.best needs evaluations to choose by: set evaluation.every, in steps")
+        if self.evaluation.stop_when != "none" and not self.evaluation.every:
+            raise ValueError("evaluation.stop_when needs evaluations to stop by: set evaluation.every, in steps")
         steps, T = self.sampling.steps, self.diffusion.steps
         if isinstance(steps, int) and steps > T:
             raise ValueError(
