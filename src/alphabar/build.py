@@ -65,6 +65,7 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
         dropout=section.dropout,
         num_classes=len(class_names(config, facts)) or None,
         null_class=section.label_dropout > 0,
+        augmentation_size=data.LABEL_SIZE if config.data.augment else 0,
         gradient_checkpointing=section.gradient_checkpointing,
         style=look_up(networks.PRESETS, section.preset, "network preset"),
     )

@@ -330,6 +330,29 @@ def test_no_class_is_the_null_class_the_last_row_of_the_table() -> None:
     assert (mixed[1] - unconditional[1]).abs().max() > 1e-2
 
 
+@torch.no_grad()
+def test_no_augmentation_is_the_label_zero() -> None:
+    network, x, time = tiny(augmentation_size=9), images(2, 3, 16, 16), steps(2)
+    without = network(x, time)
+    assert torch.equal(without, network(x, time, augmentation=torch.zeros(2, 9)))
+    label = torch.zeros(2, 9)
+    label[1, 4] = 1
+    mixed = network(x, time, augmentation=label)
+    torch.testing.assert_close(mixed[:1], without[:1], rtol=0, atol=1e-5)
+    assert (mixed[1] - without[1]).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("style", PRESETS.values(), ids=PRESETS)
+def test_a_network_with_an_input_for_the_augmentation_starts_without_regard_to_it(style: Any) -> None:
+    """It has one weight more, which is 0 at first."""
+    with torch.device("meta"):
+        plain = UNet(**TINY, style=style).state_dict()
+    network = UNet(**TINY, augmentation_size=9, style=style)
+    assert network.state_dict().keys() - plain.keys() == {"embedding.augmentation.weight"}
+    assert network.embedding.augmentation.weight.shape == (4 * TINY["channels"], 9)
+    assert not network.embedding.augmentation.weight.any()
+
+
 @pytest.mark.parametrize("style", PRESETS.values(), ids=PRESETS)
 def test_gradients_are_the_derivative(style: Any) -> None:
     network, x, time = tiny(channels=8, style=style).double(), images(1, 3, 16, 16).double(), steps(1)
@@ -442,3 +465,13 @@ def test_wrong_input_is_refused_with_a_sentence(
     classes = None if y is None else torch.zeros(y, dtype=torch.int64)
     with pytest.raises(AlphabarError, match=sentence):
         network(torch.zeros(x), torch.zeros(time), classes)
+
+
+@pytest.mark.parametrize(
+    ("size", "sentence"),
+    [(0, "takes no augmentation; omit it"), (5, r"augmentation has shape \(2, 9\); 2 images need \(2, 5\)")],
+)
+def test_a_wrong_augmentation_is_refused_with_a_sentence(size: int, sentence: str) -> None:
+    network = UNet(**TINY, augmentation_size=size)
+    with pytest.raises(AlphabarError, match=sentence):
+        network(torch.zeros(2, 3, 16, 16), torch.zeros(2), augmentation=torch.zeros(2, 9))

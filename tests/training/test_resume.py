@@ -26,6 +26,7 @@ EVERYTHING = (
     "network.dropout=0.2",
     "network.class_conditional=true",
     "data.horizontal_flip=true",
+    "data.augment=0.5",
     "training.micro_batch_size=5",
     "training.ema_rates=[0.9, 0.99]",
     "training.sample_every=3",

@@ -44,13 +44,13 @@ def scored(path: Path) -> dict[int, dict[str, float]]:
 def planned_values(monkeypatch) -> None:
     """Distances by step: the best is that of step 4."""
     values = iter([5.0, 1.0, 3.0, 2.0])
-    monkeypatch.setattr(Scorer, "score", lambda self, drawn: {"FD-fashion-cnn": next(values)})
+    monkeypatch.setattr(Scorer, "score", lambda self, drawn, step: {"FD-fashion-cnn": next(values)})
 
 
 def test_each_evaluation_is_a_line_with_the_scores_of_the_ema_weights(tiny, quiet, tmp_path, monkeypatch) -> None:
     drawn = []
     score = Scorer.score
-    monkeypatch.setattr(Scorer, "score", lambda self, x: drawn.append(x) or score(self, x))
+    monkeypatch.setattr(Scorer, "score", lambda self, x, step: drawn.append(x) or score(self, x, step))
     loop.train(tiny(*SCORED), tmp_path / "run", CPU, quiet)
     found = scored(tmp_path / "run")
     assert list(found) == [2, 4, 6, 8]
@@ -83,7 +83,7 @@ def test_the_best_checkpoint_outlives_the_newest(tiny, quiet, tmp_path, planned_
 
 def test_values_that_were_measured_otherwise_are_no_rivals(tiny, quiet, tmp_path, monkeypatch) -> None:
     values = iter([1.0, 1.5, 9.0, 8.0])
-    monkeypatch.setattr(Scorer, "score", lambda self, drawn: {"FD-fashion-cnn": next(values)})
+    monkeypatch.setattr(Scorer, "score", lambda self, drawn, step: {"FD-fashion-cnn": next(values)})
     loop.train(tiny(*SCORED, "training.steps=4"), tmp_path / "run", CPU, quiet)
     assert run.read_best(run.Run(tmp_path / "run")).step == 2
     loop.train(tiny(*SCORED, "evaluation.count=10"), tmp_path / "run", CPU, quiet)
@@ -92,14 +92,14 @@ def test_values_that_were_measured_otherwise_are_no_rivals(tiny, quiet, tmp_path
 
 def test_a_last_checkpoint_that_is_the_best_is_the_only_one(tiny, quiet, tmp_path, monkeypatch) -> None:
     values = iter([4.0, 3.0, 2.0, 1.0])
-    monkeypatch.setattr(Scorer, "score", lambda self, drawn: {"FD-fashion-cnn": next(values)})
+    monkeypatch.setattr(Scorer, "score", lambda self, drawn, step: {"FD-fashion-cnn": next(values)})
     loop.train(tiny(*SCORED), tmp_path / "run", CPU, quiet)
     assert [p.name for p in checkpoint.steps(tmp_path / "run" / "checkpoints")] == ["step-00000008"]
 
 
 def test_more_can_be_better(tiny, quiet, tmp_path, monkeypatch) -> None:
     values = iter([0.1, 0.4, 0.4, 0.2])
-    monkeypatch.setattr(Scorer, "score", lambda self, drawn: {"recall-fashion-cnn": next(values)})
+    monkeypatch.setattr(Scorer, "score", lambda self, drawn, step: {"recall-fashion-cnn": next(values)})
     loop.train(tiny(*SCORED, "evaluation.best=recall"), tmp_path / "run", CPU, quiet)
     assert run.read_best(run.Run(tmp_path / "run")).step == 4  # the first of two that are equally good
 

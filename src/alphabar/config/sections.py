@@ -78,6 +78,9 @@ class Data(Section):
     """Use JPEGs that lack only the marker that ends them."""
     horizontal_flip: bool = False
     """Mirror every image with probability 1/2."""
+    augment: Rate = 0.0
+    """Probability of each random transformation of a training image (EDM used 0.12 to 0.15): flip, scale, rotation,
+    stretch, shift. The network is told how, and so samples none of them; this holds for mirrored images too."""
 
     @model_validator(mode="after")
     def _crops(self) -> "Data":
@@ -258,6 +261,11 @@ class Evaluation(Section):
     """Which metrics are measured."""
     best: Annotated[str, OneOf(("none", *names.QUANTITIES))] = "none"
     """Also keep the checkpoint that is best by this quantity; `--step best` selects it."""
+    stop_when: Annotated[str, OneOf(("none", "held_out_loss"))] = "none"
+    """held_out_loss ends the run when the loss of held-out images (first EMA, fixed t and noise) has not fallen for
+    evaluation.patience evaluations; the checkpoint with the lowest is kept, unless evaluation.best names another."""
+    patience: Positive = 3
+    """Evaluations without a lower loss of held-out images after which evaluation.stop_when ends the run."""
 
 
 class Config(Section):
@@ -279,6 +287,8 @@ class Config(Section):
             )
         if self.evaluation.best != "none" and not self.evaluation.every:
             raise ValueError("evaluation.best needs evaluations to choose by: set evaluation.every, in steps")
+        if self.evaluation.stop_when != "none" and not self.evaluation.every:
+            raise ValueError("evaluation.stop_when needs evaluations to stop by: set evaluation.every, in steps")
         steps, T = self.sampling.steps, self.diffusion.steps
         if isinstance(steps, int) and steps > T:
             raise ValueError(

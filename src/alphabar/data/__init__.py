@@ -1,6 +1,7 @@
 """Data sets. Every source is a function DataOptions -> ImageSet, and DATASETS lists the sources by name."""
 
 from alphabar.data.advice import Advice, advised
+from alphabar.data.augmentation import LABEL_SIZE, augmented
 from alphabar.data.files import PUBLISHED_SPLITS, NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import inspect
@@ -11,6 +12,7 @@ from alphabar.data.stream import ShuffledStream
 
 __all__ = [
     "DATASETS",
+    "LABEL_SIZE",
     "OWN_DATA",
     "PUBLISHED_SPLITS",
     "SPLITS",
@@ -23,6 +25,7 @@ __all__ = [
     "ShuffledStream",
     "Source",
     "advised",
+    "augmented",
     "detect",
     "inspect",
     "load",

@@ -15,7 +15,8 @@ from alphabar.diffusion.thresholding import X0Transform
 from alphabar.diffusion.variance import ReverseVariance
 
 Network = Callable[..., Tensor]
-"""(x_t (B, C, H, W), time (B,)[, y (B,)]) -> (B, C, H, W), or (B, 2C, H, W) if the variance is learned."""
+"""(x_t (B, C, H, W), time (B,)[, y (B,)][, augmentation (B, n)]) -> (B, C, H, W), or (B, 2C, H, W) if the variance is
+learned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,10 @@ class Denoiser:
     def given(self, y: Tensor) -> "Denoiser":
         """The denoiser of p(x | y) for the labels y (B,) int64, which are bound to the network."""
         return replace(self, network=partial(self.network, y=y))
+
+    def augmented(self, augmentation: Tensor) -> "Denoiser":
+        """The denoiser of images that were augmented as these labels (B, n) say, which are bound to the network."""
+        return replace(self, network=partial(self.network, augmentation=augmentation))
 
     def respaced(self, rows: Sequence[int]) -> "Denoiser":
         """The denoiser of the chain that visits only `rows`."""

@@ -7,10 +7,10 @@ from alphabar import build
 from alphabar.config import Config
 from alphabar.data import ImageSet
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import extractors, references, scores
+from alphabar.evaluation import extractors, held_out, references, scores
 from alphabar.evaluation.features import features_in_memory
 from alphabar.evaluation.references import Reference
-from alphabar.metrics import METRIC_OF, METRICS, QUANTITIES, display_name
+from alphabar.metrics import METRIC_OF, METRICS, QUANTITIES, copying, display_name
 
 
 class Scorer:
@@ -25,6 +25,11 @@ class Scorer:
         self._names = scores.possible(section.metrics, self._extractor, reference, section.count)
         self.best = self._best(section.best)
         self._real = scores.real(reference, self._extractor)
+        self._held_out = held_out.watched(config, images, self._extractor)
+        self.hint = held_out.NEEDED if self._held_out is None and held_out.is_watchable(config, images) else None
+        """What is to be said before training."""
+        self.alarm: str | None = None
+        """What is to be said of the latest samples, if they copy training images."""
         self.how = {
             "count": section.count,
             "extractor": self._extractor.name,
@@ -38,14 +43,18 @@ class Scorer:
         """How many images are scored."""
         self.floor_n = min(section.count, len(images) - len(images) // 2)
 
-    def score(self, samples: Tensor) -> dict[str, float]:
-        """uint8 (N, C, H, W) -> the value of each quantity, by display name."""
+    def score(self, samples: Tensor, step: int) -> dict[str, float]:
+        """uint8 (N, C, H, W), made at this step -> the value of each quantity, by display name; sets `alarm`."""
         fake = features_in_memory(samples, self._extractor)
         values = {}
         for name in self._names:
             estimates = METRICS[name](scores.reference_for(METRICS[name], self._real), fake)
             for quantity, estimate in estimates.items():
                 values[display_name(quantity, self._extractor.name)] = estimate.value
+        if self._held_out is not None and self._real.features is not None:
+            share = copying(fake, self._real.features, self._held_out)
+            values[f"copying-{self._extractor.name}"] = share.value
+            self.alarm = held_out.alarm(share, step)
         return values
 
     def _floor(self, count: int) -> dict[str, float]:

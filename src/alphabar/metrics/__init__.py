@@ -1,5 +1,6 @@
 """Metrics of generated images. Extractors turn images into features, and metrics compare two sets of features."""
 
+from alphabar.metrics.copying import copying
 from alphabar.metrics.distances import nearest
 from alphabar.metrics.estimate import Estimate
 from alphabar.metrics.extractor import EXTRACTORS, Extractor
@@ -26,6 +27,7 @@ __all__ = [
     "Rows",
     "Z",
     "check_inception",
+    "copying",
     "display_name",
     "frechet_distance",
     "memorisation",

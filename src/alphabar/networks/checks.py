@@ -80,5 +80,17 @@ def check_input(
         raise AlphabarError(f"y has shape {_tuple(y.shape)}; {len(x)} images need {_tuple(x.shape[:1])}.")
 
 
+def check_augmentation(x: Tensor, augmentation: Tensor | None, size: int) -> None:
+    """Checks the shape of the label of an augmentation, if there is one."""
+    if augmentation is None:
+        return
+    if not size:
+        raise AlphabarError("This network takes no augmentation; omit it, or build with augmentation_size.")
+    if augmentation.shape != (len(x), size):
+        raise AlphabarError(
+            f"augmentation has shape {_tuple(augmentation.shape)}; {len(x)} images need {_tuple((len(x), size))}."
+        )
+
+
 def _tuple(values: Sequence[int]) -> str:
     return str(tuple(values))

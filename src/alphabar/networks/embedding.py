@@ -1,4 +1,4 @@
-"""The embedding of the network's conditions: the time step and, if there are classes, the class."""
+"""The embedding of the network's conditions: the time step and, where there are any, the class and augmentation."""
 
 import math
 
@@ -24,23 +24,32 @@ def sinusoid(time: Tensor, dim: int, style: Style) -> Tensor:
 
 
 class Embedding(nn.Module):
-    """e(t, y) = MLP(sinusoid(t)) + table[y]: steps (B,) and classes (B,) -> (B, 4 · channels).
+    """e(t, y, a) = MLP(sinusoid(t)) + table[y] + A a: steps (B,), classes (B,) and labels (B, n) -> (B, 4 · channels).
 
     null_class: whether the table has one more row, used if no class is given.
+    augmentation_size: n, the numbers in a label of an augmentation; 0 = the network takes none.
     """
 
-    def __init__(self, channels: int, num_classes: int | None, null_class: bool, style: Style) -> None:
+    def __init__(
+        self, channels: int, num_classes: int | None, null_class: bool, augmentation_size: int, style: Style
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.style = style
         self.linear1 = nn.Linear(channels, 4 * channels)
         self.linear2 = nn.Linear(4 * channels, 4 * channels)
         self.classes = None if num_classes is None else nn.Embedding(num_classes + null_class, 4 * channels)
+        self.augmentation = nn.Linear(augmentation_size, 4 * channels, bias=False) if augmentation_size else None
 
-    def forward(self, time: Tensor, y: Tensor | None = None) -> Tensor:
-        """`time` is the 0-based step, integer or fractional. Without y, the null class is used."""
+    def forward(self, time: Tensor, y: Tensor | None = None, augmentation: Tensor | None = None) -> Tensor:
+        """`time` is the 0-based step, integer or fractional. Without y, the null class is used.
+
+        Without `augmentation` its label is 0: images that are not transformed.
+        """
         wave = sinusoid(time, self.channels, self.style).to(self.linear1.weight.dtype)
         e: Tensor = self.linear2(F.silu(self.linear1(wave)))
+        if self.augmentation is not None and augmentation is not None:
+            e = e + self.augmentation(augmentation)
         if self.classes is None:
             return e
         return e + (self.classes.weight[-1] if y is None else self.classes(y))

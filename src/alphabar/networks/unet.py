@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from alphabar.networks.checks import (
     check_at_least,
     check_attention,
+    check_augmentation,
     check_channel_mult,
     check_dropout,
     check_image_size,
@@ -57,7 +58,7 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """The network ε(x, t, y): (B, C, H, W), (B,) and (B,) -> (B, out_channels, H, W).
+    """The network ε(x, t, y, a): (B, C, H, W), (B,), (B,) and (B, n) -> (B, out_channels, H, W).
 
     image_size              (H, W), square or not; multiples of 2^(levels − 1), as each level but the first halves them
     out_channels            C, or 2C if the reverse variance is learned
@@ -66,6 +67,7 @@ class UNet(nn.Module):
     attention_resolutions   levels whose shorter side is among these have attention; the middle always has it
     num_classes             None = unconditional
     null_class              whether y may be omitted, or be num_classes: one network for p(x | y) and p(x)
+    augmentation_size       n, the numbers in the label of an augmentation (Karras et al. 2022, App. F.2); 0 = none
     gradient_checkpointing  recompute each block in the backward pass: less memory, about a third more time
     style                   which paper's U-Net, see `Style` and `PRESETS`
 
@@ -87,6 +89,7 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         num_classes: int | None = None,
         null_class: bool = False,
+        augmentation_size: int = 0,
         gradient_checkpointing: bool = False,
         style: Style = DDPM,
     ) -> None:
@@ -101,7 +104,7 @@ class UNet(nn.Module):
         sides = [min(image_size) >> level for level in range(len(channel_mult))]
         check_attention(attention_resolutions, sides)
         self.image_shape = (in_channels, *image_size)
-        self.num_classes, self.null_class = num_classes, null_class
+        self.num_classes, self.null_class, self.augmentation_size = num_classes, null_class, augmentation_size
         widths = [channels, *(channels * mult for mult in channel_mult)]
         block = partial(
             Block,
@@ -110,7 +113,7 @@ class UNet(nn.Module):
             gradient_checkpointing=gradient_checkpointing,
             style=style,
         )
-        self.embedding = Embedding(channels, num_classes, null_class, style)
+        self.embedding = Embedding(channels, num_classes, null_class, augmentation_size, style)
         self.conv_in = nn.Conv2d(in_channels, channels, 3, padding=1)
         attends = [side in attention_resolutions for side in sides]
         self.down, skips = _way_down(block, widths, num_blocks, attends, style)
@@ -120,11 +123,17 @@ class UNet(nn.Module):
         self.conv_out = nn.Conv2d(widths[1], out_channels, 3, padding=1)
         initialize(self, style)
         zero(self.conv_out)
+        if self.embedding.augmentation is not None:
+            zero(self.embedding.augmentation)
 
-    def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None) -> Tensor:
-        """`time` is the 0-based step, integer or fractional. `y` is the class (int64), if there are classes."""
+    def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None, augmentation: Tensor | None = None) -> Tensor:
+        """`time` is the 0-based step, integer or fractional. `y` is the class (int64), if there are classes.
+
+        `augmentation` is the label of how the images were transformed. Leave it out to sample: they were not.
+        """
         check_input(x, time, y, self.image_shape, self.num_classes, self.null_class)
-        e = F.silu(self.embedding(time, y))
+        check_augmentation(x, augmentation, self.augmentation_size)
+        e = F.silu(self.embedding(time, y, augmentation))
         skips = [self.conv_in(x)]
         for level in self.down:
             skips += level(skips[-1], e)

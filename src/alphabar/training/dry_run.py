@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from alphabar import build, data, evaluation
+from alphabar import build, data
 from alphabar.config import Config
 from alphabar.runs.prospect import prospect
+from alphabar.training import scoring
 from alphabar.training.length import total_steps
 from alphabar.training.loop import preview_pipeline
 from alphabar.training.state import TrainState
@@ -33,8 +34,7 @@ def dry_run(config: Config, path: Path, device: torch.device) -> Iterator[str]:
     length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else f"{config.training.minutes:g} minutes"
     yield f"length       {length} of batch size {batch_size}"
 
-    if config.evaluation.every:
-        evaluation.Scorer(config, image_set, device)
+    scoring.judges(config, image_set, device)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     update, pipeline = Update.of(state, device, end), preview_pipeline(state, Path("dry-run"))
     first, *warm = (_timed(update, state, stream.batch(k * batch_size, batch_size)) for k in range(1 + _WARM))

@@ -30,6 +30,8 @@ class Log:
         self, folder: Path, metrics: Path, state: TrainState, length: Length, set_size: int, console: Console
     ) -> None:
         self._metrics, self._set_size, self._console, self._length = metrics, set_size, console, length
+        self.alarmed = False
+        """Whether it was said that the samples copy training images."""
         self._dropped = _forget_after(metrics, state.step)
         self._board = _tensorboard(folder / "tensorboard", state.step) if state.config.training.tensorboard else None
         self._bar = Progress(

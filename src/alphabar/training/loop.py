@@ -8,14 +8,14 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from alphabar import build, data, evaluation, images, plots
+from alphabar import build, data, images, plots
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run, opened
 from alphabar.sampling.pipeline import Pipeline
-from alphabar.training import divergence, scoring
+from alphabar.training import divergence, scoring, stopping
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import Length
@@ -38,7 +38,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     update = Update.of(state, device, length.steps)
     pipeline = preview_pipeline(state, path)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
-    scorer = evaluation.Scorer(config, image_set, device) if config.evaluation.every else None
+    judges = scoring.judges(config, image_set, device)
     every = config.training
 
     with opened(path, config, state.facts, partial(console.print, markup=False, soft_wrap=True)) as (run, saved):
@@ -51,13 +51,16 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
         before, start, aside = state.seconds, time.perf_counter(), 0.0
         last = length.is_over(state.pace, state.step, state.seconds)
         with Log(path, run.metrics, state, length, len(image_set), console) as log, Interrupt(log.say) as interrupt:
+            if saved_step and judges and scoring.is_missing(run, config, state.step, last):
+                scoring.evaluate(run, state, pipeline, judges, log, interrupt)
+            if stopping.has_ended(run, config, state.step):
+                last = True
+                log.say(stopping.farewell(run, state))
             is_missing = saved_step and (last or moments.preview_is_due_at(state.step))
             if is_missing and not is_whole(_preview_path(run, state)):
                 preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
-            if saved_step and scorer and scoring.is_missing(run, config, state.step, last):
-                scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
-            if scorer:
-                log.say(f"{scorer.floor_n:,} real images against others score  {scoring.listed(scorer.floor)}")
+            if judges:
+                judges.introduce(log)
             while not (last or interrupt.requested):
                 batch = stream.batch(state.images, every.batch_size)
                 norm = train_step(update, state, batch)
@@ -86,8 +89,13 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
                     cost = time.perf_counter() - begin
                     moments.previewed(state.seconds, cost)
                     aside += cost
-                if scorer and score and not interrupt.requested:
-                    scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
+                if judges and score and not interrupt.requested:
+                    scoring.evaluate(run, state, pipeline, judges, log, interrupt)
+                    if not last and stopping.has_ended(run, config, state.step):
+                        last = True
+                        log.say(stopping.farewell(run, state))
+                        if not show:
+                            preview(run, state, pipeline, log, interrupt)
                 if saved_step == state.step:
                     log.restart_clock(state)
             if state.step and saved_step != state.step:  # an interrupt came, at whatever moment of the step

@@ -1,17 +1,22 @@
 """Metrics of a checkpoint while training, and which checkpoint is the best so far."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from alphabar import json_lines
 from alphabar.config import Config
+from alphabar.data import ImageSet
 from alphabar.diffusion import Step
 from alphabar.evaluation import Scorer
 from alphabar.runs import checkpoint
 from alphabar.runs.run import Best, Run, read_best, write_best
 from alphabar.sampling.job import Job
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.training import stopping
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.log import Log
 from alphabar.training.state import TrainState
@@ -52,28 +57,63 @@ def sample(pipeline: Pipeline, job: Job, interrupt: Interrupt | None, bar: str) 
         return None
 
 
-def evaluate(run: Run, state: TrainState, pipeline: Pipeline, scorer: Scorer, log: Log, interrupt: Interrupt) -> None:
+@dataclass(frozen=True)
+class Judges:
+    """What each evaluation measures."""
+
+    scorer: Scorer
+    held_out: stopping.HeldOutLoss | None
+    """The loss that may stop the run, if it was asked for."""
+
+    def introduce(self, log: Log) -> None:
+        """Say before training what real images score, and what cannot be measured."""
+        log.say(f"{self.scorer.floor_n:,} real images against others score  {listed(self.scorer.floor)}")
+        if self.scorer.hint:
+            log.say(self.scorer.hint)
+
+
+def judges(config: Config, images: ImageSet, device: torch.device) -> Judges | None:
+    """What evaluates a run on these images; None if nothing does, AlphabarError if it cannot."""
+    if not config.evaluation.every:
+        return None
+    return Judges(Scorer(config, images, device), stopping.HeldOutLoss.of(config, images))
+
+
+def evaluate(run: Run, state: TrainState, pipeline: Pipeline, judges: Judges, log: Log, interrupt: Interrupt) -> None:
     """A line of metrics.jsonl with the metrics of this step's checkpoint, and best.json if it is the best."""
+    scorer, held_out = judges.scorer, judges.held_out
     with log.paused():
         samples = sample(pipeline, pipeline.job(range(scorer.count)), interrupt, "sampling to evaluate")
         if samples is None:
             return
-        values = scorer.score(samples)
-    best = _keep_if_best(run, state.step, scorer, values)
+        values = scorer.score(samples, state.step)
+        if held_out is not None:
+            values[stopping.NAME] = held_out.value(next(iter(state.ema.networks.values())), state.device)
+    best = _keep_if_best(run, state.step, judges, values)
     prune(run, state.config.training.keep_checkpoints)
     log.write_scores(state, values, scorer.how)
     log.say(f"step {state.step}  {listed(values)}{'  the best so far' if best else ''}")
+    if scorer.alarm is not None and not log.alarmed:
+        log.alarmed = True  # once in a session
+        log.say(scorer.alarm)
 
 
-def _keep_if_best(run: Run, step: int, scorer: Scorer, values: dict[str, float]) -> bool:
-    if scorer.best is None:
+def _keep_if_best(run: Run, step: int, judges: Judges, values: dict[str, float]) -> bool:
+    """Write best.json if this step is the best, by evaluation.best, or else by the loss of held-out images."""
+    scorer, held_out = judges.scorer, judges.held_out
+    how: Mapping[str, Any]
+    is_better: Callable[[float, float], bool]
+    if scorer.best is not None:
+        name, how, is_better = scorer.best[1], scorer.how, scorer.is_better
+    elif held_out is not None:
+        name, how, is_better = stopping.NAME, held_out.how, float.__lt__
+    else:
         return False
-    _, name = scorer.best
     before = read_best(run)
-    comparable = before is not None and (before.metric, before.how) == (name, scorer.how)
-    if before and comparable and not scorer.is_better(values[name], before.value):
+    comparable = before is not None and (before.metric, before.how) == (name, how)
+    if before and comparable and not is_better(values[name], before.value):
         return False
-    write_best(run, Best(step, name, values[name], scorer.how))
+    write_best(run, Best(step, name, values[name], how))
     return True
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from alphabar import build, images, seeds
+from alphabar import build, data, images, seeds
 from alphabar.config import Config
 from alphabar.data import Batch
 from alphabar.diffusion import Denoiser, Objective, training_loss
@@ -34,6 +34,8 @@ class Update:
     label_dropout: float
     null_class: int
     """The label that means no class."""
+    augment: float
+    """The probability of each transformation of an image."""
 
     @classmethod
     def of(cls, state: TrainState, device: torch.device, total_steps: int | None) -> "Update":
@@ -50,6 +52,7 @@ class Update:
             class_conditional=config.network.class_conditional,
             label_dropout=config.network.label_dropout,
             null_class=len(state.facts.class_names),
+            augment=config.data.augment,
         )
 
 
@@ -71,11 +74,15 @@ def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
     if y is not None and update.label_dropout:
         is_dropped = torch.rand(len(y), device=device) < update.label_dropout
         y = torch.where(is_dropped, update.null_class, y)
+    augmentation = None
+    if update.augment:
+        x0, augmentation = data.augmented(x0, update.augment)
 
     size = update.micro_batch_size or len(x0)
     for first in range(0, len(x0), size):
         rows = slice(first, first + size)
         conditioned = denoiser if y is None else denoiser.given(y[rows])
+        conditioned = conditioned if augmentation is None else conditioned.augmented(augmentation[rows])
         losses = training_loss(conditioned, update.objective, x0[rows], t[rows], eps[rows])
         state.scaler.scale((losses["loss"] * weight[rows]).sum() / len(x0)).backward()  # type: ignore[no-untyped-call]
         state.timestep_sampler.update(t[rows], losses.get("vlb", losses["loss"]).detach())
