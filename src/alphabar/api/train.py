@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphabar import config as c
+from alphabar.api import recipe_or_run
 from alphabar.errors import sentences
+from alphabar.runs import resuming
 
 if TYPE_CHECKING:
     from alphabar.api.model import Model
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def resolved(
     data_root: str | Path | None = None,
 ) -> c.Config:
     """The settings of a run. See `train` for the arguments; the overrides count last."""
-    settings = c.merge(c.read(str(recipe)), {} if data_root is None else {"data.root": str(data_root)})
+    settings = c.merge(recipe_or_run.settings(recipe), {} if data_root is None else {"data.root": str(data_root)})
     if data is not None:
         c.parse(c.merge(settings, overrides))  # a mistake in the settings is reported before torch is imported
 
@@ -48,11 +48,6 @@ def resolved(
         kind = c.merge({}, overrides).get("data", {}).get("name") or detect(Path(data))
         settings = c.merge(settings, {"data.name": kind, "data.path": str(data)})
     return c.absolute(c.parse(c.merge(settings, overrides)))
-
-
-def run_path(recipe: str | Path, run: str | Path | None) -> Path:
-    """The run directory: `run`, or runs/RECIPE."""
-    return Path(run) if run is not None else RUNS / Path(recipe).stem
 
 
 def rehearsed(
@@ -79,16 +74,21 @@ def train(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data_root: str | Path | None = None,
     device: str = "auto",
+    allow: Sequence[str] = (),
 ) -> TrainedRun:
     """Train a model; the same call resumes where it was interrupted. The same as `alphabar train`.
 
-    recipe: a name from `alphabar.recipes()`, or a .toml file.
+    recipe: a name from `alphabar.recipes()`, or a .toml file; or a run, which resumes with its own settings.
     data: your own images, a folder or a file; the recipe's data if None.
     run: the run directory; runs/RECIPE if None.
     overrides: settings, as {"training.minutes": 10} or ["training.minutes=10"]; `alphabar settings` lists them.
     data_root: the folder of a published data set's files.
+    allow: settings of a run that are changed on purpose when it resumes, as ["optimizer.betas"].
     """
+    allowed = c.check_allowed(allow)
+    path = recipe_or_run.run_path(recipe, run)
     settings = resolved(recipe, data, overrides, data_root)
+    resuming.check_early(path, settings, allowed)  # before images are decoded, and before torch is imported
 
     from alphabar import build, distributed, outputs, training
     from alphabar.errors import AlphabarError
@@ -98,8 +98,7 @@ def train(
         raise AlphabarError(
             "Training on several processes is not supported yet; start `alphabar train` without torchrun."
         )
-    path = run_path(recipe, run)
     outputs.check_folder(path, "--run")
     outputs.check_apart(path, [] if settings.data.path is None else [settings.data.path], "--run")
-    finished = training.train(settings, path, build.device(device), console(error=True))
+    finished = training.train(settings, path, build.device(device), console(error=True), allowed)
     return TrainedRun(path, finished)

@@ -21,7 +21,9 @@ STOPPED = 130
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A name from `alphabar recipes`, or a .toml file.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A name from `alphabar recipes`, a .toml file, or a run, to resume it.")
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(help="section.key=value, e.g. training.batch_size=64; see `alphabar settings`."),
@@ -30,9 +32,12 @@ def train(
     data_root: o.DataRoot = None,
     run: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE if left out.")] = None,
     device: o.Device = "auto",
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="SETTING", help="Change this setting of a run on purpose; repeatable.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, take one step, write nothing.")] = False,
 ) -> None:
-    """Train a model; the same command again resumes where it stopped.
+    """Train a model; the same command again, or `alphabar train RUN`, resumes where it stopped.
 
     The run directory is self-contained: `alphabar sample` needs nothing else.
     """
@@ -44,7 +49,13 @@ def train(
         return
     with _signals():
         trained = trainer.train(
-            recipe, data=data, run=run, overrides=overrides or (), data_root=data_root, device=device
+            recipe,
+            data=data,
+            run=run,
+            overrides=overrides or (),
+            data_root=data_root,
+            device=device,
+            allow=allow or (),
         )
         terminal.outlive()
         for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():

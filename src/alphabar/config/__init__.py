@@ -3,6 +3,7 @@
 Nothing here imports torch, so that a mistake is reported at once.
 """
 
+from alphabar.config.allowed import ALLOWABLE, check_allowed
 from alphabar.config.loading import absolute, differences, load, meaning, merge, parse, remedies, shown
 from alphabar.config.mistakes import sections
 from alphabar.config.recipe import read, recipes, summary
@@ -20,6 +21,7 @@ from alphabar.config.sections import (
 )
 
 __all__ = [
+    "ALLOWABLE",
     "Config",
     "Data",
     "Diffusion",
@@ -31,6 +33,7 @@ __all__ = [
     "Section",
     "Training",
     "absolute",
+    "check_allowed",
     "differences",
     "load",
     "meaning",

@@ -97,18 +97,18 @@ def absolute(config: Config) -> Config:
     return config.model_copy(update={"data": data.model_copy(update=places), "evaluation": evaluation})
 
 
-def differences(old: Config, new: Config) -> list[str]:
-    """The settings that make `new` another run than `old`, as 'key: old -> new'."""
-    return [
-        change
+def differences(old: Config, new: Config) -> dict[str, str]:
+    """The settings that make `new` another run than `old`, as {key: 'key: old -> new'}."""
+    return {
+        key: change
         for key, change in _changes(old, new).items()
         if not {key, key.split(".")[0]} & (FREE_TO_CHANGE | REMEDIES)
-    ]
+    }
 
 
 def remedies(old: Config, new: Config) -> list[str]:
     """The changes of settings that let a run go on in another way than it began, as 'key: old -> new'."""
-    return [change for key, change in _changes(old, new).items() if key in REMEDIES]
+    return [change for key, change in _changes(old, new).items() if not {key, key.split(".")[0]} & FREE_TO_CHANGE]
 
 
 def _changes(old: Config, new: Config) -> dict[str, str]:

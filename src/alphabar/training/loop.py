@@ -1,6 +1,7 @@
 """The training loop, from top to bottom."""
 
 import time
+from collections.abc import Set
 from functools import partial
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
 
-def train(config: Config, path: Path, device: torch.device, console: Console) -> bool:
+def train(config: Config, path: Path, device: torch.device, console: Console, allowed: Set[str] = frozenset()) -> bool:
     """Train what `config` describes in the run directory `path`, resuming from its newest checkpoint if it has one.
 
+    allowed: the settings that may differ from those that the run had so far.
     Returns whether the run reached its end (False: it was interrupted, and saved). All that can be wrong with the
     input is found before the first byte is written.
     """
@@ -40,7 +42,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     scorer = evaluation.Scorer(config, image_set, device) if config.evaluation.every else None
     every = config.training
 
-    with opened(path, config, state.facts, partial(console.print, markup=False, soft_wrap=True)) as (run, saved):
+    say = partial(console.print, markup=False, soft_wrap=True)
+    with opened(path, config, state.facts, say, allowed) as (run, saved):
         if saved is not None:
             state.restore(saved)
         saved_step = state.step if saved else None
