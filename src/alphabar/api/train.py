@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from alphabar import config as c
 from alphabar.api import recipe_or_run
-from alphabar.errors import sentences
-from alphabar.runs import resuming
+from alphabar.errors import AlphabarError, sentences
+from alphabar.runs import origin, resuming
+from alphabar.runs.origin import Origin
 
 if TYPE_CHECKING:
     from alphabar.api.model import Model
@@ -37,8 +38,9 @@ def resolved(
     data: str | Path | None = None,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data_root: str | Path | None = None,
+    start: Origin | None = None,
 ) -> c.Config:
-    """The settings of a run. See `train` for the arguments; the overrides count last."""
+    """The settings of a run, which starts from `start`. See `train` for the others; the overrides count last."""
     settings = c.merge(recipe_or_run.settings(recipe), {} if data_root is None else {"data.root": str(data_root)})
     if data is not None:
         c.parse(c.merge(settings, overrides))  # a mistake in the settings is reported before torch is imported
@@ -47,7 +49,30 @@ def resolved(
 
         kind = c.merge({}, overrides).get("data", {}).get("name") or detect(Path(data))
         settings = c.merge(settings, {"data.name": kind, "data.path": str(data)})
-    return c.absolute(c.parse(c.merge(settings, overrides)))
+    if start is not None:
+        settings = c.merge(settings, origin.settings(start, c.parse(c.merge(settings, overrides))))
+    config = c.absolute(c.parse(c.merge(settings, overrides)))
+    if start is not None:
+        origin.check_meaning(start.path, start.config, config)
+    return config
+
+
+def _start(
+    recipe: str | Path, run: Path | None, from_run: str | Path | None, from_step: int | str | None
+) -> Origin | None:
+    """What `--from` and `--from-step` mean for a new run, in the run directory `run` unless nothing is written."""
+    if from_run is None:
+        if from_step is not None:
+            raise AlphabarError(
+                f"--from-step {from_step} chooses a checkpoint of the run that --from names; add --from."
+            )
+        return None
+    if (named := recipe_or_run.run_named(recipe)) is not None:
+        raise AlphabarError(f"{named} is a run, which goes on from its own weights; leave --from {from_run} out.")
+
+    from alphabar.api.start import origin_of
+
+    return origin_of(from_run, from_step, run)
 
 
 def rehearsed(
@@ -56,9 +81,11 @@ def rehearsed(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data_root: str | Path | None = None,
     device: str = "auto",
+    from_run: str | Path | None = None,
+    from_step: int | str | None = None,
 ) -> Iterator[str]:
     """The lines of `alphabar train --dry-run`: everything is built and runs one step, and nothing is written."""
-    settings = resolved(recipe, data, overrides, data_root)
+    settings = resolved(recipe, data, overrides, data_root, _start(recipe, None, from_run, from_step))
 
     from alphabar import build, training
 
@@ -75,6 +102,8 @@ def train(
     data_root: str | Path | None = None,
     device: str = "auto",
     allow: Sequence[str] = (),
+    from_run: str | Path | None = None,
+    from_step: int | str | None = None,
 ) -> TrainedRun:
     """Train a model; the same call resumes where it was interrupted. The same as `alphabar train`.
 
@@ -84,14 +113,16 @@ def train(
     overrides: settings, as {"training.minutes": 10} or ["training.minutes=10"]; `alphabar settings` lists them.
     data_root: the folder of a published data set's files.
     allow: settings of a run that are changed on purpose when it resumes, as ["optimizer.betas"].
+    from_run: a run, a checkpoint, or the name of a bundled model, whose averaged weights a new run starts from. Its
+        architecture and its [diffusion] are taken over. from_step: of which step; "best"; the newest if None.
     """
     allowed = c.check_allowed(allow)
     path = recipe_or_run.run_path(recipe, run)
-    settings = resolved(recipe, data, overrides, data_root)
+    start = _start(recipe, path, from_run, from_step)
+    settings = resolved(recipe, data, overrides, data_root, start)
     resuming.check_early(path, settings, allowed)  # before images are decoded, and before torch is imported
 
     from alphabar import build, distributed, outputs, training
-    from alphabar.errors import AlphabarError
     from alphabar.terminal import console
 
     if distributed.world_size() > 1:

@@ -35,6 +35,13 @@ def train(
     allow: Annotated[
         list[str] | None, typer.Option(metavar="SETTING", help="Change this setting of a run on purpose; repeatable.")
     ] = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option("--from", help="Start from the weights of this run, checkpoint or bundled model.", metavar="RUN"),
+    ] = None,
+    from_step: Annotated[
+        str | None, typer.Option(help="Of this step of --from, or 'best'; the newest if left out.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, take one step, write nothing.")] = False,
 ) -> None:
     """Train a model; the same command again, or `alphabar train RUN`, resumes where it stopped.
@@ -44,7 +51,7 @@ def train(
     from alphabar.api import train as trainer
 
     if dry_run:
-        for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device):
+        for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device, from_run, from_step):
             terminal.say(line)
         return
     with _signals():
@@ -56,6 +63,8 @@ def train(
             data_root=data_root,
             device=device,
             allow=allow or (),
+            from_run=from_run,
+            from_step=from_step,
         )
         terminal.outlive()
         for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():

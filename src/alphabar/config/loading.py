@@ -94,7 +94,11 @@ def absolute(config: Config) -> Config:
     data, weights = config.data, config.evaluation.extractor_weights
     places = {"path": data.path and data.path.absolute(), "root": data.root and data.root.absolute()}
     evaluation = config.evaluation.model_copy(update={"extractor_weights": weights and weights.absolute()})
-    return config.model_copy(update={"data": data.model_copy(update=places), "evaluation": evaluation})
+    origin = config.training.initialised_from
+    training = config.training.model_copy(update={"initialised_from": origin and origin.absolute()})
+    return config.model_copy(
+        update={"data": data.model_copy(update=places), "evaluation": evaluation, "training": training}
+    )
 
 
 def differences(old: Config, new: Config) -> dict[str, str]:

@@ -10,6 +10,7 @@ import torch
 
 from alphabar import build, data, evaluation
 from alphabar.config import Config
+from alphabar.training import start
 from alphabar.training.length import total_steps
 from alphabar.training.loop import preview_pipeline
 from alphabar.training.state import TrainState
@@ -26,6 +27,8 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
     if image_set.contents.warning:
         yield f"warning      {image_set.contents.warning}"
     yield f"parameters   {sum(p.numel() for p in state.network.parameters()):,}"
+    for line in start.start(state, Path("dry-run")):
+        yield f"weights      {line}"
     length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else f"{config.training.minutes:g} minutes"
     yield f"length       {length} of batch size {batch_size}"
 
@@ -33,18 +36,18 @@ def dry_run(config: Config, device: torch.device) -> Iterator[str]:
         evaluation.Scorer(config, image_set, device)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     update, pipeline = Update.of(state, device, end), preview_pipeline(state, Path("dry-run"))
-    start = time.perf_counter()
+    began = time.perf_counter()
     train_step(update, state, stream.batch(0, batch_size))
     loss = state.meter.read()["loss"]
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - began
     yield f"train step   loss {loss:.4f}, {batch_size / seconds:,.1f} images/s (one cold step, {seconds:.2f} s)"
     if end:
         yield f"training     about {_span(seconds * end)} at that speed; training.minutes=N ends it sooner"
 
     num = min(config.sampling.num, config.sampling.batch_size)
-    start = time.perf_counter()
+    began = time.perf_counter()
     next(pipeline.steps(pipeline.job(range(num)))).x.sum().item()
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - began
     steps = pipeline.steps_per_image
     yield f"sample step  {num} images in {seconds:.2f} s, so {_span(seconds * steps)} for all {steps} steps"
     where = "of the GPU" if device.type == "cuda" else "of the whole process"

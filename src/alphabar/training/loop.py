@@ -16,7 +16,7 @@ from alphabar.runs import checkpoint
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run, opened
 from alphabar.sampling.pipeline import Pipeline
-from alphabar.training import divergence, scoring
+from alphabar.training import divergence, scoring, start
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import is_over, total_steps
@@ -35,6 +35,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
     check_tensorboard(config.training)
     image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), device)
+    notes = start.start(state, path)
     end = total_steps(config.training, len(image_set))
     update = Update.of(state, device, end)
     pipeline = preview_pipeline(state, path)
@@ -47,8 +48,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
         if saved is not None:
             state.restore(saved)
         saved_step = state.step if saved else None
-        greet(console, path, state, end, image_set, saved)
-        before, start = state.seconds, time.perf_counter()
+        greet(console, path, state, end, image_set, saved, notes)
+        before, started = state.seconds, time.perf_counter()
         last = is_over(every, end, state.step, state.seconds)
         with Log(path, run.metrics, state, end, len(image_set), console) as log, Interrupt(log.say) as interrupt:
             if saved_step and _preview_is_due(config, state.step, last) and not is_whole(_preview_path(run, state)):
@@ -60,7 +61,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
             while not (last or interrupt.requested):
                 batch = stream.batch(state.images, every.batch_size)
                 norm = train_step(update, state, batch)
-                state.seconds = before + time.perf_counter() - start
+                state.seconds = before + time.perf_counter() - started
                 log.tick(state)
                 last = is_over(every, end, state.step, state.seconds)
                 if state.step % every.log_every == 0 or last:
