@@ -37,12 +37,14 @@ def inspect(
     resize: str = "none",
     channels: int | None = None,
     split: str = "train",
+    white: float | None = None,
 ) -> "Report":
     """What a folder or file of images holds: every image is read; what is skipped, and why."""
     from alphabar import data
 
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return data.inspect(Path(path), data.DataOptions(image_size=size, resize=resize, channels=channels, split=split))
+    options = data.DataOptions(image_size=size, resize=resize, channels=channels, split=split, white=white)
+    return data.inspect(Path(path), options)
 
 
 @sentences()

@@ -51,13 +51,14 @@ def inspect_(
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
     channels: Annotated[int | None, typer.Option(help="1, 3 or 4, like the setting data.channels.")] = None,
+    white: o.White = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
 ) -> None:
     """Read every image in PATH; report what it holds, what is skipped and why, and the command to train on it."""
     from alphabar.api import look
 
     size = o.parsed_size(image_size)
-    report = look.inspect(path, image_size=size, resize=resize, channels=channels, split=split)
+    report = look.inspect(path, image_size=size, resize=resize, channels=channels, split=split, white=white)
     screen = console()
     screen.print(_table(report))
     is_specific = image_size is not None or resize != "none" or channels is not None

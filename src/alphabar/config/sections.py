@@ -234,7 +234,8 @@ class Evaluation(Section):
     count: Annotated[int, Field(ge=2, le=1_000_000)] = 1000
     """How many images are sampled; distances can be compared at equal counts only."""
     features: Annotated[str, OneOf(("auto", *names.EXTRACTORS))] = "auto"
-    """The extractor of the features; auto is fashion-cnn for Fashion-MNIST, and inception otherwise."""
+    """The extractor of the features; auto is fashion-cnn for Fashion-MNIST, and inception otherwise, or
+    efficientnet-lite0 if the weights of inception are not there."""
     extractor_weights: OptionalPath = None
     """The file of the extractor's weights, if it is not where `alphabar data fetch` puts it."""
     metrics: Annotated[tuple[Annotated[str, OneOf(names.METRICS)], ...], Field(min_length=1)] = ("fd",)

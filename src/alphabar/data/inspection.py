@@ -72,7 +72,8 @@ def _settings(sizes: Mapping[Size, int], channels: int, options: DataOptions, pr
     size, rule = suggested(sizes) if requested is None else (requested, options.resize)
     shape = str(size[0]) if size[0] == size[1] else sized(size)
     settings = {"data.image_size": shape, "data.resize": rule}
-    return {**settings, "data.channels": str(channels)} if channels in MODES else settings
+    settings |= {"data.channels": str(channels)} if channels in MODES else {}
+    return settings | ({} if options.white is None else {"data.white": f"{options.white:g}"})
 
 
 def _inspect_folder(options: DataOptions) -> Report:

@@ -56,6 +56,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                 preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
             if saved_step and scorer and scoring.is_missing(run, config, state.step, last):
                 scoring.evaluate(run, state, pipeline, scorer, log, interrupt)
+            if scorer and scorer.note:
+                log.say(f"warning: {scorer.note}")
             if scorer:
                 log.say(f"{scorer.floor_n:,} real images against others score  {scoring.listed(scorer.floor)}")
             while not (last or interrupt.requested):
