@@ -109,7 +109,7 @@ def train(
 
     recipe: a name from `alphabar.recipes()`, or a .toml file; or a run, which resumes with its own settings.
     data: your own images, a folder or a file; the recipe's data if None.
-    run: the run directory; runs/RECIPE if None.
+    run: the run directory; if None, runs/NAME for a folder or file NAME of your own, and else runs/RECIPE.
     overrides: settings, as {"training.minutes": 10} or ["training.minutes=10"]; `alphabar settings` lists them.
     data_root: the folder of a published data set's files.
     allow: settings of a run that are changed on purpose when it resumes, as ["optimizer.betas"].
@@ -117,7 +117,7 @@ def train(
         architecture and its [diffusion] are taken over. from_step: of which step; "best"; the newest if None.
     """
     allowed = c.check_allowed(allow)
-    path = recipe_or_run.run_path(recipe, run)
+    path = recipe_or_run.run_path(recipe, run, data)
     start = _start(recipe, path, from_run, from_step)
     settings = resolved(recipe, data, overrides, data_root, start)
     resuming.check_early(path, settings, allowed)  # before images are decoded, and before torch is imported

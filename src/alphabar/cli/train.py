@@ -30,7 +30,9 @@ def train(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Your own images: a folder, or a file.")] = None,
     data_root: o.DataRoot = None,
-    run: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE if left out.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The run directory; if left out, runs/NAME of --data, or runs/RECIPE.")
+    ] = None,
     device: o.Device = "auto",
     allow: Annotated[
         list[str] | None, typer.Option(metavar="SETTING", help="Change this setting of a run on purpose; repeatable.")
