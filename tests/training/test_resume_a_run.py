@@ -60,6 +60,15 @@ def test_settings_are_compared_before_an_image_is_read(run, monkeypatch) -> None
         alphabar.train(run, overrides={"network.channels": 16})
 
 
+def test_a_rehearsal_looks_at_the_run_too(run) -> None:
+    from alphabar.api.train import rehearsed
+
+    assert any("nothing was written" in line for line in rehearsed(run))
+    for settings in (["training.seed=1"], [*TINY, "network.channels=16"]):
+        with pytest.raises(alphabar.AlphabarError, match="other settings"):
+            rehearsed("ddpm_digits", overrides=settings, run=run)
+
+
 def test_a_refused_setting_is_refused_before_torch_is_imported(run) -> None:
     code = (
         "import sys, alphabar\n"

@@ -6,10 +6,10 @@ from alphabar.errors import AlphabarError
 from alphabar.runs import origin
 
 
-def origin_of(source: str | Path, step: int | str | None, run: Path | None) -> origin.Origin:
+def origin_of(source: str | Path, step: int | str | None, run: Path) -> origin.Origin:
     """The checkpoint that `--from` and `--from-step` mean; for a `run` that exists, the one that it started from."""
     path = Path(source)
-    if run is not None and (known := origin.recorded(run, path, step)) is not None:
+    if (known := origin.recorded(run, path, step)) is not None:
         return known
 
     from alphabar.runs.model import find
@@ -18,6 +18,6 @@ def origin_of(source: str | Path, step: int | str | None, run: Path | None) -> o
     saved = find(path, step)
     config, facts = described(saved)
     place = saved.path.resolve()
-    if run is not None and place.is_relative_to(run.resolve()):
+    if place.is_relative_to(run.resolve()):
         raise AlphabarError(f"A run cannot start from itself; choose another --run than {run}.")
     return origin.Origin(place, config, min(facts.shape[1:]))

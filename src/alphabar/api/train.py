@@ -57,10 +57,8 @@ def resolved(
     return config
 
 
-def _start(
-    recipe: str | Path, run: Path | None, from_run: str | Path | None, from_step: int | str | None
-) -> Origin | None:
-    """What `--from` and `--from-step` mean for a new run, in the run directory `run` unless nothing is written."""
+def _start(recipe: str | Path, run: Path, from_run: str | Path | None, from_step: int | str | None) -> Origin | None:
+    """What `--from` and `--from-step` mean for a new run in the run directory `run`."""
     if from_run is None:
         if from_step is not None:
             raise AlphabarError(
@@ -83,9 +81,17 @@ def rehearsed(
     device: str = "auto",
     from_run: str | Path | None = None,
     from_step: int | str | None = None,
+    run: str | Path | None = None,
+    allow: Sequence[str] = (),
 ) -> Iterator[str]:
-    """The lines of `alphabar train --dry-run`: everything is built and runs one step, and nothing is written."""
-    settings = resolved(recipe, data, overrides, data_root, _start(recipe, None, from_run, from_step))
+    """The lines of `alphabar train --dry-run`: everything is built and runs one step, and nothing is written.
+
+    AlphabarError if `run` holds a run that would be refused.
+    """
+    allowed = c.check_allowed(allow)
+    path = recipe_or_run.run_path(recipe, run, data)
+    settings = resolved(recipe, data, overrides, data_root, _start(recipe, path, from_run, from_step))
+    resuming.check_early(path, settings, allowed)
 
     from alphabar import build, training
 

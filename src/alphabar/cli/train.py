@@ -53,7 +53,9 @@ def train(
     from alphabar.api import train as trainer
 
     if dry_run:
-        for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device, from_run, from_step):
+        for line in trainer.rehearsed(
+            recipe, data, overrides or (), data_root, device, from_run, from_step, run, allow or ()
+        ):
             terminal.say(line)
         return
     with _signals():
