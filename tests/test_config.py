@@ -145,4 +145,4 @@ def test_differences_name_what_would_make_it_another_run_and_nothing_else() -> N
     other = c.load(
         "ddpm_digits", ["training.steps=9", "training.log_every=1", "sampling.num=2", "diffusion.schedule=linear"]
     )
-    assert c.differences(base, other) == ["diffusion.schedule: cosine -> linear"]
+    assert c.differences(base, other) == {"diffusion.schedule": "diffusion.schedule: cosine -> linear"}

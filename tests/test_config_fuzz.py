@@ -159,17 +159,7 @@ def test_a_recipe_that_a_windows_editor_saved_is_read(tmp_path) -> None:
 
 
 def test_a_path_that_is_no_recipe_says_what_it_is(tmp_path) -> None:
-    (run := tmp_path / "run").mkdir()
-    (run / "config.json").write_text("{}")
-    for path in (run, run / "config.json"):
-        with pytest.raises(AlphabarError, match=f"is a run, and not a recipe; to resume it, .*--run {run}"):
-            c.read(str(path))
-    line = '{"command": ["__main__.py", "train", "ddpm_digits", "data.path=two words"]}\n'
-    (run / "environment.jsonl").write_text("{}\n" + line)
-    with pytest.raises(AlphabarError, match=r"`alphabar train ddpm_digits 'data\.path=two words'`"):
-        c.read(str(run))
-    (run / "environment.jsonl").write_bytes(b"[" * 100_000)
-    said = {run: "is a run", tmp_path: "is a folder", Path("/dev/zero"): "of another kind"}
+    said = {tmp_path: "is a folder", Path("/dev/zero"): "of another kind"}
     said |= {tmp_path / "no.toml": "no recipe file", tmp_path / "no": "There is no recipe"}
     for path, words in said.items():
         with pytest.raises(AlphabarError, match=words):

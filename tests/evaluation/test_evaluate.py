@@ -283,7 +283,7 @@ def test_two_processes_draw_what_one_would(trained, tmp_path, monkeypatch) -> No
 MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "unknown metric": (["{noise}", "--reference", "digits", "--metrics", "fdi"], ["'fdi'", "did you mean 'fd'"]),
     "unknown extractor": (["{noise}", "--reference", "digits", "--features", "incption"], ["did you mean 'inception'"]),
-    "no inception": (["{noise}", "--reference", "digits"], ["alphabar data fetch inception", "--features"]),
+    "no inception": (["{noise}", "--reference", "digits", "--features", "inception"], ["data fetch inception"]),
     "wrong weights": (
         ["{noise}", "--reference", "digits", "--features", "inception", "--extractor-weights", "{noise}"], ["sha256"]
     ),

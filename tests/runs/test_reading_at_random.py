@@ -25,13 +25,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from alphabar import config as c
-from alphabar.config.recipe import read as read_recipe
 from alphabar.data import DataOptions
-from alphabar.errors import AlphabarError, is_sentence
+from alphabar.errors import is_sentence
 from alphabar.evaluation import subjects
 from alphabar.figures.steps import Cell, known
 from alphabar.runs import checkpoint
 from alphabar.runs.model import load_model
+from alphabar.runs.resuming import own_settings
 from alphabar.runs.run import Run, described, read_best
 from alphabar.sampling import analytic_variance
 from alphabar.sampling.pipeline import Pipeline
@@ -92,12 +92,6 @@ def best_of(run: Path) -> object:
     return best and (f"{best.step:08d}", best.value < 1.0, dict(best.how))
 
 
-def command_of(run: Path) -> object:
-    with pytest.raises(AlphabarError, match="is a run, and not a recipe") as caught:
-        read_recipe(str(run))
-    return caught.value
-
-
 FACTS = c.ImageFacts(shape=(1, 8, 8), class_names=tuple(map(str, range(10))), fingerprint="")
 READERS: dict[str, tuple[Path, Callable[[Path], object]]] = {
     "state and model": (CHECKPOINT / "state.json", model_of),
@@ -115,7 +109,7 @@ READERS: dict[str, tuple[Path, Callable[[Path], object]]] = {
     "image and evaluation": (SAMPLES / "seed-000001.png", samples_of),
     "image and sampling": (SAMPLES / "seed-000001.png", filled),
     "variance": (ANALYTIC, variance_of),
-    "command": (Path("environment.jsonl"), command_of),
+    "own settings": (Path("config.json"), own_settings),
 }
 """A file of a run, and what reads it."""
 

@@ -38,6 +38,7 @@ def evaluate(
     image_size: tuple[int, int] | None = None,
     resize: str | None = None,
     background: Colour | str | None = None,
+    white: float | None = None,
     data: StrPath | None = None,
     data_root: StrPath | None = None,
     seeds: Seeds = None,
@@ -56,8 +57,8 @@ def evaluate(
     subject: a run or a model, which is sampled first; a folder of images; an .npz.
     reference: a data set by name, a folder, an .npz of images, or one of mu and sigma; the run's own data if None.
     metrics: fd, kid, is, pr, coverage, classes, memorisation; all that can be measured if None.
-    image_size, resize, background: how files are read; as the run's own data, else as they are stored, if None.
-    count: how many images; 10,000 of a run, all of a folder, if None.
+    image_size, resize, background, white: how files are read; as the run's own data, else as they are stored, if None.
+    count: how many images; if None, all of a folder, and of a run as many as the reference has, from 500 to 10,000.
     data: the run's own images, if they were moved. data_root: the files of a published data set.
     out: a folder for evaluations.jsonl and neighbours.png; the run if None. statistics: an .npz for mu and sigma.
     """
@@ -69,7 +70,7 @@ def evaluate(
         extractor_weights=path(extractor_weights),
         count=count,
         split=split,
-        reading=HowRead(image_size, resize, background_colour(background)),
+        reading=HowRead(image_size, resize, background_colour(background), white),
         place=DataPlace(path(data), path(data_root)),
         sampling=HowSampled(None if seeds is None else seed_list(seeds), label, weights, step, changes(options)),
         out=path(out),

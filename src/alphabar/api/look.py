@@ -37,6 +37,7 @@ def inspect(
     resize: str = "none",
     channels: int | None = None,
     split: str = "train",
+    white: float | None = None,
     out: str | Path | None = None,
 ) -> "Report":
     """What a folder or file of images holds: every image is read; what is skipped, and why; the settings that suit.
@@ -47,7 +48,7 @@ def inspect(
 
     place = None if out is None else inspected_place(Path(out), Path(path))
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    options = data.DataOptions(image_size=size, resize=resize, channels=channels, split=split)
+    options = data.DataOptions(image_size=size, resize=resize, channels=channels, split=split, white=white)
     report = data.inspect(Path(path), options)
     if place is not None:
         images.save_png(place, images.sheet(report.pictures, columns=8), report.settings, outputs.INSPECTED)

@@ -1,6 +1,7 @@
 """The model that `alphabar.load` returns."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Unpack, cast
@@ -9,6 +10,7 @@ from torch import nn
 
 from alphabar import build, config
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
+from alphabar.api.reminder import Reminder
 from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser, Step
 from alphabar.errors import AlphabarError, sentences
@@ -47,8 +49,15 @@ class Model:
 
     @property
     def denoiser(self) -> Denoiser:
-        """The network read as a denoiser, for `alphabar.diffusion`."""
-        return self.loaded.denoiser
+        """The network read as a denoiser, for `alphabar.diffusion`.
+
+        Of a class-conditional model use it after `.given(labels)`. Without, it is that of images
+        without a class, which the log says once.
+        """
+        denoiser = self.loaded.denoiser
+        if not self.classes:
+            return denoiser
+        return replace(denoiser, network=Reminder(cast(nn.Module, denoiser.network), self.classes))
 
     @sentences()
     def images(self, split: str | None = None) -> ImageSet:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphabar import config as c
-from alphabar.errors import sentences
+from alphabar.api import recipe_or_run
+from alphabar.errors import AlphabarError, sentences
+from alphabar.runs import origin, resuming
+from alphabar.runs.origin import Origin
 
 if TYPE_CHECKING:
     from alphabar.api.model import Model
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ def resolved(
     data: str | Path | None = None,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data_root: str | Path | None = None,
+    start: Origin | None = None,
 ) -> c.Config:
-    """The settings of a run. See `train` for the arguments; the overrides count last."""
-    settings = c.merge(c.read(str(recipe)), {} if data_root is None else {"data.root": str(data_root)})
+    """The settings of a run, which starts from `start`. See `train` for the others; the overrides count last."""
+    settings = c.merge(recipe_or_run.settings(recipe), {} if data_root is None else {"data.root": str(data_root)})
     if data is not None:
         c.parse(c.merge(settings, overrides))  # a mistake in the settings is reported before torch is imported
 
@@ -47,12 +49,28 @@ def resolved(
 
         kind = c.merge({}, overrides).get("data", {}).get("name") or detect(Path(data))
         settings = c.merge(settings, {"data.name": kind, "data.path": str(data)})
-    return c.absolute(c.parse(c.merge(settings, overrides)))
+    if start is not None:
+        settings = c.merge(settings, origin.settings(start, c.parse(c.merge(settings, overrides))))
+    config = c.absolute(c.parse(c.merge(settings, overrides)))
+    if start is not None:
+        origin.check_meaning(start.path, start.config, config)
+    return config
 
 
-def run_path(recipe: str | Path, run: str | Path | None) -> Path:
-    """The run directory: `run`, or runs/RECIPE."""
-    return Path(run) if run is not None else RUNS / Path(recipe).stem
+def _start(recipe: str | Path, run: Path, from_run: str | Path | None, from_step: int | str | None) -> Origin | None:
+    """What `--from` and `--from-step` mean for a new run in the run directory `run`."""
+    if from_run is None:
+        if from_step is not None:
+            raise AlphabarError(
+                f"--from-step {from_step} chooses a checkpoint of the run that --from names; add --from."
+            )
+        return None
+    if (named := recipe_or_run.run_named(recipe)) is not None:
+        raise AlphabarError(f"{named} is a run, which goes on from its own weights; leave --from {from_run} out.")
+
+    from alphabar.api.start import origin_of
+
+    return origin_of(from_run, from_step, run)
 
 
 def rehearsed(
@@ -61,14 +79,23 @@ def rehearsed(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data_root: str | Path | None = None,
     device: str = "auto",
+    from_run: str | Path | None = None,
+    from_step: int | str | None = None,
     run: str | Path | None = None,
+    allow: Sequence[str] = (),
 ) -> Iterator[str]:
-    """The lines of `alphabar train --dry-run`: everything is built and runs a few steps, and nothing is written."""
-    settings = resolved(recipe, data, overrides, data_root)
+    """The lines of `alphabar train --dry-run`: everything is built and runs one step, and nothing is written.
+
+    AlphabarError if `run` holds a run that would be refused.
+    """
+    allowed = c.check_allowed(allow)
+    path = recipe_or_run.run_path(recipe, run, data)
+    settings = resolved(recipe, data, overrides, data_root, _start(recipe, path, from_run, from_step))
+    resuming.check_early(path, settings, allowed)
 
     from alphabar import build, training
 
-    return training.dry_run(settings, run_path(recipe, run), build.device(device))
+    return training.dry_run(settings, path, build.device(device))
 
 
 @sentences()
@@ -80,27 +107,35 @@ def train(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data_root: str | Path | None = None,
     device: str = "auto",
+    allow: Sequence[str] = (),
+    from_run: str | Path | None = None,
+    from_step: int | str | None = None,
 ) -> TrainedRun:
     """Train a model; the same call resumes where it was interrupted. The same as `alphabar train`.
 
-    recipe: a name from `alphabar.recipes()`, or a .toml file.
+    recipe: a name from `alphabar.recipes()`, or a .toml file; or a run, which resumes with its own settings.
     data: your own images, a folder or a file; the recipe's data if None.
-    run: the run directory; runs/RECIPE if None.
+    run: the run directory; if None, runs/NAME for a folder or file NAME of your own, and else runs/RECIPE.
     overrides: settings, as {"training.minutes": 10} or ["training.minutes=10"]; `alphabar settings` lists them.
     data_root: the folder of a published data set's files.
+    allow: settings of a run that are changed on purpose when it resumes, as ["optimizer.betas"].
+    from_run: a run, a checkpoint, or the name of a bundled model, whose averaged weights a new run starts from. Its
+        architecture and its [diffusion] are taken over. from_step: of which step; "best"; the newest if None.
     """
-    settings = resolved(recipe, data, overrides, data_root)
+    allowed = c.check_allowed(allow)
+    path = recipe_or_run.run_path(recipe, run, data)
+    start = _start(recipe, path, from_run, from_step)
+    settings = resolved(recipe, data, overrides, data_root, start)
+    resuming.check_early(path, settings, allowed)  # before images are decoded, and before torch is imported
 
     from alphabar import build, distributed, outputs, training
-    from alphabar.errors import AlphabarError
     from alphabar.terminal import console
 
     if distributed.world_size() > 1:
         raise AlphabarError(
             "Training on several processes is not supported yet; start `alphabar train` without torchrun."
         )
-    path = run_path(recipe, run)
     outputs.check_folder(path, "--run")
     outputs.check_apart(path, [] if settings.data.path is None else [settings.data.path], "--run")
-    finished = training.train(settings, path, build.device(device), console(error=True))
+    finished = training.train(settings, path, build.device(device), console(error=True), allowed)
     return TrainedRun(path, finished)

@@ -44,6 +44,7 @@ def inspect_(
     image_size: o.ImageSize = None,
     resize: o.Resize = "none",
     channels: Annotated[int | None, typer.Option(help="1, 3 or 4, like the setting data.channels.")] = None,
+    white: o.White = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
     out: Annotated[
         Path | None,
@@ -62,7 +63,9 @@ def inspect_(
             raise
         refusal = f"{error}"  # nobody asked for a picture, so the report is made without it
     shown_at = None if refusal else place
-    report = look.inspect(path, image_size=size, resize=resize, channels=channels, split=split, out=shown_at)
+    report = look.inspect(
+        path, image_size=size, resize=resize, channels=channels, split=split, white=white, out=shown_at
+    )
     screen = console()
     screen.print(inspection.table(report))
     is_specific = image_size is not None or resize != "none" or channels is not None

@@ -1,6 +1,7 @@
 """`alphabar evaluate`: how good the images are, and how sure that is."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,12 @@ def evaluate(
     ] = None,
     features: o.Features = "auto",
     count: Annotated[
-        int | None, typer.Option(min=2, help="How many images; 10,000 of a run, all of a folder, if left out.")
+        int | None,
+        typer.Option(
+            min=2,
+            help="How many images; if left out, all of a folder, and of a run as many as the reference has, from 500 "
+            "to 10,000.",
+        ),
     ] = None,
     extractor_weights: o.ExtractorWeights = None,
     bpd: Annotated[
@@ -61,6 +67,7 @@ def evaluate(
             "if left out."
         ),
     ] = None,
+    white: o.White = None,
     data: o.Data = None,
     data_root: o.DataRoot = None,
     seeds: o.Seeds = None,
@@ -83,8 +90,11 @@ def evaluate(
     ] = None,
     statistics: Annotated[Path | None, typer.Option(help="Write mu and sigma of SUBJECT to this .npz.")] = None,
     device: o.Device = "auto",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the row as JSON to stdout also on a terminal.")
+    ] = False,
 ) -> None:
-    """Measure images against real ones: one JSON row on stdout, a table on stderr.
+    """Measure images against real ones: a table on stderr; on stdout one JSON row, if it is piped.
 
     A run is sampled first, into the folder that `alphabar sample` would use. Existing images and features are used
     again, so that an interrupted evaluation resumes. Under torchrun the processes share the work.
@@ -100,16 +110,16 @@ def evaluate(
         row = measuring.evaluate(
             subject, reference=reference, metrics=metrics,
             features=features, count=count, extractor_weights=extractor_weights, split=split,
-            image_size=o.parsed_size(image_size), resize=resize, background=background, data=data,
+            image_size=o.parsed_size(image_size), resize=resize, background=background, white=white, data=data,
             data_root=data_root, seeds=seeds,
             label=label, weights=weights, step=step, out=out, statistics=statistics, device=device, **options,
         )  # fmt: skip
-        _say(row, evaluation.report)
+        _say(row, evaluation.report, as_json)
         return
     unused = o.given(
         reference=reference, metrics=metrics, features=None if features == "auto" else features, seeds=seeds,
         extractor_weights=extractor_weights, image_size=image_size, resize=resize, background=background,
-        statistics=statistics,
+        white=white, statistics=statistics,
     )  # fmt: skip
     unused |= o.given(**{"class": label}) | {name: 1 for name in options if name not in ("steps", "batch_size")}
     if unused:
@@ -119,7 +129,7 @@ def evaluate(
         subject, kind=bpd, split=split or "test", count=count, steps=steps, decoder=decoder, weights=weights, step=step,
         batch_size=batch_size, data=data, data_root=data_root, out=out, device=device,
     )  # fmt: skip
-    _say(bits, evaluation.bits_report)
+    _say(bits, evaluation.bits_report, as_json)
 
 
 def with_kind(args: list[str]) -> list[str]:
@@ -131,9 +141,10 @@ def with_kind(args: list[str]) -> list[str]:
     ]
 
 
-def _say(row: dict[str, Any], report: "Callable[[dict[str, Any]], RenderableType]") -> None:
+def _say(row: dict[str, Any], report: "Callable[[dict[str, Any]], RenderableType]", as_json: bool) -> None:
     from alphabar import distributed
 
     if distributed.is_main():
         console(error=True).print(report(row))
-        say(json.dumps(row))
+        if as_json or not sys.stdout.isatty():
+            say(json.dumps(row))

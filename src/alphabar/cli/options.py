@@ -53,10 +53,17 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Images at a time.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")]
 ImageSize = Annotated[str | None, typer.Option(help="N or HxW; see data.image_size.")]
 Resize = Annotated[str, typer.Option(help=f"{names.listed(('none', *names.RESIZE_RULES))}; see data.resize.")]
+White = Annotated[
+    float | None, typer.Option(help="The stored level that is white, such as 4095; see the setting data.white.")
+]
 Data = Annotated[Path | None, typer.Option(help="The images that the run was trained on, if they were moved.")]
 DataRoot = Annotated[Path | None, typer.Option(help="The folder of a published data set's files, if not in the cache.")]
 Features = Annotated[
-    str, typer.Option(help=f"{names.listed(names.EXTRACTORS)}; auto: fashion-cnn for Fashion-MNIST, else inception.")
+    str,
+    typer.Option(
+        help=f"{names.listed(names.EXTRACTORS)}; auto: fashion-cnn for Fashion-MNIST, else "
+        "inception, or efficientnet-lite0 without its weights."
+    ),
 ]
 ExtractorWeights = Annotated[
     Path | None, typer.Option(help="The file of the extractor's weights, if not in the cache.")

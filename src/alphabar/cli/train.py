@@ -21,30 +21,54 @@ STOPPED = 130
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A name from `alphabar recipes`, or a .toml file.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A name from `alphabar recipes`, a .toml file, or a run, to resume it.")
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(help="section.key=value, e.g. training.batch_size=64; see `alphabar settings`."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Your own images: a folder, or a file.")] = None,
     data_root: o.DataRoot = None,
-    run: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE if left out.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The run directory; if left out, runs/NAME of --data, or runs/RECIPE.")
+    ] = None,
     device: o.Device = "auto",
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="SETTING", help="Change this setting of a run on purpose; repeatable.")
+    ] = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option("--from", help="Start from the weights of this run, checkpoint or bundled model.", metavar="RUN"),
+    ] = None,
+    from_step: Annotated[
+        str | None, typer.Option(help="Of this step of --from, or 'best'; the newest if left out.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build all, time a few steps; write nothing.")] = False,
 ) -> None:
-    """Train a model; the same command again resumes where it stopped.
+    """Train a model; the same command again, or `alphabar train RUN`, resumes where it stopped.
 
     The run directory is self-contained: `alphabar sample` needs nothing else.
     """
     from alphabar.api import train as trainer
 
     if dry_run:
-        for line in trainer.rehearsed(recipe, data, overrides or (), data_root, device, run):
+        for line in trainer.rehearsed(
+            recipe, data, overrides or (), data_root, device, from_run, from_step, run, allow or ()
+        ):
             terminal.say(line)
         return
     with _signals():
         trained = trainer.train(
-            recipe, data=data, run=run, overrides=overrides or (), data_root=data_root, device=device
+            recipe,
+            data=data,
+            run=run,
+            overrides=overrides or (),
+            data_root=data_root,
+            device=device,
+            allow=allow or (),
+            from_run=from_run,
+            from_step=from_step,
         )
         terminal.outlive()
         for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():

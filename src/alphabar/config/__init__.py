@@ -3,23 +3,17 @@
 Nothing here imports torch, so that a mistake is reported at once.
 """
 
+from alphabar.config.allowed import ALLOWABLE, check_allowed
 from alphabar.config.loading import absolute, differences, load, meaning, merge, parse, remedies, shown
 from alphabar.config.mistakes import sections
+from alphabar.config.model_sections import Data, Diffusion, Network
 from alphabar.config.recipe import read, recipes, summary
-from alphabar.config.sections import (
-    Config,
-    Data,
-    Diffusion,
-    Evaluation,
-    ImageFacts,
-    Network,
-    Optimizer,
-    Sampling,
-    Section,
-    Training,
-)
+from alphabar.config.run_sections import Evaluation, Optimizer, Sampling, Training
+from alphabar.config.section import Section
+from alphabar.config.sections import Config, ImageFacts
 
 __all__ = [
+    "ALLOWABLE",
     "Config",
     "Data",
     "Diffusion",
@@ -31,6 +25,7 @@ __all__ = [
     "Section",
     "Training",
     "absolute",
+    "check_allowed",
     "differences",
     "load",
     "meaning",

@@ -94,21 +94,25 @@ def absolute(config: Config) -> Config:
     data, weights = config.data, config.evaluation.extractor_weights
     places = {"path": data.path and data.path.absolute(), "root": data.root and data.root.absolute()}
     evaluation = config.evaluation.model_copy(update={"extractor_weights": weights and weights.absolute()})
-    return config.model_copy(update={"data": data.model_copy(update=places), "evaluation": evaluation})
+    origin = config.training.initialised_from
+    training = config.training.model_copy(update={"initialised_from": origin and origin.absolute()})
+    return config.model_copy(
+        update={"data": data.model_copy(update=places), "evaluation": evaluation, "training": training}
+    )
 
 
-def differences(old: Config, new: Config) -> list[str]:
-    """The settings that make `new` another run than `old`, as 'key: old -> new'."""
-    return [
-        change
+def differences(old: Config, new: Config) -> dict[str, str]:
+    """The settings that make `new` another run than `old`, as {key: 'key: old -> new'}."""
+    return {
+        key: change
         for key, change in _changes(old, new).items()
         if not {key, key.split(".")[0]} & (FREE_TO_CHANGE | REMEDIES)
-    ]
+    }
 
 
 def remedies(old: Config, new: Config) -> list[str]:
     """The changes of settings that let a run go on in another way than it began, as 'key: old -> new'."""
-    return [change for key, change in _changes(old, new).items() if key in REMEDIES]
+    return [change for key, change in _changes(old, new).items() if not {key, key.split(".")[0]} & FREE_TO_CHANGE]
 
 
 def _changes(old: Config, new: Config) -> dict[str, str]:

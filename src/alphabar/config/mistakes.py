@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alphabar.config.sections import Config, Section
+from alphabar.config.section import Section
+from alphabar.config.sections import Config
 from alphabar.registry import LONGEST, unknown
 
 ELSEWHERE = {

@@ -1,7 +1,5 @@
 """A recipe: a name, or a TOML file, read with care for what else may lie under that path."""
 
-import json
-import shlex
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -61,13 +59,10 @@ def _of_file(recipe: str) -> Path:
         size = path.stat().st_size if is_file else 0
     except (OSError, ValueError) as error:
         raise AlphabarError(f"The recipe {path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
-    run = path if is_folder else path.parent
-    if (is_folder or path.name == "config.json") and (run / "config.json").is_file():
-        raise AlphabarError(
-            f"{path} is a run, and not a recipe; to resume it, repeat the command that started it{_command(run)}."
-        )
     if path.suffix != ".toml" and not exists:
-        raise AlphabarError(f"{unknown('recipe', recipe, recipes())[:-1]}; a path to a .toml file works too.")
+        raise AlphabarError(
+            f"{unknown('recipe', recipe, recipes())[:-1]}; a path to a .toml file, or to a run, works too."
+        )
     if not exists:
         raise AlphabarError(f"There is no recipe file {path}; `alphabar recipes` lists the recipes that have a name.")
     if not is_file or path.suffix != ".toml":
@@ -76,12 +71,3 @@ def _of_file(recipe: str) -> Path:
     if size > LARGEST:
         raise AlphabarError(f"{path} has {size:,} bytes; a recipe has at most {LARGEST:,}.")
     return path
-
-
-def _command(run: Path) -> str:
-    """The last command that trained a run, as far as it is known."""
-    try:
-        words = json.loads((run / "environment.jsonl").read_bytes().splitlines()[-1])["command"]
-        return f", `{shlex.join(['alphabar', *words[1:]])}`"
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return f" with --run {shlex.quote(str(run))}"

@@ -57,7 +57,7 @@ def followed(advice: Advice, options: DataOptions, problem: str | None) -> Advic
     return replace(advice, image_size=options.image_size, resize=options.resize, reasons={**advice.reasons, **asked})
 
 
-def settings(advice: Advice, channels: int) -> dict[str, str]:
+def settings(advice: Advice, channels: int, white: float | None) -> dict[str, str]:
     """The settings to train with, without those that have their defaults."""
     size = advice.image_size
     settings = {"data.image_size": str(size[0]) if size[0] == size[1] else sized(size), "data.resize": advice.resize}
@@ -69,6 +69,8 @@ def settings(advice: Advice, channels: int) -> dict[str, str]:
         settings["data.horizontal_flip"] = "true"
     if advice.class_conditional:
         settings["network.class_conditional"] = "true"
+    if white is not None:
+        settings["data.white"] = f"{white:g}"
     return settings
 
 

@@ -1,7 +1,7 @@
 """The denoiser: a network with the schedule, parameterization and reverse variance that interpret its output."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -46,8 +46,8 @@ class Denoiser:
     x0_transform: applied to x̂_0 when sampling; training uses the output itself.
     """
 
-    network: Network
-    schedule: NoiseSchedule
+    network: Network = field(repr=False)
+    schedule: NoiseSchedule = field(repr=False)
     parameterization: Parameterization
     variance: ReverseVariance
     time_scale: float = 1.0

@@ -1,6 +1,7 @@
 """The pictures and masks that people bring to a model: files, Pillow images, or images of the run's data."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from alphabar import data, images
 from alphabar.data import DataOptions
+from alphabar.data.classes import listed
 from alphabar.data.decode import MODES, converted, decode
 from alphabar.errors import AlphabarError
 from alphabar.images import POSITIONS, RESIZE_RULES
@@ -23,6 +25,7 @@ Source = str | Path | int | Image.Image
 """A picture as people name it: a file, image k of the run's data (k, or "test:k"), or a Pillow image."""
 
 
+_LOG = logging.getLogger(__name__)
 PLAIN = DataOptions()
 
 
@@ -117,6 +120,11 @@ def label_of(model: LoadedModel, name: str | int | None, pictures: Sequence[Pict
             f"This network needs a class, and the pictures do not have one; choose it with --class, 0 ({names[0]}) to "
             f"{len(names) - 1} ({names[-1]})."
         )
+    if names:
+        _LOG.warning(
+            "The pictures have no class in common that is known, so images without a class are sampled; choose a class "
+            "with --class: %s.", listed(names),
+        )  # fmt: skip
     return "none"
 
 

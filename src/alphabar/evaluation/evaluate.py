@@ -40,7 +40,7 @@ class Request:
     features: str = extractors.AUTO
     extractor_weights: Path | None = None
     count: int | None = None
-    """How many images; None means 10,000 of a run, and all of anything else."""
+    """How many images; None means `scores.sensible_count` of a run, and all of anything else."""
     split: str | None = None
     """The split of the reference; None means train, or the split that the run was trained on."""
     reading: HowRead = field(default_factory=HowRead)
@@ -64,7 +64,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
     Mistakes are found before the first image is sampled.
     """
     _check(request)
-    plan = subjects.plan(request.subject, request.sampling, request.count or scores.ENOUGH, device, request.place)
+    plan = subjects.plan(request.subject, request.sampling, request.count or 1, device, request.place)
     subject: Subject | None = None
     like: DataOptions | None
     if plan is not None:
@@ -73,7 +73,12 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
         subject = subjects.of_path(request.path, request.reading.of_subject(), request.count)
         n, shape, like = len(subject.images), subject.images.shape, subject.like
     reference = _reference(request, plan, shape, like)
-    extractor = extractors.extractor(request.features, request.extractor_weights, reference.about.get("name"), device)
+    if plan is not None and request.count is None and request.sampling.seeds is None:
+        n = scores.sensible_count(reference.n)
+        plan = Plan.of(plan.pipeline, plan.pipeline.job(range(n)))
+    weights = request.extractor_weights
+    features_of, fallback = extractors.chosen(request.features, weights, reference.about.get("name"))
+    extractor = extractors.extractor(features_of, weights, device)
     extractor(torch.zeros((1, *shape), dtype=torch.uint8))  # images that it cannot read are refused now, not later
     names = scores.possible(request.metrics, extractor, reference, n)
     if reference.statistics is not None:
@@ -84,6 +89,7 @@ def evaluate(request: Request, device: torch.device) -> dict[str, Any]:
         subject = subjects.of_plan(plan)
     assert subject is not None
     row, fake, real = _measured(subject, reference, extractor, names)
+    row["warnings"] += [fallback] if fallback else []
     row["warnings"] += request.reading.differences(subject.about, subject.like, reference.about)
     if distributed.is_main():
         _keep(request, plan, row)

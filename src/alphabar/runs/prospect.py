@@ -22,7 +22,7 @@ def prospect(path: Path, config: c.Config, facts: c.ImageFacts) -> str:
         return f"{path} cannot be resumed ({str(error).rstrip('.')}); choose another --run"
     step = saved.state.get("step")
     if changed := c.differences(old_config, config):
-        return f"{path} holds another run, at step {step:,} ({'; '.join(changed)}); choose another --run"
+        return f"{path} holds another run, at step {step:,} ({'; '.join(changed.values())}); choose another --run"
     if old_facts != facts:
         return f"{path} holds a run on other images, at step {step:,}; choose another --run"
     return f"{path} holds this run; it would resume at step {step:,}"

@@ -12,7 +12,7 @@ evaluations.jsonl  a row per `alphabar evaluate`
 """
 
 import fcntl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from alphabar import config as c
 from alphabar import json_lines
 from alphabar.errors import AlphabarError
 from alphabar.files import read_json, sweep, write_json
-from alphabar.runs import bundled, checkpoint, provenance
+from alphabar.runs import bundled, checkpoint, provenance, resuming
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,15 @@ def home(path: Path) -> Path:
 
 @contextmanager
 def opened(
-    path: Path, config: c.Config, facts: c.ImageFacts, say: Callable[[str], None]
+    path: Path,
+    config: c.Config,
+    facts: c.ImageFacts,
+    say: Callable[[str], None],
+    allowed: Set[str] = frozenset(),
 ) -> Iterator[tuple[Run, checkpoint.Checkpoint | None]]:
     """The run directory at `path`, locked, with the checkpoint to resume from, if there is one; `say` prints a line.
+
+    allowed: the settings that may differ from the run's.
 
     AlphabarError if it cannot be written, is in use, is something else, or holds a run with other settings or images.
     """
@@ -133,31 +139,20 @@ def opened(
         if newest is not None:
             if "exported_from" in newest.state:
                 raise AlphabarError(f"{path} is an exported run: it can be sampled, not trained; choose another --run.")
-            changed = _check_same(path, newest, config, facts)
+            changed = _check_same(path, newest, config, facts, allowed)
         write_json(run.config, config.model_dump(mode="json"))
         json_lines.append(path / "environment.jsonl", provenance.environment() | {"changed": changed})
         yield run, newest
 
 
-def _check_same(path: Path, saved: checkpoint.Checkpoint, config: c.Config, facts: c.ImageFacts) -> list[str]:
+def _check_same(
+    path: Path, saved: checkpoint.Checkpoint, config: c.Config, facts: c.ImageFacts, allowed: Set[str]
+) -> list[str]:
     """The accepted changes of settings; AlphabarError for the others, and for other images."""
     old_config, old_facts = described(saved)
-    if changed := c.differences(old_config, config):
-        raise AlphabarError(
-            f"The run in {path} was made with other settings ({'; '.join(changed)}); "
-            "restore them to resume it, or choose another --run."
-        )
-    if old_facts != facts:
-        raise AlphabarError(
-            f"The run in {path} was trained on other images ({_summary(old_facts)}) than these ({_summary(facts)}); "
-            "restore the same images, or choose another --run."
-        )
-    return c.remedies(old_config, config)
-
-
-def _summary(facts: c.ImageFacts) -> str:
-    shape = "x".join(map(str, facts.shape))
-    return f"{shape}, {len(facts.class_names)} classes, sha256 {facts.fingerprint[:12]}"
+    changed = resuming.check_settings(path, old_config, config, allowed)
+    resuming.check_images(path, old_facts, facts)
+    return changed
 
 
 def described(saved: checkpoint.Checkpoint) -> tuple[c.Config, c.ImageFacts]:

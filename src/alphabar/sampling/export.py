@@ -21,7 +21,11 @@ from alphabar.sampling.pipeline import Pipeline
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 KEPT = ("step", "images", "seconds", "image_facts")
 """The entries of a checkpoint's state that describe the model; the others are for resuming training."""
-OF_THE_MACHINE = {"data": {"path": None, "root": None}, "evaluation": {"extractor_weights": None}}
+OF_THE_MACHINE = {
+    "data": {"path": None, "root": None},
+    "evaluation": {"extractor_weights": None},
+    "training": {"initialised_from": None},
+}
 """Settings that name places on the machine of the training, and their values in an export."""
 
 

@@ -11,7 +11,7 @@ import torch
 from alphabar import build, data
 from alphabar.config import Config
 from alphabar.runs.prospect import prospect
-from alphabar.training import scoring
+from alphabar.training import scoring, start
 from alphabar.training.length import total_steps
 from alphabar.training.loop import preview_pipeline
 from alphabar.training.state import TrainState
@@ -31,6 +31,8 @@ def dry_run(config: Config, path: Path, device: torch.device) -> Iterator[str]:
         yield f"warning      {image_set.contents.warning}"
     yield f"run          {prospect(path, config, state.facts)}"
     yield f"parameters   {sum(p.numel() for p in state.network.parameters()):,}"
+    for line in start.start(state, Path("dry-run")):
+        yield f"weights      {line}"
     length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else f"{config.training.minutes:g} minutes"
     yield f"length       {length} of batch size {batch_size}"
 
@@ -45,9 +47,9 @@ def dry_run(config: Config, path: Path, device: torch.device) -> Iterator[str]:
     yield f"training     {_duration(config, end, least, most)}"
 
     num = min(config.sampling.num, config.sampling.batch_size)
-    start = time.perf_counter()
+    began = time.perf_counter()
     next(pipeline.steps(pipeline.job(range(num)))).x.sum().item()
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - began
     steps = pipeline.steps_per_image
     yield f"sample step  {num} images in {seconds:.2f} s, so {_span(seconds * steps)} for all {steps} steps"
     where = "of the GPU" if device.type == "cuda" else "of the whole process"
@@ -57,11 +59,11 @@ def dry_run(config: Config, path: Path, device: torch.device) -> Iterator[str]:
 
 def _timed(update: Update, state: TrainState, batch: data.Batch) -> tuple[float, float]:
     """The loss of a training step and its seconds."""
-    start = time.perf_counter()
+    began = time.perf_counter()
     train_step(update, state, batch)
     loss = state.meter.read()["loss"]  # waits for the device
     assert loss is not None
-    return loss, time.perf_counter() - start
+    return loss, time.perf_counter() - began
 
 
 def _duration(config: Config, end: int | None, least: float, most: float) -> str:

@@ -1,5 +1,6 @@
 """The lines at the start of a run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,11 +15,17 @@ from alphabar.training.state import TrainState, computed_on
 
 
 def greet(
-    console: Console, path: Path, state: TrainState, length: Length, image_set: ImageSet, saved: Checkpoint | None
+    console: Console,
+    path: Path,
+    state: TrainState,
+    length: Length,
+    image_set: ImageSet,
+    saved: Checkpoint | None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Print the images, the network, the run directory, the length of the run and its progress.
 
-    saved: the checkpoint that the run resumes from.
+    saved: the checkpoint that the run resumes from. notes: what the weights of a new run are.
     """
     training, optimizer = state.config.training, state.config.optimizer
     parameters = sum(p.numel() for p in state.network.parameters())
@@ -29,6 +36,7 @@ def greet(
     lines = [
         image_set.described(),
         f"{parameters:,} parameters on {state.device}; {lasts} of {training.batch_size} images; run directory {path}",
+        *notes,
     ]
     if length.is_over(state.pace, state.step, state.seconds):
         lines.append(

@@ -1,6 +1,7 @@
 """The training loop, from top to bottom."""
 
 import time
+from collections.abc import Set
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from alphabar.runs import checkpoint
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run, opened
 from alphabar.sampling.pipeline import Pipeline
-from alphabar.training import divergence, scoring, stopping
+from alphabar.training import divergence, scoring, start, stopping
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import Length
@@ -25,15 +26,17 @@ from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
 
-def train(config: Config, path: Path, device: torch.device, console: Console) -> bool:
+def train(config: Config, path: Path, device: torch.device, console: Console, allowed: Set[str] = frozenset()) -> bool:
     """Train what `config` describes in the run directory `path`, resuming from its newest checkpoint if it has one.
 
+    allowed: the settings that may differ from those that the run had so far.
     Returns whether the run reached its end (False: it was interrupted, and saved). All that can be wrong with the
     input is found before the first byte is written.
     """
     check_tensorboard(config.training)
     image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), device)
+    notes = start.start(state, path)
     length = Length.of(config, len(image_set))
     update = Update.of(state, device, length.steps)
     pipeline = preview_pipeline(state, path)
@@ -41,14 +44,15 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
     judges = scoring.judges(config, image_set, device)
     every = config.training
 
-    with opened(path, config, state.facts, partial(console.print, markup=False, soft_wrap=True)) as (run, saved):
+    say = partial(console.print, markup=False, soft_wrap=True)
+    with opened(path, config, state.facts, say, allowed) as (run, saved):
         if saved is not None:
             state.restore(saved)
         state.pace = state.pace.within(length.budget)
         saved_step = state.step if saved else None
-        greet(console, path, state, length, image_set, saved)
+        greet(console, path, state, length, image_set, saved, notes)
         moments = Moments(every, pipeline.section.num * pipeline.steps_per_image, state.seconds, length.seconds)
-        before, start, aside = state.seconds, time.perf_counter(), 0.0
+        before, began, aside = state.seconds, time.perf_counter(), 0.0
         last = length.is_over(state.pace, state.step, state.seconds)
         with Log(path, run.metrics, state, length, len(image_set), console) as log, Interrupt(log.say) as interrupt:
             if saved_step and judges and scoring.is_missing(run, config, state.step, last):
@@ -64,7 +68,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console) ->
             while not (last or interrupt.requested):
                 batch = stream.batch(state.images, every.batch_size)
                 norm = train_step(update, state, batch)
-                state.seconds = before + time.perf_counter() - start
+                state.seconds = before + time.perf_counter() - began
                 moments.stepped(every.batch_size, state.seconds)
                 is_measured = state.pace.is_due(state.seconds)
                 if is_measured:

@@ -67,6 +67,8 @@ class Judges:
 
     def introduce(self, log: Log) -> None:
         """Say before training what real images score, and what cannot be measured."""
+        if self.scorer.note:
+            log.say(f"warning: {self.scorer.note}")
         log.say(f"{self.scorer.floor_n:,} real images against others score  {listed(self.scorer.floor)}")
         if self.scorer.hint:
             log.say(self.scorer.hint)

@@ -34,6 +34,8 @@ class TrainState:
         self.meter = LossMeter(config.diffusion.steps, device)
         self.skipped = torch.zeros((), dtype=torch.int64, device=device)
         """The latest updates, in a row, whose gradient was not finite, so that the weights did not change."""
+        self.origin: dict[str, Any] | None = None
+        """The checkpoint whose weights the run started from, and their sha256."""
         self.step = 0
         self.images = 0
         self.seconds = 0.0
@@ -80,6 +82,7 @@ class TrainState:
             "loss_scale": self.scaler.state_dict(),
             "skipped": int(self.skipped),
             "computed_on": computed_on(self.device),
+            **({"initialised_from": self.origin} if self.origin else {}),
             "config": self.config.model_dump(mode="json"),
             "image_facts": self.facts.model_dump(mode="json"),
         }
@@ -97,6 +100,7 @@ class TrainState:
         self.skipped.fill_(_counter(saved, "skipped") if "skipped" in saved.state else 0)
         self.seconds = _number(saved, "seconds")
         self.pace = _pace(saved)
+        self.origin = saved.state.get("initialised_from")
         if saved.state.get("loss_scale") and self.scaler.is_enabled():  # empty if the run was not in fp16 so far
             self.scaler.load_state_dict(_loss_scale(saved, self.scaler.state_dict()))
 

@@ -1,0 +1,17 @@
+"""Your own images in a few lines: python examples/own_images.py FOLDER MINUTES [section.key=value ...]
+
+It trains on FOLDER for MINUTES (the same command goes on where it stopped), then samples 16 images into own_images.png.
+"""
+
+import sys
+from pathlib import Path
+
+import alphabar
+
+folder, minutes, *settings = sys.argv[1:]
+
+run = alphabar.train("ddpm_folder", data=folder, overrides=[f"training.minutes={minutes}", *settings])
+model = run.load()
+print(model)
+model.sample(16).save("own_images.png")
+print("see own_images.png and", Path(run) / "samples")

@@ -1,0 +1,78 @@
+"""The run whose weights a new run starts from, and the settings that come with them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alphabar import config as c
+from alphabar.errors import AlphabarError
+from alphabar.runs import bundled, resuming
+from alphabar.runs.naming import step_of, steps
+
+ARCHITECTURE = ("name", "preset", "channels", "channel_mult", "num_blocks", "attention_resolutions")
+"""The settings of [network] that say which weights there are; classes and dropout are the new run's."""
+MEANING = ("steps", "schedule", "parameterization", "variance", "time_scale")
+"""The settings of [diffusion] that say what the network's input and output mean."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A checkpoint that a new run starts from."""
+
+    path: Path
+    """Absolute."""
+    config: c.Config
+    """Of the run that the checkpoint belongs to."""
+    side: int
+    """The shorter side of its images."""
+
+
+def settings(origin: Origin, of_run: c.Config) -> dict[str, Any]:
+    """What a new run takes over from `origin`, as overrides of `of_run`, the settings that it would have otherwise.
+
+    Attention stays at its levels, if the size of the images changes: at 16 of 32 pixels, it is at 32 of 64.
+    """
+    network = {name: getattr(origin.config.network, name) for name in ARCHITECTURE}
+    if (size := of_run.data.image_size) is not None:
+        sides = [side * min(size) / origin.side for side in network["attention_resolutions"]]
+        network["attention_resolutions"] = [int(side) for side in sides if side == int(side)]
+    taken = {f"network.{name}": value for name, value in network.items()}
+    taken |= {f"diffusion.{name}": value for name, value in origin.config.diffusion.model_dump().items()}
+    return taken | {"training.initialised_from": str(origin.path)}
+
+
+def check_meaning(path: Path, old: c.Config, new: c.Config) -> None:
+    """AlphabarError if the weights of the checkpoint `path`, trained with `old`, would mean something else in `new`."""
+    for name in MEANING:
+        before, after = getattr(old.diffusion, name), getattr(new.diffusion, name)
+        if before != after:
+            raise AlphabarError(
+                f"The weights of {path} were trained with diffusion.{name}={before}, and mean nothing with {after}; "
+                f"leave diffusion.{name} out."
+            )
+
+
+def recorded(run: Path, source: Path, step: int | str | None) -> Origin | None:
+    """The origin of the run that `run` holds already, which then has to lie in `source`; None if it holds none.
+
+    It need not exist any more. AlphabarError if the run started from something else.
+    """
+    if not steps(run / "checkpoints"):
+        return None
+    config = c.parse(resuming.own_settings(run))
+    path, place = config.training.initialised_from, _place(source)
+    is_its_step = step is None or step == "best" or (path is not None and str(step_of(path)) == str(step))
+    if path is None or not (is_its_step and path.is_relative_to(place)):
+        of_step = "" if step is None else f" at step {step}"
+        raise AlphabarError(
+            f"{run} holds a run that started from {path or 'random weights'}, and not from {source}{of_step}; choose "
+            "another --run."
+        )
+    return Origin(path, config, min(config.data.image_size or (1, 1)))
+
+
+def _place(source: Path) -> Path:
+    try:
+        return (bundled.MODELS / source if bundled.is_bundled(source) else source).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise AlphabarError(f"The run {source!s:.80} cannot be read ({error}).") from None
