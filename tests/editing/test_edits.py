@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typer
 from PIL import Image
 from rich.console import Console
 
 from alphabar import cli, data
+from alphabar.api.edits import plan_inpainting
+from alphabar.api.model import Model
 from alphabar.editing import inversion, pictures
 from alphabar.editing.interpolation import Interpolation, interpolation
 from alphabar.errors import AlphabarError
@@ -117,6 +120,17 @@ def test_inpainting_leaves_the_known_pixels_as_they_are(mask, run, call, tmp_pat
     for image in found[2:]:
         assert (image[~unknown] == digit(9)[~unknown]).all()
     assert len({image[unknown].tobytes() for image in found[2:]}) == 3
+
+
+def test_inpainting_takes_about_a_hundred_network_calls_by_default(model, monkeypatch) -> None:
+    calls, real = [], type(model.denoiser.network).forward
+    monkeypatch.setattr(
+        type(model.denoiser.network), "forward", lambda *args, **more: calls.append(0) or real(*args, **more)
+    )
+    edit = plan_inpainting(Model(model), 9, "left", seeds=[0])
+    edit.make()
+    command = {option.name: option.default for option in typer.main.get_command(cli.app).commands["inpaint"].params}
+    assert len(calls) == 97 and command["resamplings"] == edit.options["resamplings"]
 
 
 def test_encoded_images_come_back_and_the_error_is_said(run, call, tmp_path):

@@ -110,7 +110,7 @@ def plan_inpainting(
     *,
     seeds: Seeds = "0-7",
     jump_length: int | None = None,
-    resamplings: int = 10,
+    resamplings: int = inpaint_.RESAMPLINGS,
     label: str | int | None = None,
     resize: str = "none",
     **options: Unpack[Options],
@@ -119,7 +119,7 @@ def plan_inpainting(
 
     mask: an image, white where to sample anew; or left, right, top, bottom, centre.
     jump_length, resamplings: RePaint's j (1/25 of the steps if None) and r (1 never goes back).
-    It takes about steps x resamplings network calls; 100 steps of ddim with eta 0.5 if no sampler is named.
+    It takes about steps x resamplings network calls; 25 steps of ddim with eta 0.5 if no sampler is named.
     """
     source = loaded(model)
     settings = changes(options)

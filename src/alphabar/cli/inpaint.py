@@ -18,11 +18,11 @@ def inpaint(
     jump_length: Annotated[
         int | None, typer.Option(min=1, help="How many steps the chain goes back up; 1/25 of all if left out.")
     ] = None,
-    resamplings: Annotated[int, typer.Option(min=1, help="How often each part is run; 1 never goes back.")] = 10,
+    resamplings: Annotated[int, typer.Option(min=1, help="How often each part is run; 1 never goes back.")] = 4,
     sampler: Annotated[
         str | None, typer.Option(help="ddpm, ddim, euler or heun; ddim with eta 0.5 if left out.")
     ] = None,
-    steps: Annotated[str | None, typer.Option(help="Number of steps; 100 if left out.")] = None,
+    steps: Annotated[str | None, typer.Option(help="Number of steps; 25 if left out.")] = None,
     eta: o.Eta = None,
     label: editing.Label = None,
     guidance: o.Guidance = None,
@@ -37,7 +37,7 @@ def inpaint(
     """Sample a part of an image anew, so that it fits the rest (RePaint): the other pixels stay as they are.
 
     The picture shows the image, the part that is known, then one result for each seed. It takes about steps x
-    resamplings network calls; 100 steps of ddim with eta 0.5 if no sampler is named.
+    resamplings network calls; 25 steps of ddim with eta 0.5 if no sampler is named.
     """
     from alphabar.api.edits import plan_inpainting
     from alphabar.api.model import load

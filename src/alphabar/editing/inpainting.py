@@ -15,8 +15,10 @@ from alphabar.errors import AlphabarError, sentences
 from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
 
-STEPS = 100
+STEPS = 25
 """The number of steps if none is named."""
+RESAMPLINGS = 4
+"""How often each part of the chain is run if nobody says it: with `STEPS`, 97 network calls."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Resampling:
     """RePaint's j, how many steps the chain goes back up (None: 1/25 of all), and r, how often each part is run."""
 
     jump_length: int | None = None
-    resamplings: int = 10
+    resamplings: int = RESAMPLINGS
 
 
 def inpainting(pipeline: Pipeline, picture: Picture, mask: Mask, seeds: Sequence[int], how: Resampling) -> Edit:
