@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from alphabar import config as c
 from alphabar.api import recipe_or_run
+from alphabar.api.resolved import Request
 from alphabar.errors import AlphabarError, sentences
-from alphabar.runs import origin, resuming
+from alphabar.runs import resuming
 from alphabar.runs.origin import Origin
 
 if TYPE_CHECKING:
@@ -31,30 +32,6 @@ class TrainedRun:
         from alphabar.api.model import load
 
         return load(self.path, weights=weights, step=step, device=device)
-
-
-def resolved(
-    recipe: str | Path,
-    data: str | Path | None = None,
-    overrides: Mapping[str, Any] | Sequence[str] = (),
-    data_root: str | Path | None = None,
-    start: Origin | None = None,
-) -> c.Config:
-    """The settings of a run, which starts from `start`. See `train` for the others; the overrides count last."""
-    settings = c.merge(recipe_or_run.settings(recipe), {} if data_root is None else {"data.root": str(data_root)})
-    if data is not None:
-        c.parse(c.merge(settings, overrides))  # a mistake in the settings is reported before torch is imported
-
-        from alphabar.data import detect
-
-        kind = c.merge({}, overrides).get("data", {}).get("name") or detect(Path(data))
-        settings = c.merge(settings, {"data.name": kind, "data.path": str(data)})
-    if start is not None:
-        settings = c.merge(settings, origin.settings(start, c.parse(c.merge(settings, overrides))))
-    config = c.absolute(c.parse(c.merge(settings, overrides)))
-    if start is not None:
-        origin.check_meaning(start.path, start.config, config)
-    return config
 
 
 def _start(recipe: str | Path, run: Path, from_run: str | Path | None, from_step: int | str | None) -> Origin | None:
@@ -83,19 +60,22 @@ def rehearsed(
     from_step: int | str | None = None,
     run: str | Path | None = None,
     allow: Sequence[str] = (),
+    minutes: float | None = None,
 ) -> Iterator[str]:
-    """The lines of `alphabar train --dry-run`: everything is built and runs one step, and nothing is written.
+    """The lines of `alphabar train --dry-run`: everything is built and runs a few steps, and nothing is written.
 
     AlphabarError if `run` holds a run that would be refused.
     """
     allowed = c.check_allowed(allow)
     path = recipe_or_run.run_path(recipe, run, data)
-    settings = resolved(recipe, data, overrides, data_root, _start(recipe, path, from_run, from_step))
-    resuming.check_early(path, settings, allowed)
+    request = Request(recipe, path, data, overrides, data_root, minutes, device)
+    resolved = request.resolved(_start(recipe, path, from_run, from_step))
+    resuming.check_early(path, resolved.config, allowed)
 
     from alphabar import build, training
 
-    return training.dry_run(settings, path, build.device(device))
+    yield from resolved.plan
+    yield from training.dry_run(resolved.config, path, build.device(device))
 
 
 @sentences()
@@ -104,6 +84,7 @@ def train(
     *,
     data: str | Path | None = None,
     run: str | Path | None = None,
+    minutes: float | None = None,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data_root: str | Path | None = None,
     device: str = "auto",
@@ -116,6 +97,7 @@ def train(
     recipe: a name from `alphabar.recipes()`, or a .toml file; or a run, which resumes with its own settings.
     data: your own images, a folder or a file; the recipe's data if None.
     run: the run directory; if None, runs/NAME for a folder or file NAME of your own, and else runs/RECIPE.
+    minutes: the time of training, summed over all sessions; as the override training.minutes.
     overrides: settings, as {"training.minutes": 10} or ["training.minutes=10"]; `alphabar settings` lists them.
     data_root: the folder of a published data set's files.
     allow: settings of a run that are changed on purpose when it resumes, as ["optimizer.betas"].
@@ -124,12 +106,13 @@ def train(
     """
     allowed = c.check_allowed(allow)
     path = recipe_or_run.run_path(recipe, run, data)
-    start = _start(recipe, path, from_run, from_step)
-    settings = resolved(recipe, data, overrides, data_root, start)
+    request = Request(recipe, path, data, overrides, data_root, minutes, device)
+    resolved = request.resolved(_start(recipe, path, from_run, from_step))
+    settings = resolved.config
     resuming.check_early(path, settings, allowed)  # before images are decoded, and before torch is imported
 
     from alphabar import build, distributed, outputs, training
-    from alphabar.terminal import console
+    from alphabar.terminal import console, say
 
     if distributed.world_size() > 1:
         raise AlphabarError(
@@ -137,5 +120,7 @@ def train(
         )
     outputs.check_folder(path, "--run")
     outputs.check_apart(path, [] if settings.data.path is None else [settings.data.path], "--run")
+    for line in resolved.plan:
+        say(line, error=True)
     finished = training.train(settings, path, build.device(device), console(error=True), allowed)
     return TrainedRun(path, finished)

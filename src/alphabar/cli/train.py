@@ -33,6 +33,7 @@ def train(
     run: Annotated[
         Path | None, typer.Option(help="The run directory; if left out, runs/NAME of --data, or runs/RECIPE.")
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help="The time of training; the same as training.minutes=N.")] = None,
     device: o.Device = "auto",
     allow: Annotated[
         list[str] | None, typer.Option(metavar="SETTING", help="Change this setting of a run on purpose; repeatable.")
@@ -54,7 +55,7 @@ def train(
 
     if dry_run:
         for line in trainer.rehearsed(
-            recipe, data, overrides or (), data_root, device, from_run, from_step, run, allow or ()
+            recipe, data, overrides or (), data_root, device, from_run, from_step, run, allow or (), minutes
         ):
             terminal.say(line)
         return
@@ -63,6 +64,7 @@ def train(
             recipe,
             data=data,
             run=run,
+            minutes=minutes,
             overrides=overrides or (),
             data_root=data_root,
             device=device,

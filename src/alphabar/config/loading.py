@@ -16,9 +16,9 @@ from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
 
 FREE_TO_CHANGE = {
-    "data.path", "data.root", "training.steps", "training.images", "training.epochs", "training.minutes",
-    "training.micro_batch_size", "training.log_every", "training.sample_every", "training.checkpoint_every",
-    "training.keep_checkpoints", "sampling", "evaluation",
+    "data.path", "data.root", "training.planned", "training.steps", "training.images", "training.epochs",
+    "training.minutes", "training.micro_batch_size", "training.log_every", "training.sample_every",
+    "training.checkpoint_every", "training.keep_checkpoints", "sampling", "evaluation",
 }  # fmt: skip
 """Settings that may change when a run is resumed: they say where, how long and how often, not what is trained."""
 REMEDIES = {"optimizer.learning_rate", "optimizer.warmup_steps", "optimizer.clip_norm", "training.precision"}
@@ -99,6 +99,12 @@ def absolute(config: Config) -> Config:
     return config.model_copy(
         update={"data": data.model_copy(update=places), "evaluation": evaluation, "training": training}
     )
+
+
+def only(config: Config, keys: Iterable[str]) -> dict[str, object]:
+    """The settings among `keys`, as 'section.key': value."""
+    settings = _flat(config)
+    return {key: settings[key] for key in keys}
 
 
 def differences(old: Config, new: Config) -> dict[str, str]:

@@ -46,8 +46,19 @@ class Optimizer(Section):
     """The global gradient norm above which gradients are scaled down; none does not clip."""
 
 
+PLANNABLE = (
+    "data.image_size", "data.resize", "data.background", "data.horizontal_flip", "network.channels",
+    "network.channel_mult", "network.attention_resolutions", "network.class_conditional", "network.label_dropout",
+    "training.batch_size", "training.ema_rates", "optimizer.warmup_steps",
+)  # fmt: skip
+"""The settings that can be left to the images, the machine and the time."""
+
+
 class Training(Section):
     """The length of the run, its batches, and what is saved. The first of steps, images, epochs and minutes ends it."""
+
+    planned: tuple[Annotated[str, OneOf(PLANNABLE)], ...] = ()
+    """Settings that `alphabar train` sets when the run begins, from the images, the machine and the time."""
 
     steps: OptionalInt = None
     """Length in optimizer steps."""

@@ -84,12 +84,16 @@ def check_early(run: Path, new: c.Config, allowed: Set[str] = frozenset()) -> No
 
     Nothing happens if they cannot be read: what the checkpoint is worth is found when it is opened.
     """
-    for newest in steps(run / "checkpoints")[-1:]:
-        old = None
+    if (old := newest_settings(run)) is not None:
+        check_settings(run, old, new, allowed)
+
+
+def newest_settings(run: Path) -> c.Config | None:
+    """The settings of the newest checkpoint that has any, not verified; None if there is no checkpoint."""
+    for path in reversed(steps(run / "checkpoints")):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            old = c.parse(read_json(newest / "state.json")["config"])
-        if old is not None:
-            check_settings(run, old, new, allowed)
+            return c.parse(read_json(path / "state.json")["config"])
+    return None
 
 
 def check_images(run: Path, old: c.ImageFacts, new: c.ImageFacts) -> None:

@@ -31,7 +31,7 @@ def greet(
     parameters = sum(p.numel() for p in state.network.parameters())
     end = length.end(state.pace)
     ends = [f"{length.steps:,} steps"] if length.steps else []
-    ends += [f"{training.minutes:g} minutes"] if training.minutes else []
+    ends += [f"{training.minutes:g} minute{'' if training.minutes == 1 else 's'}"] if training.minutes else []
     lasts = " or ".join(ends)
     lines = [
         image_set.described(),
