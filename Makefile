@@ -27,7 +27,7 @@ demo: $(VENV)/.core
 	@echo
 	@echo "next, on a folder of your own images:"
 	@echo "  $(BIN)/alphabar data inspect PHOTOS"
-	@echo "  $(BIN)/alphabar train ddpm_folder --data PHOTOS"
+	@echo "  $(BIN)/alphabar train folder --data PHOTOS --minutes 60"
 
 # Each of the two processes holds torch. A test that is `heavy` runs in test-all alone, and all others run in both.
 test: $(VENV)/.dev

@@ -10,7 +10,7 @@ import alphabar
 
 folder, minutes, *settings = sys.argv[1:]
 
-run = alphabar.train("ddpm_folder", data=folder, overrides=[f"training.minutes={minutes}", *settings])
+run = alphabar.train("folder", data=folder, minutes=float(minutes), overrides=settings)
 model = run.load()
 print(model)
 model.sample(16).save("own_images.png")

@@ -24,7 +24,7 @@ def model(tmp_path_factory) -> alphabar.Model:
     """Class-conditional, with label dropout."""
     folder = tmp_path_factory.mktemp("own")
     classes = ["network.class_conditional=true", "network.label_dropout=0.2"]
-    run = alphabar.train("ddpm_folder", data=digits_folder(folder), run=folder / "run", overrides=[*SETTINGS, *classes])
+    run = alphabar.train("folder", data=digits_folder(folder), run=folder / "run", overrides=[*SETTINGS, *classes])
     return run.load(device="cpu")
 
 
@@ -32,7 +32,7 @@ def test_two_lines_train_on_a_folder_and_sample_a_class(tmp_path, monkeypatch) -
     monkeypatch.chdir(tmp_path)
     digits_folder(tmp_path)
     overrides = [*SETTINGS, "network.class_conditional=true"]
-    alphabar.train("ddpm_folder", data="digits", overrides=overrides, device="cpu")
+    alphabar.train("folder", data="digits", overrides=overrides, device="cpu")
     assert len(alphabar.load("runs/digits", device="cpu").sample(4, label="3")) == 4
 
 
@@ -41,8 +41,8 @@ def test_the_run_is_called_after_the_images(tmp_path, name) -> None:
     from alphabar.api.recipe_or_run import run_path
 
     (tmp_path / name).touch()
-    assert run_path("ddpm_folder", None, tmp_path / name) == Path("runs/icons")
-    assert run_path("ddpm_folder", "mine", tmp_path / name) == Path("mine")
+    assert run_path("folder", None, tmp_path / name) == Path("runs/icons")
+    assert run_path("folder", "mine", tmp_path / name) == Path("mine")
     assert run_path("ddpm_digits", None) == Path("runs/ddpm_digits")
 
 

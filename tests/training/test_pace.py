@@ -64,6 +64,7 @@ SPEEDS = {
     "slower": lambda seconds: 0.1 if seconds < 120 else 0.2,
     "faster": lambda seconds: 0.2 if seconds < 120 else 0.1,
     "busy at the end": lambda seconds: 0.1 if seconds < 236 else 0.16,
+    "slow before the end": lambda seconds: 0.1 if not 200 < seconds < 233 else 1.0,
     "uneven": lambda seconds: 0.05 + 0.1 * (int(10 * seconds) % 3),
 }
 
@@ -77,8 +78,8 @@ def test_a_budget_is_kept_and_ends_at_a_rate_of_0(decay, speed) -> None:
     while not length.is_over(pace, step, seconds):
         rates.append(learning_rate(section, step, length.end(pace)))
         step, seconds = step + 1, seconds + SPEEDS[speed](seconds)
-        pace = pace.measured(step, seconds) if pace.is_due(seconds) else pace
-    assert 0.95 * 240 <= seconds <= 1.05 * 240
+        pace = pace.measured(step, seconds) if pace.is_due(step, seconds) else pace
+    assert 0.99 * 240 <= seconds <= 1.05 * 240
     assert rates[-1] < 0.05 and rates[0] == 1
 
 
@@ -152,9 +153,10 @@ def test_more_minutes_let_a_finished_run_go_on_at_the_full_rate(tiny, quiet, tmp
 
 def test_the_end_is_that_of_the_last_measurement() -> None:
     pace = Pace().within(100.0)
-    assert not pace.is_due(100 / MEASUREMENTS - 0.01) and pace.is_due(100 / MEASUREMENTS)
+    assert not pace.is_due(1, 100 / MEASUREMENTS - 0.01) and pace.is_due(1, 100 / MEASUREMENTS)
     pace = pace.measured(10, 20.0)
-    assert pace.end == 10 + 40 and pace.measured(20, 60.0).end == 20 + 10
+    assert pace.end == 10 + 40 and pace.is_due(50, 20.1), "and at the end, whenever it comes"
+    assert not pace.is_due(10, 20.0) and not Pace(end=3).is_due(3, 1.0) and pace.measured(20, 60.0).end == 20 + 10
     assert pace.measured(20, 60.0, aside=20.0).end == 20 + 20
     assert pace.measured(20, 60.0, reserve=8.0).end == 20 + 8
     assert pace.measured(20, 150.0).end == 20

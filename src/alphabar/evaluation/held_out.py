@@ -13,7 +13,7 @@ COPIES = 0.6
 """The lower end of the interval of `copying` above which there is an alarm: about a fifth of the samples are copies."""
 NEEDED = (
     f"whether the samples copy the training images cannot be said without {LEAST} held-out images: put some into a "
-    "folder test/ beside train/, or val/"
+    "folder test/ beside train/, or set data.holdout=0.1"
 )
 
 

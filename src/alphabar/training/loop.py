@@ -70,7 +70,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                 norm = train_step(update, state, batch)
                 state.seconds = before + time.perf_counter() - began
                 moments.stepped(every.batch_size, state.seconds)
-                is_measured = state.pace.is_due(state.seconds)
+                is_measured = state.pace.is_due(state.step, state.seconds)
                 if is_measured:
                     state.pace = state.pace.measured(state.step, state.seconds, aside, moments.reserve)
                     aside = 0.0

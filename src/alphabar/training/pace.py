@@ -26,10 +26,15 @@ class Pace:
         """This pace in a run of that budget; the end is not known any more if the budget is another one."""
         return self if budget == self.budget else replace(self, budget=budget, end=None)
 
-    def is_due(self, seconds: float) -> bool:
-        """Whether the speed is to be measured again."""
-        if self.budget is None:
+    def is_due(self, step: int, seconds: float) -> bool:
+        """Whether the speed is to be measured again: after each share of the budget, and at the end, in case it is not.
+
+        A run that was slowed down has time left when it comes to the end that it was measured to have.
+        """
+        if self.budget is None or step == self.step:
             return False
+        if step == self.end:
+            return True
         part = self.budget / MEASUREMENTS
         return math.floor(seconds / part) > math.floor(self.seconds / part)
 

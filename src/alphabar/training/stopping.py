@@ -45,7 +45,7 @@ class HeldOutLoss:
         if others is None:
             raise AlphabarError(
                 "evaluation.stop_when=held_out_loss needs held-out images of the size of the training images, and "
-                "there are none; put some into a folder test/ beside train/, or val/."
+                "there are none; put some into a folder test/ beside train/, or set data.holdout=0.1."
             )
         if config.network.class_conditional:
             others = classes.matched(others, train.class_names, f"The held-out images in {others.source}")
