@@ -66,12 +66,13 @@ def warnings(report: "Report") -> Iterator[str]:
 def plan(advice: "Advice") -> "Table":
     """The settings that suit the pictures, and why."""
     from alphabar.data.options import sized
+    from alphabar.images import colour_name
 
     height, width = advice.image_size
     values = {
         "data.image_size": str(height) if height == width else sized(advice.image_size),
         "data.resize": advice.resize,
-        "data.background": _colour(advice.background),
+        "data.background": colour_name(advice.background),
         "data.horizontal_flip": str(advice.horizontal_flip).lower(),
         "network.class_conditional": str(advice.class_conditional).lower(),
     }
@@ -104,11 +105,6 @@ def _grid(rows: Mapping[str, Sequence[str]]) -> "Table":
     for name, values in rows.items():
         shown.add_row(name, *(Text(value, overflow="fold") for value in values))
     return shown
-
-
-def _colour(colour: tuple[int, int, int]) -> str:
-    names = {(0, 0, 0): "black", (255, 255, 255): "white"}
-    return names.get(colour, str(list(colour)))
 
 
 def _transparency(report: "Report") -> str:

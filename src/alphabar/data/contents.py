@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from alphabar.images import BLACK, Colour
+from alphabar.images import BLACK, Colour, colour_name
 
 _LISTED = 10
 
@@ -74,7 +74,7 @@ class Contents:
         """How many images are transparent, and what that became; empty if none is."""
         if not self.transparent:
             return ""
-        return f"{counted(self.transparent, 'transparent image')} on data.background={list(self.background)}"
+        return f"{counted(self.transparent, 'transparent image')} on data.background={colour_name(self.background)}"
 
     @property
     def warning(self) -> str:

@@ -32,19 +32,21 @@ def greet(
     end = length.end(state.pace)
     ends = [f"{length.steps:,} steps"] if length.steps else []
     ends += [f"{training.minutes:g} minute{'' if training.minutes == 1 else 's'}"] if training.minutes else []
-    lasts = " or ".join(ends)
+    lasts = f"{' or '.join(ends)} at {training.batch_size} images per step"
     lines = [
         image_set.described(),
-        f"{parameters:,} parameters on {state.device}; {lasts} of {training.batch_size} images; run directory {path}",
+        f"{parameters:,} parameters on {state.device}; {lasts}; run directory {path}",
         *notes,
     ]
     if length.is_over(state.pace, state.step, state.seconds):
         lines.append(
-            f"already finished at step {state.step:,}; to continue, raise the limit that ended it (training.steps, ...)"
+            f"already finished at step {state.step:,}; to continue, raise the limit that ended it (--minutes N, "
+            "training.steps=N, ...)"
         )
     elif state.step:
         decays = end and optimizer.decay != "constant"
-        decay = f"; the learning rate's {optimizer.decay} decay ends at step {end:,}" if decays else ""
+        about = "about " if length.seconds is not None else ""
+        decay = f"; the learning rate ends at 0 at {about}step {end:,}" if decays else ""
         lines.append(f"resumed at step {state.step:,}{decay}")
         lines += _differences(state, saved) if saved else []
     if not state.step and end and optimizer.warmup_steps >= end:
