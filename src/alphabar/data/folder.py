@@ -59,7 +59,7 @@ def recognised(options: DataOptions) -> tuple[Path, Layout]:
     """The folder of the requested split, and its layout; raises AlphabarError if there is none, or without images."""
     root = options.path
     if root is None:
-        raise AlphabarError("data.name=folder needs a folder of images; name it with --data.")
+        raise AlphabarError("No images were named: add --data PHOTOS, a folder or a file of images (data.name=folder).")
     if not exists(root):
         raise AlphabarError(f"There is no folder {shown(root)}.")
     if not root.is_dir():
