@@ -106,7 +106,7 @@ def test_what_is_named_is_not_planned_and_the_plan_is_said_before_the_first_step
     assert not settings["network"]["class_conditional"] and settings["data"]["resize"] in ("pad", "crop")
     planned = [line.split("=")[0].split()[-1] for line in said.splitlines() if line.startswith("planned  ")]
     assert set(planned) == set(PLANNABLE) - {"data.image_size", "network.class_conditional", "network.channels"}
-    assert said.index("planned  ") < said.index("step 1 of")
+    assert said.index("planned  ") < said.index("images are few") < said.index("step 1 of")
 
 
 def test_a_run_keeps_its_plan_on_another_machine(monkeypatch, digits, tmp_path) -> None:

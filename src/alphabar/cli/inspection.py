@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _LISTED = 10  # skipped files, classes and sizes that are listed one by one
 _NAMED = 3  # pictures that are named as examples
-_ENOUGH = 1000  # pictures; with fewer, models are often seen to memorise
 _MINUTES = 60
 
 
@@ -53,14 +52,12 @@ def table(report: "Report") -> "Table":
 
 def warnings(report: "Report") -> Iterator[str]:
     """What may spoil the training, a sentence or two each."""
+    from alphabar.data.contents import warning_of_few
+
     if report.contents.warning:
         yield report.contents.warning
-    if report.loaded < _ENOUGH:
-        yield (
-            f"{report.loaded:,} images are few. With fewer than about {_ENOUGH:,}, the model may memorise: its samples "
-            "become copies of your images. More images help most; shorter training helps too. `alphabar evaluate` "
-            "measures memorisation."
-        )
+    if few := warning_of_few(report.loaded):
+        yield few
 
 
 def plan(advice: "Advice") -> "Table":

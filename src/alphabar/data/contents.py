@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from alphabar.images import BLACK, Colour, colour_name
 
 _LISTED = 10
+_ENOUGH = 1000  # images; with fewer, models are often seen to memorise
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,18 @@ class Contents:
             f"The images are dark: their lightest level is {self.levels.high:g}, and white is {self.levels.white:g}. "
             f"Set data.white={self.levels.likely_white:g} if that level is white."
         )
+
+
+def warning_of_few(count: int) -> str:
+    """What so few training images lead to; empty if there are enough."""
+    if count >= _ENOUGH:
+        return ""
+    are = "is" if count == 1 else "are"
+    return (
+        f"{counted(count, 'image')} {are} few. With fewer than about {_ENOUGH:,}, the model may memorise: its "
+        "samples become copies of your images. More images help most; shorter training helps too. "
+        "`alphabar evaluate` measures memorisation."
+    )
 
 
 def counted(count: int, what: str) -> str:

@@ -175,6 +175,7 @@ def decoded_images(survey: Survey, size: Size, channels: int, options: DataOptio
 
 def _log(survey: Survey) -> None:
     if survey.skipped:
-        _LOG.warning("%s: %d images skipped: %s.", shown(survey.root), len(survey.skipped), some(survey.skipped))
+        skipped = counted(len(survey.skipped), "image")
+        _LOG.warning("%s: %s skipped: %s.", shown(survey.root), skipped, some(survey.skipped))
     for note, count in Counter(note for header in survey.headers.values() for note in header.notes).items():
         _LOG.warning("%s: %d images: %s.", shown(survey.root), count, note)

@@ -8,6 +8,7 @@ from rich.console import Console
 from alphabar import config as c
 from alphabar import terminal
 from alphabar.data import ImageSet
+from alphabar.data.contents import warning_of_few
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.run import described
 from alphabar.training.length import Length
@@ -53,6 +54,8 @@ def greet(
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
     if image_set.contents.warning:
         lines.append(f"warning: {image_set.contents.warning}")
+    if not state.step and (few := warning_of_few(len(image_set))):
+        lines.append(f"warning: {few}")
     for line in lines:
         terminal.outlive()
         console.print(terminal.printable(line), highlight=False, soft_wrap=True, markup=False)
