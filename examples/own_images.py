@@ -8,6 +8,8 @@ from pathlib import Path
 
 import alphabar
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 folder, minutes, *settings = sys.argv[1:]
 
 run = alphabar.train("folder", data=folder, minutes=float(minutes), overrides=settings)

@@ -148,6 +148,9 @@ def test_a_run_that_is_named_without_its_folder_is_suggested(trained, tmp_path, 
     shutil.copytree(trained, Path("runs") / "icons")
     assert call(monkeypatch, "train", "icons") == 2
     assert "did you mean the run runs/icons?" in capsys.readouterr().err
+    for words in ("icons", "runs/icon"):
+        assert call(monkeypatch, "sample", words) == 2
+        assert f"There is no run at {words}; did you mean runs/icons?" in capsys.readouterr().err
 
 
 def test_a_corrupt_checkpoint_is_one_sentence_and_training_goes_on_from_the_one_before(

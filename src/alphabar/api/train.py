@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +75,7 @@ def rehearsed(
 
     from alphabar import build, training
 
-    yield from resolved.plan
-    yield from training.dry_run(resolved.config, path, build.device(device))
+    return chain(resolved.plan, training.dry_run(resolved.config, path, build.device(device)))
 
 
 @sentences()
