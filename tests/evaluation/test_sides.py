@@ -305,7 +305,12 @@ def test_a_reference_is_brought_to_the_shape_of_the_evaluated_images() -> None:
 
 
 def test_the_table_says_which_way_is_better_and_does_not_break_paths() -> None:
-    entry = {"value": 0.5, "interval": [0.4, 0.6], "interval_of": "the mean", "floor": {}}
+    entry = {
+        "value": 0.5,
+        "interval": [0.4, 0.6],
+        "interval_of": "the mean",
+        "floor": {"halves": {"value": 0.1, "n_fake": 30}},
+    }
     row = {
         "images": {"path": "runs/" + 60 * "x"}, "reference": {"name": "folder", "split": "train"}, "n_real": 60,
         "n_fake": 60, "extractor": {"name": "own", "dim": 3, "weights_sha256": "0123456789ab"}, "warnings": [],

@@ -96,7 +96,7 @@ def warning_of_few(count: int) -> str:
     return (
         f"{counted(count, 'image')} {are} few. With fewer than about {_ENOUGH:,}, the model may memorise: its "
         "samples become copies of your images. More images help most; shorter training helps too. "
-        "Train with data.holdout=0.1, and `alphabar evaluate RUN --metrics memorisation` measures it."
+        "With images held out (data.holdout=0.1), `alphabar evaluate RUN --metrics memorisation` measures it."
     )
 
 

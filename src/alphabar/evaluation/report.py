@@ -20,7 +20,7 @@ def report(row: Mapping[str, Any]) -> Group:
         floors = [_floor(entry["floor"].get(floor), row["n_fake"]) for floor in ("halves", "held_out")]
         table.add_row(name, number(entry["value"]), interval, *floors)
     notes = [Text(f"{', '.join(names)}: {what}", style="dim") for what, names in _noted(row).items()]
-    notes.insert(0, Text(_reading(row), style="dim"))
+    notes = [Text(reading, style="dim") for reading in [_reading(row)] if reading] + notes
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in row["warnings"]]
     return Group(_title(row), table, *notes, *warnings)
 
@@ -66,7 +66,9 @@ def _reading(row: Mapping[str, Any]) -> str:
     names = [_plain(name, row) for name in row["metrics"]]
     ways = {"lower is better": ("FID", "FD", "KID"), "higher is better": ("precision", "recall", "density", "coverage")}
     scores = [f"{', '.join(of)}: {way}" for way, those in ways.items() if (of := [x for x in names if x in those])]
-    return "; ".join([*scores, "real halves, held-out: what real images score, the best that a model can reach"])
+    scores += ["memorisation: 0.5 without copies, 1 if all are copies"] if "memorisation" in names else []
+    floors = any(entry["floor"] for entry in row["metrics"].values())
+    return "; ".join([*scores, *(["real halves, held-out: what real images score, a model's goal"] if floors else [])])
 
 
 def _title(row: Mapping[str, Any]) -> Text:
