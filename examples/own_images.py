@@ -1,6 +1,6 @@
 """Your own images in a few lines: python examples/own_images.py FOLDER MINUTES [section.key=value ...]
 
-It trains on FOLDER for MINUTES (the same command goes on where it stopped), then samples 16 images into own_images.png.
+It trains on FOLDER for MINUTES (the same command resumes it), then samples 16 images into own_images.png.
 """
 
 import sys
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import alphabar
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 folder, minutes, *settings = sys.argv[1:]
 
 run = alphabar.train("folder", data=folder, minutes=float(minutes), overrides=settings)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,13 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
                                      ["10", "8", "12"]),
     "another config": (["train", "ddpm_digits", *TINY, "network.class_conditional=true", "diffusion.schedule=sigmoid",
                         "--run", "{run}"], ["diffusion.schedule: cosine -> sigmoid", "--run"]),
+    "a command of a group": (["inspect", "{folders}"], ["`alphabar data inspect`"]),
+    "no number": (["train", "folder", "--minutes", "ten"], ["'--minutes'", "'ten' is not a valid number"]),
+    "no images named": (["train", "folder"], ["--data PHOTOS"]),
+    "a folder of images as a recipe": (
+        ["train", "{folders}/mixed"], ["no run", "alphabar train folder --data {folders}/mixed"]
+    ),
+    "a run misspelt": (["train", "{run}n"], ["'{run}n'", "did you mean '{run}'"]),
 }  # fmt: skip
 
 
@@ -128,6 +136,21 @@ def test_a_mistake_is_one_sentence_and_status_2(mistake, trained, folders, tmp_p
     for word in words:
         assert word.format(**places) in said
     assert not (tmp_path / "run").exists()
+
+
+def test_without_a_command_the_help_and_what_to_do_next(monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "data") == 2
+    assert capsys.readouterr().err == "alphabar: Name a command from that list, as in `alphabar data list`.\n"
+
+
+def test_a_run_that_is_named_without_its_folder_is_suggested(trained, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained, Path("runs") / "icons")
+    assert call(monkeypatch, "train", "icons") == 2
+    assert "did you mean the run runs/icons?" in capsys.readouterr().err
+    for words in ("icons", "runs/icon"):
+        assert call(monkeypatch, "sample", words) == 2
+        assert f"There is no run at {words}; did you mean runs/icons?" in capsys.readouterr().err
 
 
 def test_a_corrupt_checkpoint_is_one_sentence_and_training_goes_on_from_the_one_before(

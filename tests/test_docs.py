@@ -66,7 +66,7 @@ def check_command(text: str) -> None:
         option = word.split("=")[0]
         assert not option.startswith("--") or option in {*known[path], "--help", "--debug"}, f"{option} in '{text}'"
     if path == ("train",) and words:
-        is_recipe = words[0].islower() and words[0] != "my-run"  # RECIPE stands for any, and my-run is a run
+        is_recipe = words[0].islower() and not words[0].startswith("runs/")  # RECIPE stands for any recipe
         recipe = words[0] if is_recipe else "ddpm_digits"
         check_settings([word for word in words if SETTING.fullmatch(word)], recipe)
 

@@ -63,6 +63,11 @@ def to_uint8(x: Tensor) -> Tensor:
 # ---- sizes ------------------------------------------------------------------------------------------------------
 
 
+def colour_name(colour: Colour) -> str:
+    """A colour as data.background takes it: white, black, or [R,G,B]."""
+    return {BLACK: "black", WHITE: "white"}.get(colour, f"[{','.join(map(str, colour))}]")
+
+
 def in_channels(colour: Colour, channels: int) -> tuple[int, ...]:
     """An RGB colour as a pixel: its luma for 1 or 2 channels, itself for 3 or more; further channels are 0."""
     red, green, blue = colour

@@ -106,7 +106,7 @@ def test_the_background_leaves_the_fewest_transparent_pictures_blank(levels, bac
     advice = of(folder)
     assert advice.background == background
     white, black = (sum(level == blank for level in levels) for blank in (255, 0))
-    assert f"{white} are nearly blank on white and {black} on black" in advice.reasons["data.background"]
+    assert f"nearly blank on white: {white}, on black: {black}" in advice.reasons["data.background"]
 
 
 # ---- flips ----------------------------------------------------------------------------------------------------------

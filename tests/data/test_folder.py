@@ -148,7 +148,7 @@ def test_empty_missing_and_wrong_folders_have_their_own_sentences(photos: Photos
         "There is no folder": tmp_path / "missing",
         "is a file": tmp_path / "text" / "a.txt",
         "None of the 3 images": bad,
-        "name it with --data": None,
+        "add --data PHOTOS": None,
     }
     for words, path in cases.items():
         assert words in sentence(path)

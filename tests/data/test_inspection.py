@@ -106,9 +106,9 @@ def test_without_out_a_picture_is_written_here_unless_something_else_is_there(sa
 
 def test_both_backgrounds_and_their_blank_pictures_are_said(tmp_path, said) -> None:
     output = said(icons(tmp_path / "icons"))
-    assert "6 transparent images on data.background=[0, 0, 0]; nearly blank: 4 on white, 2 on black" in output
+    assert "6 transparent images on data.background=black; nearly blank: 4 on white, 2 on black" in output
     assert "data.background           │ black" in output
-    assert "of 6 transparent pictures, 4 are nearly blank on white and 2 on black" in output
+    assert "of 6 transparent pictures, nearly blank on white: 4, on black: 2" in output
     assert "nearly blank   │ 2: 3.png, 4.png" in output
 
 

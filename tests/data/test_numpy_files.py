@@ -131,7 +131,7 @@ def test_transparent_images_of_an_array_are_counted(tmp_path: Path) -> None:
     stored[0, 0, 0, 3] = 7
     np.save(tmp_path / "a.npy", stored)
     read = load("npz", DataOptions(path=tmp_path / "a.npy", channels=3, background=(1, 2, 3)))
-    assert "1 transparent image on data.background=[1, 2, 3]" in read.described()
+    assert "1 transparent image on data.background=[1,2,3]" in read.described()
 
 
 @pytest.mark.parametrize("name", ["a\x1b[2Jb", "tab\tb", "bell\x07", "line\nbreak"])

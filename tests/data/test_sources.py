@@ -179,7 +179,7 @@ def test_inspect_counts_everything_and_its_settings_make_the_folder_loadable(pho
     assert report.sizes == {(40, 40): 20, (30, 50): 1, (60, 35): 1}
     assert report.modes == {"RGB": 20, "L": 1, "RGBA": 1}
     assert report.contents.left_out == ("1 image that cannot be used", "1 file (.txt)")
-    assert report.contents.transparency == "1 transparent image on data.background=[255, 255, 255]"
+    assert report.contents.transparency == "1 transparent image on data.background=white"
     assert "3 different sizes" in (report.problem or "")
     found = {"data.image_size": "32", "data.resize": "crop", "data.channels": "3", "data.background": "[255,255,255]"}
     assert report.settings == found

@@ -1,11 +1,13 @@
 """The two sides of an evaluation: both are read in the same way, and a number or a warning is of the side it names."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import alphabar
 from alphabar import cli, data
@@ -14,6 +16,7 @@ from alphabar.data import DataOptions
 from alphabar.data.options import manner, of_manner
 from alphabar.errors import AlphabarError
 from alphabar.evaluation.reading import HowRead
+from alphabar.evaluation.report import report
 from tiny_settings import TINY
 
 FASHION = ["--features", "fashion-cnn", "--metrics", "kid"]
@@ -299,3 +302,22 @@ def test_a_reference_is_brought_to_the_shape_of_the_evaluated_images() -> None:
     assert (read.path, read.split, read.image_size, read.channels) == (None, "train", (4, 5), 1)
     assert (read.resize, read.background) == ("pad", (9, 9, 9))
     assert HowRead(background=(0, 0, 0)).of_reference((1, 4, 5), like, "train", None).background == (0, 0, 0)
+
+
+def test_the_table_says_which_way_is_better_and_does_not_break_paths() -> None:
+    entry = {
+        "value": 0.5,
+        "interval": [0.4, 0.6],
+        "interval_of": "the mean",
+        "floor": {"halves": {"value": 0.1, "n_fake": 30}},
+    }
+    row = {
+        "images": {"path": "runs/" + 60 * "x"}, "reference": {"name": "folder", "split": "train"}, "n_real": 60,
+        "n_fake": 60, "extractor": {"name": "own", "dim": 3, "weights_sha256": "0123456789ab"}, "warnings": [],
+        "metrics": {"KID-own": entry, "recall-own": entry},
+    }  # fmt: skip
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(report(row))
+    said = console.export_text()
+    assert "runs/" + 60 * "x" in said and "KID: lower is better; recall: higher is better; real halves" in said
+    assert "KID, recall: the interval is of the mean" in said

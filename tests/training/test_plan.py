@@ -80,6 +80,17 @@ def test_the_time_of_a_plan_is_the_runs(monkeypatch) -> None:
     assert plan.of_network(config, (32, 32), CPU).settings["optimizer.warmup_steps"] == 200
 
 
+@pytest.mark.parametrize(("minutes", "enough"), [(1, False), (10, True)])
+def test_a_plan_says_what_its_values_are_and_whether_the_time_is_enough(monkeypatch, minutes, enough) -> None:
+    at_speed(monkeypatch, 100)
+    lines = plan.of_network(c.load("folder", {"training.minutes": minutes}), (32, 32), CPU).lines(frozenset(PLANNABLE))
+    *settings, outlook = lines
+    assert all(line.endswith(")") and "(" in line for line in settings)
+    assert "its levels: the width times each number, from 32x32 pixels to 4x4" in "".join(settings)
+    assert "recognisable samples after about 4 min (25,000 training images)" in outlook
+    assert enough is not outlook.endswith("give it more time: --minutes 9")
+
+
 def run_config(path: Path) -> dict:
     return json.loads((path / "config.json").read_text())
 
@@ -95,7 +106,7 @@ def test_what_is_named_is_not_planned_and_the_plan_is_said_before_the_first_step
     assert not settings["network"]["class_conditional"] and settings["data"]["resize"] in ("pad", "crop")
     planned = [line.split("=")[0].split()[-1] for line in said.splitlines() if line.startswith("planned  ")]
     assert set(planned) == set(PLANNABLE) - {"data.image_size", "network.class_conditional", "network.channels"}
-    assert said.index("planned  ") < said.index("step 1 of")
+    assert said.index("planned  ") < said.index("images are few") < said.index("step 1 of")
 
 
 def test_a_run_keeps_its_plan_on_another_machine(monkeypatch, digits, tmp_path) -> None:

@@ -1,10 +1,12 @@
 """What `train` starts from: a recipe, or a run that it resumes with the run's own settings."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from alphabar import config as c
 from alphabar.errors import AlphabarError
+from alphabar.registry import unknown
 from alphabar.runs import resuming
 
 RUNS = Path("runs")
@@ -18,7 +20,30 @@ def run_named(recipe: str | Path) -> Path | None:
 def settings(recipe: str | Path) -> dict[str, Any]:
     """The settings of a recipe, or a run's own, by section."""
     run = run_named(recipe)
-    return c.read(str(recipe)) if run is None else resuming.own_settings(run)
+    if run is not None:
+        return resuming.own_settings(run)
+    if str(recipe) not in c.recipes() and Path(recipe).suffix != ".toml":
+        _check_no_run_is_meant(Path(recipe))
+    return c.read(str(recipe))
+
+
+def _check_no_run_is_meant(path: Path) -> None:
+    """AlphabarError, which says the way, if `path` looks like a run or a folder of images."""
+    try:
+        is_folder, near = path.is_dir(), sorted(str(each.parent) for each in path.parent.glob("*/config.json"))
+        same = RUNS / path.name
+        is_run = path.name == str(path) and (same / "config.json").is_file()
+    except (OSError, ValueError):
+        return  # a path that no system knows
+    if is_run:
+        raise AlphabarError(f"There is no recipe and no run {path}; did you mean the run {same}?")
+    if is_folder:
+        raise AlphabarError(
+            f"{path} is a folder, but no run; to train on the images in it, say `alphabar train folder --data "
+            f"{shlex.quote(str(path))}`."
+        )
+    if path.parent != Path() and near and not path.exists():
+        raise AlphabarError(unknown("run", str(path), near))
 
 
 def run_path(recipe: str | Path, run: str | Path | None, data: str | Path | None = None) -> Path:

@@ -70,7 +70,7 @@ def inspect_(
     screen.print(inspection.table(report))
     is_specific = image_size is not None or resize != "none" or channels is not None
     if report.problem is not None and (is_specific or report.skipped):  # else the suggested settings solve it
-        say(f"As it stands: {report.problem}")
+        say(f"A recipe that does not choose these settings refuses it: {report.problem}")
     for sentence in inspection.warnings(report):
         say(sentence)
     screen.print(inspection.plan(report.advice))

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _LISTED = 10  # skipped files, classes and sizes that are listed one by one
 _NAMED = 3  # pictures that are named as examples
-_ENOUGH = 1000  # pictures; with fewer, models are often seen to memorise
 _MINUTES = 60
 
 
@@ -53,25 +52,24 @@ def table(report: "Report") -> "Table":
 
 def warnings(report: "Report") -> Iterator[str]:
     """What may spoil the training, a sentence or two each."""
+    from alphabar.data.contents import warning_of_few
+
     if report.contents.warning:
         yield report.contents.warning
-    if report.loaded < _ENOUGH:
-        yield (
-            f"{report.loaded:,} images are few. With fewer than about {_ENOUGH:,}, the model may memorise: its samples "
-            "become copies of your images. More images help most; shorter training helps too. `alphabar evaluate` "
-            "measures memorisation."
-        )
+    if few := warning_of_few(report.loaded):
+        yield few
 
 
 def plan(advice: "Advice") -> "Table":
     """The settings that suit the pictures, and why."""
     from alphabar.data.options import sized
+    from alphabar.images import colour_name
 
     height, width = advice.image_size
     values = {
         "data.image_size": str(height) if height == width else sized(advice.image_size),
         "data.resize": advice.resize,
-        "data.background": _colour(advice.background),
+        "data.background": colour_name(advice.background),
         "data.horizontal_flip": str(advice.horizontal_flip).lower(),
         "network.class_conditional": str(advice.class_conditional).lower(),
     }
@@ -104,11 +102,6 @@ def _grid(rows: Mapping[str, Sequence[str]]) -> "Table":
     for name, values in rows.items():
         shown.add_row(name, *(Text(value, overflow="fold") for value in values))
     return shown
-
-
-def _colour(colour: tuple[int, int, int]) -> str:
-    names = {(0, 0, 0): "black", (255, 255, 255): "white"}
-    return names.get(colour, str(list(colour)))
 
 
 def _transparency(report: "Report") -> str:

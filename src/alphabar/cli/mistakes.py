@@ -44,8 +44,29 @@ def sentences(error: Exception, options: Collection[str] = ()) -> tuple[str, ...
 def _usage(error: Any) -> str:
     """A mistake in the words of the command line, with the command whose help says what is right."""
     context = getattr(error, "ctx", None)
-    see = f"; see `{context.command_path} --help`" if context is not None else ""
-    return f"{error.format_message().rstrip('.?')}{see}."
+    message = _not_a_number(error) or error.format_message().rstrip(".?")
+    if context is None:
+        return f"{message}."
+    if not message:  # a group of commands, whose help was printed
+        return f"Name a command from that list, as in `{context.command_path} {next(iter(context.command.commands))}`."
+    return _of_group(message, context) or f"{message}; see `{context.command_path} --help`."
+
+
+def _not_a_number(error: Any) -> str:
+    """What is wrong with a value that should be a number, with the value; empty for anything else."""
+    found = re.fullmatch(r"(.*: )Input should be (a valid \w+), unable to parse.*", error.format_message().rstrip("."))
+    cause = error.__cause__ or error.__context__
+    if found is None or not hasattr(cause, "errors"):
+        return ""
+    return f"{found[1]}{cause.errors()[0]['input']!r} is not {found[2]}"
+
+
+def _of_group(message: str, context: Any) -> str:
+    """Where a command is that was looked for among the commands of `context`; empty if it is nowhere."""
+    name = re.match(r"No such command '(.*?)'", message)
+    groups = getattr(context.command, "commands", {})
+    places = [group for group, each in groups.items() if name and name[1] in getattr(each, "commands", {})]
+    return f"{message}; did you mean `{context.command_path} {places[0]} {name[1]}`?" if name and places else ""
 
 
 _SETTING = re.compile(r"\b(?:data|sampling|evaluation)\.([a-z_]+)(?:=([^\s,;)]*[^\s,;.)]))?")

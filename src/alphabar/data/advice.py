@@ -82,8 +82,12 @@ def suggested(sizes: Sequence[Size], largest: int, keeps_all: bool = False) -> t
     shorter = sorted(min(size) for size in sizes)
     median = shorter[len(shorter) // 2]
     side = next((side for side in _SIDES if side <= min(median, largest)), _MULTIPLE)
-    bound = f"; sizes above {largest} were not considered" if largest < 2 * side <= median else ""
-    return (side, side), "pad" if keeps_all else "crop", f"the median of the shorter sides is {median}{bound}"
+    bound = f"; more than {largest} takes longer to train" if largest < 2 * side <= median else ""
+    return (
+        (side, side),
+        "pad" if keeps_all else "crop",
+        f"half of the pictures have shorter sides of {median} pixels or more{bound}",
+    )
 
 
 def _why_rule(rule: str, framed: bool, square: bool) -> str:
@@ -104,4 +108,5 @@ def _why_classes(class_sizes: Sequence[int], several: bool) -> str:
     smallest, biggest = min(class_sizes), max(class_sizes)
     if not several:
         return f"fewer than two classes have {_FEW} pictures or more"
-    return f"{counted(len(class_sizes), 'class')} of {smallest:,} to {biggest:,} pictures"
+    sizes = f"{smallest:,}" if smallest == biggest else f"{smallest:,} to {biggest:,}"
+    return f"{counted(len(class_sizes), 'class')} of {sizes} pictures"

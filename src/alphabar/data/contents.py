@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from alphabar.images import BLACK, Colour
+from alphabar.images import BLACK, Colour, colour_name
 
 _LISTED = 10
+_ENOUGH = 1000  # images; with fewer, models are often seen to memorise
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Contents:
         """How many images are transparent, and what that became; empty if none is."""
         if not self.transparent:
             return ""
-        return f"{counted(self.transparent, 'transparent image')} on data.background={list(self.background)}"
+        return f"{counted(self.transparent, 'transparent image')} on data.background={colour_name(self.background)}"
 
     @property
     def warning(self) -> str:
@@ -85,6 +86,18 @@ class Contents:
             f"The images are dark: their lightest level is {self.levels.high:g}, and white is {self.levels.white:g}. "
             f"Set data.white={self.levels.likely_white:g} if that level is white."
         )
+
+
+def warning_of_few(count: int) -> str:
+    """What so few training images lead to; empty if there are enough."""
+    if count >= _ENOUGH:
+        return ""
+    are = "is" if count == 1 else "are"
+    return (
+        f"{counted(count, 'image')} {are} few. With fewer than about {_ENOUGH:,}, the model may memorise: its "
+        "samples become copies of your images. More images help most; shorter training helps too. "
+        "With images held out (data.holdout=0.1), `alphabar evaluate RUN --metrics memorisation` measures it."
+    )
 
 
 def counted(count: int, what: str) -> str:

@@ -59,7 +59,7 @@ def recognised(options: DataOptions) -> tuple[Path, Layout]:
     """The folder of the requested split, and its layout; raises AlphabarError if there is none, or without images."""
     root = options.path
     if root is None:
-        raise AlphabarError("data.name=folder needs a folder of images; name it with --data.")
+        raise AlphabarError("No images were named: add --data PHOTOS, a folder or a file of images (data.name=folder).")
     if not exists(root):
         raise AlphabarError(f"There is no folder {shown(root)}.")
     if not root.is_dir():
@@ -175,6 +175,7 @@ def decoded_images(survey: Survey, size: Size, channels: int, options: DataOptio
 
 def _log(survey: Survey) -> None:
     if survey.skipped:
-        _LOG.warning("%s: %d images skipped: %s.", shown(survey.root), len(survey.skipped), some(survey.skipped))
+        skipped = counted(len(survey.skipped), "image")
+        _LOG.warning("%s: %s skipped: %s.", shown(survey.root), skipped, some(survey.skipped))
     for note, count in Counter(note for header in survey.headers.values() for note in header.notes).items():
         _LOG.warning("%s: %d images: %s.", shown(survey.root), count, note)

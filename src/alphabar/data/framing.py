@@ -25,7 +25,7 @@ def background(pictures: Glance) -> tuple[Colour, str]:
     white, black = (int(are_blank(pictures.on(colour))[pictures.transparent].sum()) for colour in (WHITE, BLACK))
     number = counted(int(pictures.transparent.sum()), "transparent picture")
     looked = " looked at" if len(pictures.sizes) < pictures.count else ""
-    why = f"of {number}{looked}, {white:,} are nearly blank on white and {black:,} on black"
+    why = f"of {number}{looked}, nearly blank on white: {white:,}, on black: {black:,}"
     return (WHITE if white <= black else BLACK), why
 
 

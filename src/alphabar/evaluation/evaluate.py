@@ -188,8 +188,8 @@ def _warnings(subject: Subject, reference: Reference) -> list[str]:
     for what, count in (("evaluated", n), ("reference", reference.n)):
         if count is not None and count < scores.ENOUGH:
             warnings.append(
-                f"only {count:,} {what} images: below {scores.ENOUGH:,}, distances are too large for that alone; "
-                "compare at equal n only"
+                f"only {count:,} {what} images: distances of fewer than {scores.ENOUGH:,} come out too large; "
+                "compare only values of equally many"
             )
     if reference.statistics is not None and reference.statistics.extractor is None:
         warnings.append(f"{about['path']} does not say which extractor made it; only its size is known to fit")

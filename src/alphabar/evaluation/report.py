@@ -11,7 +11,7 @@ from rich.text import Text
 
 def report(row: Mapping[str, Any]) -> Group:
     """The scores with their floors, under a title of what was measured; then the warnings."""
-    table = Table(title=_title(row), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("", "value", "95 % interval", "real halves", "held-out"):
         table.add_column(heading, no_wrap=True, justify="right" if heading else "left")
     for name, entry in row["metrics"].items():
@@ -20,8 +20,9 @@ def report(row: Mapping[str, Any]) -> Group:
         floors = [_floor(entry["floor"].get(floor), row["n_fake"]) for floor in ("halves", "held_out")]
         table.add_row(name, number(entry["value"]), interval, *floors)
     notes = [Text(f"{', '.join(names)}: {what}", style="dim") for what, names in _noted(row).items()]
+    notes = [Text(reading, style="dim") for reading in [_reading(row)] if reading] + notes
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in row["warnings"]]
-    return Group(table, *notes, *warnings)
+    return Group(_title(row), table, *notes, *warnings)
 
 
 def bits_report(row: Mapping[str, Any]) -> Group:
@@ -60,6 +61,16 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 0.1 else f"{value:,.3f}"
 
 
+def _reading(row: Mapping[str, Any]) -> str:
+    """How to read the floors, and which way the usual scores are better."""
+    names = [_plain(name, row) for name in row["metrics"]]
+    ways = {"lower is better": ("FID", "FD", "KID"), "higher is better": ("precision", "recall", "density", "coverage")}
+    scores = [f"{', '.join(of)}: {way}" for way, those in ways.items() if (of := [x for x in names if x in those])]
+    scores += ["memorisation: 0.5 without copies, 1 if all are copies"] if "memorisation" in names else []
+    floors = any(entry["floor"] for entry in row["metrics"].values())
+    return "; ".join([*scores, *(["real halves, held-out: what real images score, a model's goal"] if floors else [])])
+
+
 def _title(row: Mapping[str, Any]) -> Text:
     about, real, extractor = row["images"], row["reference"], row["extractor"]
     n_real = "?" if row["n_real"] is None else f"{row['n_real']:,}"
@@ -95,6 +106,8 @@ def _noted(row: Mapping[str, Any]) -> dict[str, list[str]]:
     """The meanings of the intervals or why there is none, and for each the quantities that it is about."""
     kinds: dict[str, list[str]] = {}
     for name, entry in row["metrics"].items():
-        if note := entry.get("interval_of") or ("no_interval" in entry and f"no interval: {entry['no_interval']}"):
-            kinds.setdefault(note, []).append(_plain(name, row))
+        if "no_interval" in entry:
+            kinds.setdefault(f"no interval: {entry['no_interval']}", []).append(_plain(name, row))
+        elif "interval_of" in entry:
+            kinds.setdefault(f"the interval is of {entry['interval_of']}", []).append(_plain(name, row))
     return kinds

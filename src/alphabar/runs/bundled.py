@@ -1,5 +1,6 @@
 """The bundled models, by name: exported runs in assets/models, which are read where they lie."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from alphabar.errors import AlphabarError
@@ -29,9 +30,22 @@ def located(path: Path) -> Path:
 
 def no_run(path: Path) -> AlphabarError:
     """The sentence for a path at which no run lies."""
+    near = _near(path)
+    hint = f"; did you mean {near}?" if near else "."
     return AlphabarError(
-        f"There is no run at {path}. Train one with `alphabar train`, or use the bundled model {', '.join(names())}."
+        f"There is no run at {path}{hint} Train one with `alphabar train folder --data PHOTOS`, or use the bundled "
+        f"model {', '.join(names())}."
     )
+
+
+def _near(path: Path) -> str:
+    """The run whose name is like that of `path`, beside it or in runs/; empty if there is none."""
+    try:
+        runs = sorted({str(each.parent) for place in (path.parent, RUNS) for each in place.glob("*/config.json")})
+    except (OSError, ValueError):
+        return ""
+    same = str(RUNS / path.name)
+    return same if same in runs else next(iter(get_close_matches(str(path), runs, n=1)), "")
 
 
 def outputs(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Which settings and images a run may be resumed with. Nothing here imports torch, so that a refusal comes at once."""
 
+import shlex
 from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
@@ -75,7 +76,7 @@ def _refusal(run: Path, refused: dict[str, str]) -> str:
     allow = f", allow the change with {' '.join(on_purpose)}" if len(on_purpose) == len(refused) else ""
     return (
         f"The run in {run} was made with other settings ({'; '.join(refused.values())}); "
-        f"restore them to resume it{allow}, or choose another --run."
+        f"restore them to resume it, as `alphabar train {shlex.quote(str(run))}` does{allow}, or choose another --run."
     )
 
 

@@ -33,8 +33,9 @@ def dry_run(config: Config, path: Path, device: torch.device) -> Iterator[str]:
     yield f"parameters   {sum(p.numel() for p in state.network.parameters()):,}"
     for line in start.start(state, Path("dry-run")):
         yield f"weights      {line}"
-    length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else f"{config.training.minutes:g} minutes"
-    yield f"length       {length} of batch size {batch_size}"
+    minutes = f"{config.training.minutes or 0:g} minute{'' if config.training.minutes == 1 else 's'}"
+    length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else minutes
+    yield f"length       {length}, at {batch_size} images per step"
 
     scoring.judges(config, image_set, device)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)

@@ -8,6 +8,7 @@ from rich.console import Console
 from alphabar import config as c
 from alphabar import terminal
 from alphabar.data import ImageSet
+from alphabar.data.contents import warning_of_few
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.run import described
 from alphabar.training.length import Length
@@ -32,25 +33,29 @@ def greet(
     end = length.end(state.pace)
     ends = [f"{length.steps:,} steps"] if length.steps else []
     ends += [f"{training.minutes:g} minute{'' if training.minutes == 1 else 's'}"] if training.minutes else []
-    lasts = " or ".join(ends)
+    lasts = f"{' or '.join(ends)} at {training.batch_size} images per step"
     lines = [
         image_set.described(),
-        f"{parameters:,} parameters on {state.device}; {lasts} of {training.batch_size} images; run directory {path}",
+        f"{parameters:,} parameters on {state.device}; {lasts}; run directory {path}",
         *notes,
     ]
     if length.is_over(state.pace, state.step, state.seconds):
         lines.append(
-            f"already finished at step {state.step:,}; to continue, raise the limit that ended it (training.steps, ...)"
+            f"already finished at step {state.step:,}; to continue, raise the limit that ended it (--minutes N, "
+            "training.steps=N, ...)"
         )
     elif state.step:
         decays = end and optimizer.decay != "constant"
-        decay = f"; the learning rate's {optimizer.decay} decay ends at step {end:,}" if decays else ""
+        about = "about " if length.seconds is not None else ""
+        decay = f"; the learning rate ends at 0 at {about}step {end:,}" if decays else ""
         lines.append(f"resumed at step {state.step:,}{decay}")
         lines += _differences(state, saved) if saved else []
     if not state.step and end and optimizer.warmup_steps >= end:
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
     if image_set.contents.warning:
         lines.append(f"warning: {image_set.contents.warning}")
+    if not state.step and (few := warning_of_few(len(image_set))):
+        lines.append(f"warning: {few}")
     for line in lines:
         terminal.outlive()
         console.print(terminal.printable(line), highlight=False, soft_wrap=True, markup=False)

@@ -1,5 +1,6 @@
 """The training loop, from top to bottom."""
 
+import shlex
 import time
 from collections.abc import Set
 from functools import partial
@@ -116,7 +117,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                 preview(run, state, pipeline, log, None)
             if not last:
                 log.say(
-                    f"interrupted and saved at step {saved_step:,}; the same command resumes from here"
+                    f"interrupted and saved at step {saved_step:,}; resume with alphabar train {shlex.quote(str(path))}"
                     if saved_step
                     else "interrupted before the first step, so nothing was saved; the same command starts again"
                 )

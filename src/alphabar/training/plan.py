@@ -12,7 +12,8 @@ import torch
 
 from alphabar import build, data
 from alphabar.config import Config
-from alphabar.images import Size
+from alphabar.data.options import sized
+from alphabar.images import Size, colour_name
 from alphabar.training.log import span
 from alphabar.training.probe import images_per_second
 
@@ -38,15 +39,19 @@ class Plan:
 
     settings: Mapping[str, Any]
     reasons: Mapping[str, str]
+    outlook: str = ""
+    """What to expect of the time."""
 
     def only(self, keys: frozenset[str]) -> dict[str, Any]:
         """The settings among `keys`."""
         return {key: value for key, value in self.settings.items() if key in keys}
 
     def lines(self, keys: frozenset[str]) -> list[str]:
-        """What was planned of `keys`, for people."""
-        reasons = {key: f"  ({self.reasons[key]})" if self.reasons.get(key) else "" for key in self.settings}
-        return [f"planned  {key}={_shown(key, value)}{reasons[key]}" for key, value in self.only(keys).items()]
+        """What was planned of `keys`, and the outlook, for people."""
+        planned = [
+            f"planned  {key}={_shown(key, value)}  ({self.reasons[key]})" for key, value in self.only(keys).items()
+        ]
+        return planned + ([self.outlook] if self.outlook else [])
 
 
 def of_data(config: Config, device: torch.device, largest: int | None = None) -> Plan:
@@ -57,7 +62,9 @@ def of_data(config: Config, device: torch.device, largest: int | None = None) ->
     advice = data.advised(build.data_options(as_stored), config.data.name, bound)
     rule = advice.resize if size in (None, advice.image_size) else "pad" if advice.resize == "pad" else "crop"
     classes = advice.class_conditional
-    why_dropout = "so that it samples without a class too, and with guidance" if classes else ""
+    why_dropout = (
+        "so that it samples without a class too, and with guidance" if classes else "there are no classes to hide"
+    )
     return Plan(
         {
             "data.image_size": advice.image_size,
@@ -88,10 +95,25 @@ def of_network(config: Config, size: Size, device: torch.device) -> Plan:
             "optimizer.warmup_steps": int(min(200, max(10, steps / 20))),
         },
         {
-            "network.channels": f"{speed:,.0f} images/s in a probe, so about {images:,.0f} in all; samples begin to be "
-            f"recognised after {RECOGNISABLE:,}, about {span(RECOGNISABLE / speed)}"
+            "network.channels": f"the width of the network; this machine trains on {speed:,.0f} images/s",
+            "network.channel_mult": f"its levels: the width times each number, from {sized(size)} pixels to "
+            f"{sized((size[0] >> len(mult) - 1, size[1] >> len(mult) - 1))}",
+            "network.attention_resolutions": "there every pixel sees all others",
+            "training.batch_size": "images per step",
+            "training.ema_rates": "samples come from an average of the weights of the last steps",
+            "optimizer.warmup_steps": "the learning rate rises during the first steps",
         },
+        _outlook(speed, images),
     )
+
+
+def _outlook(speed: float, images: float) -> str:
+    """When to expect something recognisable, and what to do if the run ends before."""
+    needed = RECOGNISABLE / speed
+    expect = f"expect first recognisable samples after about {span(needed)} ({RECOGNISABLE:,} training images)"
+    if images >= RECOGNISABLE:
+        return expect
+    return f"{expect}; this run ends at about {images:,.0f}, so give it more time: --minutes {math.ceil(needed / 30)}"
 
 
 def levels(size: Size) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -143,6 +165,8 @@ def _largest(config: Config, device: torch.device) -> int:
 
 
 def _shown(key: str, value: object) -> str:
+    if key == "data.background" and isinstance(value, tuple):
+        return colour_name(value)
     if isinstance(value, tuple):
         parts = ",".join(map(str, value))
         return parts.replace(",", "x") if key == "data.image_size" else f"[{parts}]"
