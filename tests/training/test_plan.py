@@ -39,7 +39,8 @@ def at_speed(monkeypatch: pytest.MonkeyPatch, speed: float) -> None:
     "size", [(8, 8), (16, 16), (24, 24), (32, 32), (40, 64), (64, 64), (128, 128), (256, 256), (28, 28)]
 )
 def test_the_levels_fit_the_network(size) -> None:
-    mult, attention = plan.levels(size)
+    mult = plan.levels(size)
+    attention = plan.attended(size, len(mult))
     config = c.load("folder", {"network.channel_mult": mult, "network.attention_resolutions": attention})
     facts = c.ImageFacts(shape=(3, *size), class_names=(), fingerprint="")
     with networks.without_values():
@@ -78,6 +79,54 @@ def test_the_time_of_a_plan_is_the_runs(monkeypatch) -> None:
     assert plan.of_network(config, (32, 32), CPU).settings["optimizer.warmup_steps"] == 10
     config = c.load("folder", {"training.minutes": 600})
     assert plan.of_network(config, (32, 32), CPU).settings["optimizer.warmup_steps"] == 200
+
+
+def planned_settings(lines) -> dict[str, str]:
+    return dict(line.split()[1].split("=", 1) for line in lines if line.startswith("planned  "))
+
+
+def test_pictures_may_keep_their_own_size(monkeypatch, digits, tmp_path) -> None:
+    at_speed(monkeypatch, 100)
+    named = [*SMALL, "data.image_size=none"]
+    made = planned_settings(door.rehearsed("folder", digits, named, device="cpu", run=tmp_path / "run"))
+    assert made["network.channel_mult"] == "[1,2]" and made["network.attention_resolutions"] == "[8]"
+
+
+def test_a_plan_never_drops_classes_that_were_switched_off(monkeypatch, tmp_path) -> None:
+    at_speed(monkeypatch, 100)
+    of_digits = {"data.name": "digits", "data.image_size": 8}
+    made = []
+    for classes in (True, False):
+        planned = tuple(set(PLANNABLE) - {"network.class_conditional"})
+        config = c.load("folder", {**of_digits, "network.class_conditional": classes, "training.planned": planned})
+        made.append(plan.of_data(config, CPU).settings["network.label_dropout"])
+    assert made == [plan.LABEL_DROPOUT, 0.0]
+    named = [*SMALL, "data.name=digits", "network.class_conditional=false"]
+    assert planned_settings(door.rehearsed("folder", None, named, device="cpu", run=tmp_path / "run"))
+
+
+def test_the_network_that_is_measured_is_the_one_that_is_trained(monkeypatch, digits, tmp_path) -> None:
+    probed = []
+
+    def images_per_second(config, size, device):
+        probed.append((config.network.channels, config.network.channel_mult, config.network.attention_resolutions))
+        return 100.0
+
+    monkeypatch.setattr(plan, "images_per_second", images_per_second)
+    named = [*SMALL, "data.image_size=16", "network.channel_mult=[1,2]"]
+    made = planned_settings(door.rehearsed("folder", digits, named, device="cpu", run=tmp_path / "run"))
+    assert probed == [(8, (1, 2), (16,))] and made["network.attention_resolutions"] == "[16]"
+    plan._largest(c.load("folder", {"network.channels": 64, "training.planned": ["data.image_size"]}), CPU)
+    assert probed[-1][0] == 64, "a size is chosen for the channels that were asked for"
+
+
+def test_a_batch_that_was_asked_for_counts_in_the_length(monkeypatch) -> None:
+    at_speed(monkeypatch, 100)
+    planned = sorted(set(PLANNABLE) - {"training.batch_size"})
+    config = c.load("folder", {"training.minutes": 10, "training.batch_size": 8, "training.planned": planned})
+    assert plan.of_network(config, (32, 32), CPU).settings["optimizer.warmup_steps"] == 200
+    config = c.load("folder", {"training.minutes": "none", "training.steps": 1600})
+    assert plan.images_seen(config, 100, plan._batch(config, torch.device("cuda"))) == 1600 * 128
 
 
 def run_config(path: Path) -> dict:

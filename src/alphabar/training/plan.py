@@ -55,8 +55,11 @@ def of_data(config: Config, device: torch.device, largest: int | None = None) ->
     bound = largest or (max(size) if size else _largest(config, device))
     as_stored = config.data.model_copy(update={"image_size": None, "resize": "none"})
     advice = data.advised(build.data_options(as_stored), config.data.name, bound)
-    rule = advice.resize if size in (None, advice.image_size) else "pad" if advice.resize == "pad" else "crop"
-    classes = advice.class_conditional
+    is_asked = size not in (None, advice.image_size)
+    rule = advice.resize if not is_asked or advice.resize == "pad" else "crop"
+    why_rule = {"data.resize": "for the size that was asked for"} if is_asked else {}
+    are_planned = "network.class_conditional" in config.training.planned
+    classes = advice.class_conditional if are_planned else config.network.class_conditional
     why_dropout = "so that it samples without a class too, and with guidance" if classes else ""
     return Plan(
         {
@@ -64,19 +67,19 @@ def of_data(config: Config, device: torch.device, largest: int | None = None) ->
             "data.resize": rule,
             "data.background": advice.background,
             "data.horizontal_flip": advice.horizontal_flip,
-            "network.class_conditional": classes,
+            "network.class_conditional": advice.class_conditional,
             "network.label_dropout": LABEL_DROPOUT if classes else 0.0,
         },
-        {**advice.reasons, "network.label_dropout": why_dropout},
+        {**advice.reasons, **why_rule, "network.label_dropout": why_dropout},
     )
 
 
 def of_network(config: Config, size: Size, device: torch.device) -> Plan:
     """The widest network for images (H, W) that sees enough of them in time; its batches and averages."""
     width, speed = _widest(config, size, device)
-    mult, attention = levels(size)
-    batch = 32 if device.type == "cpu" else 128
-    images = images_seen(config, speed)
+    mult, attention = _levels(config, size)
+    batch = _batch(config, device)
+    images = images_seen(config, speed, batch)
     steps = images / batch
     return Plan(
         {
@@ -94,51 +97,73 @@ def of_network(config: Config, size: Size, device: torch.device) -> Plan:
     )
 
 
-def levels(size: Size) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(channel_mult, attention_resolutions): levels that halve (H, W) down to 4, with attention at the last but one."""
-    (height, width), sides = size, [min(size)]
+def levels(size: Size) -> tuple[int, ...]:
+    """channel_mult: levels that halve (H, W) down to 4."""
+    (height, width), count = size, 1
     while height % 2 == 0 and width % 2 == 0 and min(height, width) >= 8:
-        height, width = height // 2, width // 2
-        sides.append(min(height, width))
+        height, width, count = height // 2, width // 2, count + 1
     few = {1: (1,), 2: (1, 2), 3: (1, 2, 4), 4: (1, 2, 4, 4), 5: (1, 1, 2, 4, 4)}
-    mult = few.get(len(sides)) or (*(1,) * (len(sides) - 4), 2, 2, 4, 4)
-    return mult, tuple(sides[-2:-1])
+    return few.get(count) or (*(1,) * (count - 4), 2, 2, 4, 4)
 
 
-def images_seen(config: Config, speed: float) -> float:
-    """The training images that a run sees at so many a second; inf if it has no end."""
+def attended(size: Size, count: int) -> tuple[int, ...]:
+    """attention_resolutions of `count` levels: the last but one."""
+    return tuple(min(size) >> level for level in range(count))[-2:-1]
+
+
+def images_seen(config: Config, speed: float, batch: int) -> float:
+    """The training images that a run sees at so many a second, in batches of that size; inf if it has no end."""
     training = config.training
-    by_steps = training.steps * training.batch_size if training.steps else None
+    by_steps = training.steps * batch if training.steps else None
     by_time = 60 * training.minutes * speed if training.minutes else None
     return float(min((limit for limit in (training.images, by_steps, by_time) if limit), default=math.inf))
 
 
+def _batch(config: Config, device: torch.device) -> int:
+    """The images in a batch of the run."""
+    if "training.batch_size" not in config.training.planned:
+        return config.training.batch_size
+    return 32 if device.type == "cpu" else 128
+
+
+def _levels(config: Config, size: Size) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(channel_mult, attention_resolutions) of the run's network, planned or not."""
+    planned, network = config.training.planned, config.network
+    mult = levels(size) if "network.channel_mult" in planned else network.channel_mult
+    is_planned = "network.attention_resolutions" in planned
+    return mult, attended(size, len(mult)) if is_planned else network.attention_resolutions
+
+
+def _widths(config: Config) -> tuple[int, ...]:
+    """The channels that the run's network may have."""
+    return WIDTHS if "network.channels" in config.training.planned else (config.network.channels,)
+
+
 def _widest(config: Config, size: Size, device: torch.device) -> tuple[int, float]:
     """The network's channels, and its training images a second."""
-    is_planned = "network.channels" in config.training.planned
-    width, *wider = WIDTHS if is_planned else (config.network.channels,)
-    speed = images_per_second(_narrowed(config, size, width), size, device)
+    batch, (width, *wider) = _batch(config, device), _widths(config)
+    speed = images_per_second(_with_network(config, width, *_levels(config, size)), size, device)
     for other in wider:
         # Twice the channels take three times the time or more: not worth a measurement if even that is too long.
-        if images_seen(config, speed / 3) < ENOUGH:
+        if images_seen(config, speed / 3, batch) < ENOUGH:
             break
-        slower = images_per_second(_narrowed(config, size, other), size, device)
-        if images_seen(config, slower) < ENOUGH:
+        slower = images_per_second(_with_network(config, other, *_levels(config, size)), size, device)
+        if images_seen(config, slower, batch) < ENOUGH:
             break
         width, speed = other, slower
     return width, speed
 
 
-def _narrowed(config: Config, size: Size, width: int) -> Config:
-    mult, attention = levels(size)
+def _with_network(config: Config, width: int, mult: tuple[int, ...], attention: tuple[int, ...]) -> Config:
     update = {"channels": width, "channel_mult": mult, "attention_resolutions": attention}
     return config.model_copy(update={"network": config.network.model_copy(update=update)})
 
 
 def _largest(config: Config, device: torch.device) -> int:
     """The largest side at which the narrowest network sees enough images; its cost is taken to grow with the area."""
-    size = (SMALLEST, SMALLEST)
-    images = images_seen(config, images_per_second(_narrowed(config, size, WIDTHS[0]), size, device))
+    size, mult = (SMALLEST, SMALLEST), levels((SMALLEST, SMALLEST))
+    narrowest = _with_network(config, _widths(config)[0], mult, attended(size, len(mult)))
+    images = images_seen(config, images_per_second(narrowest, size, device), _batch(config, device))
     return next((side for side in SIDES if images * (SMALLEST / side) ** 2 >= FEWEST), SMALLEST)
 
 
