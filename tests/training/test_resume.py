@@ -61,7 +61,7 @@ def die_at_call(monkeypatch: pytest.MonkeyPatch, module: object, name: str, call
 
 def everything(path: Path) -> dict[str, object]:
     """All that a run leaves behind, less its clock."""
-    clock = ("seconds", "images_per_second")
+    clock = ("seconds", "aside", "images_per_second")
     rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     found = checkpoint.latest(path / "checkpoints")
     assert found is not None

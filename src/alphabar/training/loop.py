@@ -52,7 +52,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
         saved_step = state.step if saved else None
         greet(console, path, state, length, image_set, saved, notes)
         moments = Moments(every, pipeline.section.num * pipeline.steps_per_image, state.seconds, length.seconds)
-        before, began, aside = state.seconds, time.perf_counter(), 0.0
+        before, began = state.seconds, time.perf_counter()
         last = length.is_over(state.pace, state.step, state.seconds)
         with Log(path, run.metrics, state, length, len(image_set), console) as log, Interrupt(log.say) as interrupt:
             if saved_step and judges and scoring.is_missing(run, config, state.step, last):
@@ -65,6 +65,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                 preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
             if judges:
                 judges.introduce(log)
+            put_aside(state, moments, time.perf_counter() - began)
             while not (last or interrupt.requested):
                 batch = stream.batch(state.images, every.batch_size)
                 norm = train_step(update, state, batch)
@@ -72,8 +73,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                 moments.stepped(every.batch_size, state.seconds)
                 is_measured = state.pace.is_due(state.step, state.seconds)
                 if is_measured:
-                    state.pace = state.pace.measured(state.step, state.seconds, aside, moments.reserve)
-                    aside = 0.0
+                    state.pace = state.pace.measured(state.step, state.seconds, state.aside, moments.reserve)
                 last = length.is_over(state.pace, state.step, state.seconds)
                 if state.step % every.log_every == 0 or last:
                     divergence.check_update(state, norm, saved_step, last)
@@ -92,9 +92,13 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                     preview(run, state, pipeline, log, interrupt)
                     cost = time.perf_counter() - begin
                     moments.previewed(state.seconds, cost)
-                    aside += cost
+                    put_aside(state, moments, cost)
                 if judges and score and not interrupt.requested:
+                    begin = time.perf_counter()
                     scoring.evaluate(run, state, pipeline, judges, log, interrupt)
+                    cost = time.perf_counter() - begin
+                    moments.scored(cost)
+                    put_aside(state, moments, cost)
                     if not last and stopping.has_ended(run, config, state.step):
                         last = True
                         log.say(stopping.farewell(run, state))
@@ -123,6 +127,12 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
             plots.loss_curve(run.metrics, run.path / "loss.png")
             plots.scores(run.metrics, run.path / "scores.png")
         return last
+
+
+def put_aside(state: TrainState, moments: Moments, seconds: float) -> None:
+    """Note that so many seconds of the run were not spent on steps."""
+    state.aside += seconds
+    moments.put_aside(seconds)
 
 
 def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: Tensor, saved_step: int | None) -> int:
