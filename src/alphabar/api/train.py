@@ -75,7 +75,7 @@ def rehearsed(
     from alphabar import build, training
 
     yield from resolved.plan
-    yield from training.dry_run(resolved.config, path, build.device(device))
+    yield from training.dry_run(resolved.config, path, build.device(device), allowed)
 
 
 @sentences()
