@@ -120,6 +120,22 @@ def test_the_network_that_is_measured_is_the_one_that_is_trained(monkeypatch, di
     assert probed[-1][0] == 64, "a size is chosen for the channels that were asked for"
 
 
+def test_a_network_that_does_not_fit_into_the_memory_is_not_planned(monkeypatch) -> None:
+    config = c.load("folder", {"training.minutes": 600})
+    for fitting in (32, 8):
+
+        def images_per_second(config, size, device, widest=fitting):
+            if config.network.channels > widest:
+                raise torch.OutOfMemoryError
+            return 1e6
+
+        monkeypatch.setattr(plan, "images_per_second", images_per_second)
+        if fitting == 32:
+            assert plan.of_network(config, (64, 64), CPU).settings["network.channels"] == 32
+    with pytest.raises(AlphabarError, match="does not fit into the memory of cpu; choose a smaller data.image_size"):
+        plan.of_network(config, (64, 64), CPU)
+
+
 def test_a_batch_that_was_asked_for_counts_in_the_length(monkeypatch) -> None:
     at_speed(monkeypatch, 100)
     planned = sorted(set(PLANNABLE) - {"training.batch_size"})

@@ -12,6 +12,7 @@ import torch
 
 from alphabar import build, data
 from alphabar.config import Config
+from alphabar.errors import AlphabarError
 from alphabar.images import Size
 from alphabar.training.log import span
 from alphabar.training.probe import images_per_second
@@ -142,28 +143,38 @@ def _widths(config: Config) -> tuple[int, ...]:
 def _widest(config: Config, size: Size, device: torch.device) -> tuple[int, float]:
     """The network's channels, and its training images a second."""
     batch, (width, *wider) = _batch(config, device), _widths(config)
-    speed = images_per_second(_with_network(config, width, *_levels(config, size)), size, device)
+    try:
+        speed = images_per_second(_with_network(config, batch, width, *_levels(config, size)), size, device)
+    except torch.OutOfMemoryError:
+        raise AlphabarError(
+            f"A batch of {batch} images of {size[0]}x{size[1]} with network.channels={width} does not fit into the "
+            f"memory of {device}; choose a smaller data.image_size, training.batch_size or training.micro_batch_size."
+        ) from None
     for other in wider:
         # Twice the channels take three times the time or more: not worth a measurement if even that is too long.
         if images_seen(config, speed / 3, batch) < ENOUGH:
             break
-        slower = images_per_second(_with_network(config, other, *_levels(config, size)), size, device)
+        try:
+            slower = images_per_second(_with_network(config, batch, other, *_levels(config, size)), size, device)
+        except torch.OutOfMemoryError:
+            break
         if images_seen(config, slower, batch) < ENOUGH:
             break
         width, speed = other, slower
     return width, speed
 
 
-def _with_network(config: Config, width: int, mult: tuple[int, ...], attention: tuple[int, ...]) -> Config:
+def _with_network(config: Config, batch: int, width: int, mult: tuple[int, ...], attention: tuple[int, ...]) -> Config:
     update = {"channels": width, "channel_mult": mult, "attention_resolutions": attention}
-    return config.model_copy(update={"network": config.network.model_copy(update=update)})
+    training = config.training.model_copy(update={"batch_size": batch})
+    return config.model_copy(update={"network": config.network.model_copy(update=update), "training": training})
 
 
 def _largest(config: Config, device: torch.device) -> int:
     """The largest side at which the narrowest network sees enough images; its cost is taken to grow with the area."""
-    size, mult = (SMALLEST, SMALLEST), levels((SMALLEST, SMALLEST))
-    narrowest = _with_network(config, _widths(config)[0], mult, attended(size, len(mult)))
-    images = images_seen(config, images_per_second(narrowest, size, device), _batch(config, device))
+    size, mult, batch = (SMALLEST, SMALLEST), levels((SMALLEST, SMALLEST)), _batch(config, device)
+    narrowest = _with_network(config, batch, _widths(config)[0], mult, attended(size, len(mult)))
+    images = images_seen(config, images_per_second(narrowest, size, device), batch)
     return next((side for side in SIDES if images * (SMALLEST / side) ** 2 >= FEWEST), SMALLEST)
 
 
