@@ -163,7 +163,8 @@ def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt
     with log.paused():
         samples = scoring.sample(pipeline, pipeline.job(range(pipeline.section.num)), interrupt, "samples")
     if samples is None:
-        log.say(f"the samples of step {state.step} are missing; the same command makes them")
+        again = "" if state.config.training.sample_every == "auto" else "; the same command makes them"
+        log.say(f"the samples of step {state.step} are missing{again}")
     else:
         sheet = images.sheet(samples)
         images.save_png(_preview_path(run, state), sheet)
