@@ -53,6 +53,23 @@ def test_a_mistyped_name_is_one_sentence_with_the_nearest_one(override: str) -> 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    {
+        "training.sample_every=often": "training.sample_every is 'often'; it must be a whole number or 'auto'.",
+        "training.sample_every=-1": "training.sample_every is -1; it must be greater than or equal to 0 or 'auto'.",
+        "training.planned=data.image_size": "training.planned is 'data.image_size'; it must be a list, such as "
+        '["data.image_size"].',
+        'training.planned=["x.y"]': "There is no training.planned 'x.y'; choose one of: ",
+        "sampling.guidance_interval=3": "sampling.guidance_interval is 3; it must be a list of two numbers.",
+    }.items(),
+)
+def test_a_setting_that_may_be_this_or_that_and_is_neither_is_one_sentence(override: str, sentence: str) -> None:
+    with pytest.raises(AlphabarError) as caught:
+        c.load("folder", [override])
+    assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("overrides", "batch"), [({"training.batch_size": 3, "data.path": Path("8")}, 3)])
 def test_overrides_may_be_a_mapping(overrides: dict[str, Any], batch: int) -> None:
     config = c.load("ddpm_digits", overrides)

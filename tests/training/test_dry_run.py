@@ -12,9 +12,11 @@ from rich.console import Console
 import alphabar
 from alphabar import build
 from alphabar import config as c
+from alphabar.api.train import rehearsed
 from alphabar.runs.prospect import prospect
 from alphabar.training import dry_run, loop
 from alphabar.training.step import train_step
+from tiny_settings import TINY
 
 CPU = torch.device("cpu")
 
@@ -78,6 +80,19 @@ def test_a_run_on_other_images_is_said_to_be_another(tiny, trained) -> None:
     facts = build.image_facts(build.image_set(tiny().data))
     others = facts.model_copy(update={"fingerprint": "0" * 64})
     assert "this run" in prospect(trained, tiny(), facts) and "other images" in prospect(trained, tiny(), others)
+
+
+def test_a_change_that_is_allowed_is_said_to_resume(tiny, trained) -> None:
+    changed = {"optimizer.betas": (0.8, 0.99), "training.steps": 8}
+    said = {line[:13].strip(): line[13:] for line in rehearsed(trained, overrides=changed, allow=["optimizer.betas"])}
+    assert "it would resume at step 6, with optimizer.betas: [0.9, 0.999] -> [0.8, 0.99]" in said["run"]
+
+
+def test_a_run_that_resumes_is_not_said_to_start_from_other_weights(tiny, trained, tmp_path) -> None:
+    said = list(rehearsed("ddpm_digits", overrides=TINY, from_run=trained, run=tmp_path / "run"))
+    assert any(line.startswith("weights ") for line in said)
+    alphabar.train("ddpm_digits", overrides=TINY, from_run=trained, run=tmp_path / "run", device="cpu")
+    assert not any(line.startswith("weights ") for line in rehearsed(tmp_path / "run"))
 
 
 def test_a_damaged_or_exported_run_is_said_to_be_none_that_resumes(tiny, trained, tmp_path) -> None:

@@ -42,6 +42,21 @@ def test_the_first_preview_waits_until_its_cost_is_small_as_far_as_that_can_be_r
     assert now == pytest.approx(640 / 64 / 3 / 0.05, abs=1)
 
 
+def test_a_slow_preview_at_the_end_never_takes_the_time_of_the_training() -> None:
+    moments = Moments(AUTO, 64_000, 0.0, 180.0)
+    moments.stepped(32, 4.5)
+    assert moments.reserve == pytest.approx(0.05 * 180), "and not the 3,000 seconds that it takes"
+
+
+def test_the_cost_of_a_preview_is_reckoned_from_steps_alone() -> None:
+    moments = Moments(AUTO, 96, 0.0, 3600.0)
+    moments.put_aside(100.0)
+    moments.stepped(32, 103.0)
+    assert moments.reserve == pytest.approx(3.0)
+    moments.scored(10.0)
+    assert moments.reserve == pytest.approx(13.0)
+
+
 def test_shortly_before_the_end_none_is_begun() -> None:
     assert made(0.1, 610, budget=610) == pytest.approx([30, 60, 120, 240, 480], abs=1.5)
 

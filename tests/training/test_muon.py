@@ -44,6 +44,14 @@ def test_an_orthogonalised_matrix_keeps_its_singular_vectors_and_loses_their_val
     assert (kept - torch.diag(kept.diagonal())).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-40, 1e-28, 1e-24, 1e-22, 1e-18, 1e-15])
+def test_no_gradient_is_so_small_that_its_step_is_large(scale) -> None:
+    torch.manual_seed(0)
+    for shape in ((8, 8), (64, 576)):
+        step = orthogonalised(scale * torch.randn(1, *shape))
+        assert step.isfinite().all() and torch.linalg.matrix_norm(step, 2).max() < 1.3
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_step_does_not_depend_on_the_scale_of_the_gradient(shape) -> None:
     ends = []

@@ -1,6 +1,8 @@
 """A budget of minutes is kept, its rate ends at 0, and what follows a checkpoint does not depend on the clock."""
 
+import itertools
 import json
+import math
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +85,50 @@ def test_a_budget_is_kept_and_ends_at_a_rate_of_0(decay, speed) -> None:
     assert rates[-1] < 0.05 and rates[0] == 1
 
 
+@pytest.mark.parametrize("decay", FALLING)
+@pytest.mark.parametrize(("every", "cost"), [(50, 2.0), (50, 5.0), (300, 1.0)])
+def test_evaluations_count_in_the_budget_and_do_not_move_its_end_to_and_fro(decay, every, cost) -> None:
+    """The loop's decisions, with evaluations that take up to a half of the time."""
+    length, section = Length(None, 240.0, decays=True), Optimizer(learning_rate=1.0, decay=decay)
+    pace, step, seconds, aside, rates = Pace().within(length.budget), 0, 0.0, 0.0, []
+    while not length.is_over(pace, step, seconds):
+        rates.append(learning_rate(section, step, length.end(pace)))
+        step, seconds = step + 1, seconds + 0.1
+        pace = pace.measured(step, seconds, aside) if pace.is_due(step, seconds) else pace
+        if step % every == 0:
+            seconds, aside = seconds + cost, aside + cost
+    assert 0.97 * 240 <= seconds <= 1.05 * 240
+    late = rates[len(rates) // 2 :]
+    assert rates[-1] < 0.1 and all(after < before + 0.1 for before, after in itertools.pairwise(late))
+
+
+def test_the_loop_puts_previews_and_evaluations_aside(tiny, quiet, tmp_path, monkeypatch) -> None:
+    clock = Clock(lambda step: 3.0, previews=5.0)
+    timed(monkeypatch, clock)
+
+    def slow_evaluation(*args):
+        clock.now += 20.0
+
+    monkeypatch.setattr(loop.scoring, "evaluate", slow_evaluation)
+    monkeypatch.setattr(loop.scoring, "judges", lambda *args: types.SimpleNamespace(introduce=lambda log: None))
+    more = ("training.minutes=100", "training.steps=8", "training.sample_every=4", "evaluation.every=2")
+    assert loop.train(budget(tiny, "cooldown", 100, *more), tmp_path / "run", CPU, quiet)
+    numbers = checkpoint.latest(tmp_path / "run" / "checkpoints").state
+    assert (numbers["seconds"], numbers["aside"]) == (8 * 3 + 3 * 20 + 5, 3 * 20 + 5)
+
+
+@pytest.mark.parametrize("minutes", [5e-324, 1e-310, 1e-9])
+def test_a_budget_of_no_time_ends_a_run_after_a_step(minutes) -> None:
+    assert Pace().within(60 * minutes).is_due(1, 0.1)
+    assert Pace().within(60 * minutes).measured(1, 0.1).end == 1
+
+
+@pytest.mark.parametrize("key", ["minutes", "epochs"])
+def test_a_length_without_end_is_a_sentence(tiny, key) -> None:
+    with pytest.raises(AlphabarError, match=f"training.{key} is"):
+        tiny(f"training.{key}=1e300")
+
+
 @pytest.mark.heavy
 def test_a_run_keeps_its_budget(tiny, quiet, tmp_path, monkeypatch) -> None:
     timed(monkeypatch, Clock(lambda step: 3.0))
@@ -157,10 +203,18 @@ def test_the_end_is_that_of_the_last_measurement() -> None:
     pace = pace.measured(10, 20.0)
     assert pace.end == 10 + 40 and pace.is_due(50, 20.1), "and at the end, whenever it comes"
     assert not pace.is_due(10, 20.0) and not Pace(end=3).is_due(3, 1.0) and pace.measured(20, 60.0).end == 20 + 10
-    assert pace.measured(20, 60.0, aside=20.0).end == 20 + 20
+    assert pace.measured(20, 60.0, aside=20.0).end == 20 + math.floor(40 / (2 + 20 / 20)), "and so much to come"
+    assert pace.measured(20, 60.0, aside=20.0).measured(30, 80.0, aside=20.0).aside == 20.0
     assert pace.measured(20, 60.0, reserve=8.0).end == 20 + 8
     assert pace.measured(20, 150.0).end == 20
     assert pace.within(100.0) is pace and pace.within(50.0).end is None
+
+
+def test_the_pace_of_a_run_that_put_nothing_aside_is_read(tmp_path) -> None:
+    from alphabar.training.state import _pace
+
+    entry = {"step": 3, "seconds": 1.5, "budget": 60.0, "end": 120}
+    assert _pace(checkpoint.Checkpoint(tmp_path, {"pace": entry}, {})) == Pace(3, 1.5, 60.0, 120)
 
 
 def test_whatever_comes_first_ends_a_run() -> None:

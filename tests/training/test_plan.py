@@ -12,7 +12,7 @@ from alphabar import config as c
 from alphabar.api import train as door
 from alphabar.config.run_sections import PLANNABLE
 from alphabar.errors import AlphabarError
-from alphabar.training import plan
+from alphabar.training import affordable, plan
 from digits_folder import digits_folder
 
 CPU = torch.device("cpu")
@@ -32,14 +32,15 @@ def at_speed(monkeypatch: pytest.MonkeyPatch, speed: float) -> None:
     def images_per_second(config, size, device):
         return speed * (32 * 32) / (size[0] * size[1]) * (16 / config.network.channels) ** 1.7
 
-    monkeypatch.setattr(plan, "images_per_second", images_per_second)
+    monkeypatch.setattr(affordable, "images_per_second", images_per_second)
 
 
 @pytest.mark.parametrize(
     "size", [(8, 8), (16, 16), (24, 24), (32, 32), (40, 64), (64, 64), (128, 128), (256, 256), (28, 28)]
 )
 def test_the_levels_fit_the_network(size) -> None:
-    mult, attention = plan.levels(size)
+    mult = affordable.levels(size)
+    attention = affordable.attended(size, len(mult))
     config = c.load("folder", {"network.channel_mult": mult, "network.attention_resolutions": attention})
     facts = c.ImageFacts(shape=(3, *size), class_names=(), fingerprint="")
     with networks.without_values():
@@ -62,12 +63,12 @@ def test_a_faster_machine_or_more_time_never_means_a_smaller_plan(monkeypatch, m
     sides, widths = [], []
     for speed in (10, 100, 1_000, 10_000, 100_000):
         at_speed(monkeypatch, speed)
-        sides.append(plan._largest(config, CPU))
+        sides.append(affordable.largest_side(config, CPU))
         made = plan.of_network(config, (32, 32), CPU).settings
         widths.append(made["network.channels"])
         seen = 60 * minutes * speed * (16 / widths[-1]) ** 1.7
-        assert widths[-1] == 16 or seen >= plan.ENOUGH
-        assert sides[-1] == 32 or 60 * minutes * speed * (32 / sides[-1]) ** 2 >= plan.FEWEST
+        assert widths[-1] == 16 or seen >= affordable.ENOUGH
+        assert sides[-1] == 32 or 60 * minutes * speed * (32 / sides[-1]) ** 2 >= affordable.FEWEST
     assert sides == sorted(sides) and widths == sorted(widths)
     assert sides[-1] >= 128 and widths[-1] > 16
 
@@ -89,6 +90,78 @@ def test_a_plan_says_what_its_values_are_and_whether_the_time_is_enough(monkeypa
     assert "its levels: the width times each number, from 32x32 pixels to 4x4" in "".join(settings)
     assert "recognisable samples after about 4 min (25,000 training images)" in outlook
     assert enough is not outlook.endswith("give it more time: --minutes 9")
+
+
+def planned_settings(lines) -> dict[str, str]:
+    return dict(line.split()[1].split("=", 1) for line in lines if line.startswith("planned  "))
+
+
+def test_pictures_may_keep_their_own_size(monkeypatch, digits, tmp_path) -> None:
+    at_speed(monkeypatch, 100)
+    named = [*SMALL, "data.image_size=none"]
+    made = planned_settings(door.rehearsed("folder", digits, named, device="cpu", run=tmp_path / "run"))
+    assert made["network.channel_mult"] == "[1,2]" and made["network.attention_resolutions"] == "[8]"
+
+
+def test_a_plan_never_drops_classes_that_were_switched_off(monkeypatch, tmp_path) -> None:
+    at_speed(monkeypatch, 100)
+    of_digits = {"data.name": "digits", "data.image_size": 8}
+    made = []
+    for classes in (True, False):
+        planned = tuple(set(PLANNABLE) - {"network.class_conditional"})
+        config = c.load("folder", {**of_digits, "network.class_conditional": classes, "training.planned": planned})
+        made.append(plan.of_data(config, CPU).settings["network.label_dropout"])
+    assert made == [plan.LABEL_DROPOUT, 0.0]
+    named = [*SMALL, "data.name=digits", "network.class_conditional=false"]
+    assert planned_settings(door.rehearsed("folder", None, named, device="cpu", run=tmp_path / "run"))
+
+
+def test_the_network_that_is_measured_is_the_one_that_is_trained(monkeypatch, digits, tmp_path) -> None:
+    probed = []
+
+    def images_per_second(config, size, device):
+        probed.append((config.network.channels, config.network.channel_mult, config.network.attention_resolutions))
+        return 100.0
+
+    monkeypatch.setattr(affordable, "images_per_second", images_per_second)
+    named = [*SMALL, "data.image_size=16", "network.channel_mult=[1,2]"]
+    made = planned_settings(door.rehearsed("folder", digits, named, device="cpu", run=tmp_path / "run"))
+    assert probed == [(8, (1, 2), (16,))] and made["network.attention_resolutions"] == "[16]"
+    affordable.largest_side(c.load("folder", {"network.channels": 64, "training.planned": ["data.image_size"]}), CPU)
+    assert probed[-1][0] == 64, "a size is chosen for the channels that were asked for"
+
+
+def test_epochs_are_a_length_too(monkeypatch, digits) -> None:
+    at_speed(monkeypatch, 1e6)
+    config = c.load("folder", {"training.minutes": "none", "training.epochs": 4, "data.path": str(digits)})
+    made = plan.of_network(config, (32, 32), CPU)
+    assert made.settings["network.channels"] == 16 and "this run ends at about 160," in made.outlook
+    assert plan.by_images(config).training.images == 4 * 40
+
+
+def test_a_network_that_does_not_fit_into_the_memory_is_not_planned(monkeypatch) -> None:
+    config = c.load("folder", {"training.minutes": 600})
+    for fitting in (32, 8):
+
+        def images_per_second(config, size, device, widest=fitting):
+            if config.network.channels > widest:
+                raise torch.OutOfMemoryError
+            return 1e6
+
+        monkeypatch.setattr(affordable, "images_per_second", images_per_second)
+        if fitting == 32:
+            assert plan.of_network(config, (64, 64), CPU).settings["network.channels"] == 32
+    with pytest.raises(AlphabarError, match="does not fit into the memory of cpu; choose a smaller data"):
+        plan.of_network(config, (64, 64), CPU)
+
+
+def test_a_batch_that_was_asked_for_counts_in_the_length(monkeypatch) -> None:
+    at_speed(monkeypatch, 100)
+    planned = sorted(set(PLANNABLE) - {"training.batch_size"})
+    config = c.load("folder", {"training.minutes": 10, "training.batch_size": 8, "training.planned": planned})
+    assert plan.of_network(config, (32, 32), CPU).settings["optimizer.warmup_steps"] == 200
+    config = c.load("folder", {"training.minutes": "none", "training.steps": 1600})
+    assert affordable.images_seen(config, 100, affordable.batch_of(config, torch.device("cuda"))) == 1600 * 128
 
 
 def run_config(path: Path) -> dict:

@@ -1,11 +1,13 @@
 """A run that was killed and started again ends, bit for bit, where an uninterrupted one does."""
 
+import contextlib
 import io
 import json
 import os
 import shutil
 import signal
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from alphabar import build
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint, run
@@ -61,7 +64,7 @@ def die_at_call(monkeypatch: pytest.MonkeyPatch, module: object, name: str, call
 
 def everything(path: Path) -> dict[str, object]:
     """All that a run leaves behind, less its clock."""
-    clock = ("seconds", "images_per_second")
+    clock = ("seconds", "aside", "images_per_second")
     rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     found = checkpoint.latest(path / "checkpoints")
     assert found is not None
@@ -299,6 +302,20 @@ def test_an_interrupted_preview_is_given_up_and_drawn_on_resume(
     assert not list((tmp_path / "run" / "samples").iterdir())
     assert loop.train(config, tmp_path / "run", CPU, quiet)
     assert everything(tmp_path / "run") == uninterrupted(config)
+
+
+@pytest.mark.parametrize(("every", "promise"), [("4", True), ("auto", False)])
+def test_a_preview_that_was_given_up_is_promised_only_if_it_is_made(
+    tiny, tmp_path, monkeypatch, every, promise
+) -> None:
+    console = Console(file=io.StringIO())
+    monkeypatch.setattr(loop.scoring, "sample", lambda *args: None)
+    state = loop.TrainState(
+        tiny(f"training.sample_every={every}"), build.image_facts(build.image_set(tiny().data)), CPU
+    )
+    log = types.SimpleNamespace(paused=contextlib.nullcontext, say=console.print)
+    loop.preview(run.Run(tmp_path), state, loop.preview_pipeline(state, tmp_path), log, None)
+    assert ("the same command makes them" in console.file.getvalue()) == promise
 
 
 def test_training_in_a_thread_leaves_the_signals_alone(tiny, quiet, tmp_path) -> None:

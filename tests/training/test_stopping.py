@@ -14,7 +14,7 @@ from alphabar import build
 from alphabar.errors import AlphabarError
 from alphabar.runs import run
 from alphabar.runs.model import load_model
-from alphabar.training import loop, scoring
+from alphabar.training import loop, scoring, stopping
 from alphabar.training.state import TrainState
 from alphabar.training.stopping import NAME, HeldOutLoss
 from digits_folder import digits_folder
@@ -112,6 +112,15 @@ def test_the_loss_is_the_same_for_the_same_weights_and_does_not_disturb_the_trai
     first, again = (judge.value(state.network.eval(), CPU) for _ in range(2))
     assert first == again == pytest.approx(1, abs=0.1)  # a fresh network outputs 0, and the noise has variance 1
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_many_held_out_images_are_taken_from_all_classes(tiny, settings, monkeypatch) -> None:
+    monkeypatch.setattr("alphabar.training.stopping.MOST", 10)
+    config = tiny(*settings, "network.class_conditional=true")
+    judge = HeldOutLoss.of(config, build.image_set(config.data))
+    assert judge is not None and judge.labels is not None and len(judge.t) == 10
+    everyone = stopping.held_out.images(config, build.image_set(config.data))
+    assert len(everyone) > 10 and len(judge.labels.unique()) >= min(len(everyone.labels.unique()), 5)
 
 
 def test_it_is_refused_without_held_out_images_or_evaluations(tiny, settings, tmp_path, quiet) -> None:

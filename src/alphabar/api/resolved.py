@@ -92,9 +92,8 @@ class Request:
             taken = origin.settings(start, self._parsed(settings))
             settings, planned = c.merge(settings, taken), planned - taken.keys()
         config = self._left_to_plan(settings, planned)
-        size = config.data.image_size
-        assert size is not None
-        of_network = plan.of_network(config, size, device)
+        size = config.data.image_size or build.image_set(config.data).images.shape[2:]
+        of_network = plan.of_network(config, (size[0], size[1]), device)
         settings = c.merge(settings, of_network.only(planned))
         return settings, [*of_data.lines(planned), *of_network.lines(planned)]
 

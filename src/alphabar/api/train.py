@@ -75,7 +75,7 @@ def rehearsed(
 
     from alphabar import build, training
 
-    return chain(resolved.plan, training.dry_run(resolved.config, path, build.device(device)))
+    return chain(resolved.plan, training.dry_run(resolved.config, path, build.device(device), allowed))
 
 
 @sentences()

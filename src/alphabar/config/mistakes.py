@@ -1,12 +1,13 @@
 """What is wrong with settings, in sentences: the setting, its value, what would be right."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
+from alphabar.config.one_of import choices
 from alphabar.config.section import Section
 from alphabar.config.sections import Config
 from alphabar.registry import LONGEST, unknown
@@ -39,6 +40,10 @@ RIGHT = {
 """What would be right, by pydantic's type of the mistake; its own words for the others."""
 
 
+ALTERNATIVES = ("function-", "constrained-", "literal[")
+"""How pydantic names a part of a place that is no setting, but one of the kinds of value that it may have."""
+
+
 def sections() -> dict[str, type[Section]]:
     """The sections of a config, by name."""
     models = {name: field.annotation for name, field in Config.model_fields.items()}
@@ -50,7 +55,18 @@ def sentences(error: ValidationError) -> list[str]:
     items = error.errors(include_url=False)
     inner = {item["loc"][:depth] for item in items for depth in range(len(item["loc"]))}  # where a part is wrong too
     outer = [item for item in items if item["loc"] not in inner or not item["loc"]]
-    return list(dict.fromkeys(_sentence(item) for item in outer))
+    return _joined(dict.fromkeys(_sentence(item) for item in outer))
+
+
+def _joined(sentences: Iterable[str]) -> list[str]:
+    """One sentence for a setting that may be this or that, and is neither."""
+    rights: dict[str, list[str]] = {}
+    for sentence in sentences:
+        wrong, must, right = sentence.partition("; it must be ")
+        rights.setdefault(wrong + must, []).append(right.removesuffix("."))
+    return [
+        wrong + " or ".join(right) + ("." if wrong.endswith("; it must be ") else "") for wrong, right in rights.items()
+    ]
 
 
 def short(value: object) -> str:
@@ -63,11 +79,12 @@ def short(value: object) -> str:
 
 
 def _sentence(item: Mapping[str, Any]) -> str:
-    path = [str(part) for part in item["loc"] if not str(part).startswith(("function-", "constrained-"))]
+    path = [str(part) for part in item["loc"] if not str(part).startswith(ALTERNATIVES)]
     where, kind = ".".join(path), item["type"]
     if kind == "extra_forbidden":
         return _unknown_setting(*path)
     if kind == "unknown_name":
+        where = ".".join(path[:-1] if path[-1].isdecimal() else path)
         return unknown(where, short(item["input"])[1:-1], item["ctx"]["names"])
     message: str = item["msg"].removeprefix("Value error, ")
     if kind == "value_error":
@@ -85,7 +102,8 @@ def _sentence(item: Mapping[str, Any]) -> str:
 
 def _example(section: str, name: str) -> str:
     """The default of a setting, as an example of a list."""
-    default = sections()[section].model_fields[name].default
+    field = sections()[section].model_fields[name]
+    default = field.default if field.default != () else tuple(choices([field.annotation]))[:1]
     return f", such as {json.dumps(default)}" if isinstance(default, tuple) and default else " of two numbers"
 
 

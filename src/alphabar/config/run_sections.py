@@ -12,6 +12,7 @@ from alphabar.config.values import (
     Count,
     OptionalFloat,
     OptionalInt,
+    OptionalLength,
     OptionalPath,
     OrNone,
     Positive,
@@ -64,9 +65,9 @@ class Training(Section):
     """Length in optimizer steps."""
     images: OptionalInt = None
     """Length in training images seen."""
-    epochs: OptionalFloat = None
+    epochs: OptionalLength = None
     """Length in passes over the data."""
-    minutes: OptionalFloat = None
+    minutes: OptionalLength = None
     """Length in minutes of training, summed over all sessions of the run."""
     batch_size: BatchSize = 128
     """Images per optimizer step."""

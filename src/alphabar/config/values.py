@@ -18,6 +18,8 @@ MOST = 10**12
 OptionalInt = Annotated[Annotated[int, Field(ge=1, le=MOST)] | None, OrNone]
 OptionalFloat = Annotated[Annotated[float, Field(gt=0)] | None, OrNone]
 
+OptionalLength = Annotated[Annotated[float, Field(gt=0, le=MOST)] | None, OrNone]
+
 
 def _path(value: Path) -> Path:
     if "\0" in str(value):

@@ -1,15 +1,19 @@
 """What a training would find in its run directory; nothing is written."""
 
+from collections.abc import Set
 from pathlib import Path
 
 from alphabar import config as c
 from alphabar.errors import AlphabarError
-from alphabar.runs import checkpoint
+from alphabar.runs import checkpoint, resuming
 from alphabar.runs.run import Run, described
 
 
-def prospect(path: Path, config: c.Config, facts: c.ImageFacts) -> str:
-    """A phrase: whether a run begins or resumes at `path`, or why neither is possible."""
+def prospect(path: Path, config: c.Config, facts: c.ImageFacts, allowed: Set[str] = frozenset()) -> str:
+    """A phrase: whether a run begins or resumes at `path`, or why neither is possible.
+
+    allowed: the settings that may differ from those that the run had so far.
+    """
     run = Run(path)
     try:
         saved = checkpoint.latest(run.checkpoints)
@@ -21,11 +25,12 @@ def prospect(path: Path, config: c.Config, facts: c.ImageFacts) -> str:
     except AlphabarError as error:
         return f"{path} cannot be resumed ({str(error).rstrip('.')}); choose another --run"
     step = saved.state.get("step")
-    if changed := c.differences(old_config, config):
+    if changed := resuming.refused(path, old_config, config, allowed):
         return f"{path} holds another run, at step {step:,} ({'; '.join(changed.values())}); choose another --run"
     if old_facts != facts:
         return f"{path} holds a run on other images, at step {step:,}; choose another --run"
-    return f"{path} holds this run; it would resume at step {step:,}"
+    changes = f", with {'; '.join(said)}" if (said := c.remedies(old_config, config)) else ""
+    return f"{path} holds this run; it would resume at step {step:,}{changes}"
 
 
 def _without_checkpoint(run: Run) -> str:

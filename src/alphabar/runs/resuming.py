@@ -56,12 +56,18 @@ def check_settings(run: Path, old: c.Config, new: c.Config, allowed: Set[str] = 
     earlier start, which wrote it into config.json, need not be allowed again. AlphabarError for any other change that
     makes another run.
     """
-    changed = c.differences(old, new)
-    if set(changed) - allowed:
-        granted = allowed | (c.ALLOWABLE - set(c.differences(_of_latest_start(run, old), new)))
-        if refused := {key: change for key, change in changed.items() if key not in granted}:
-            raise AlphabarError(_refusal(run, refused))
+    if changed := refused(run, old, new, allowed):
+        raise AlphabarError(_refusal(run, changed))
     return c.remedies(old, new)
+
+
+def refused(run: Path, old: c.Config, new: c.Config, allowed: Set[str]) -> dict[str, str]:
+    """The changes that make another run, and were not allowed, as {key: 'key: old -> new'}; see `check_settings`."""
+    changed = c.differences(old, new)
+    if not set(changed) - allowed:
+        return {}
+    granted = allowed | (c.ALLOWABLE - set(c.differences(_of_latest_start(run, old), new)))
+    return {key: change for key, change in changed.items() if key not in granted}
 
 
 def _of_latest_start(run: Path, old: c.Config) -> c.Config:

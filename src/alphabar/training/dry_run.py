@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import torch
@@ -20,8 +20,11 @@ from alphabar.training.step import Update, train_step
 _WARM = 3  # training steps that are timed; the one before them is slower, as memory and kernels are prepared
 
 
-def dry_run(config: Config, path: Path, device: torch.device) -> Iterator[str]:
-    """Lines about a run of `config` at `path`: its images, network and length, and the cost of its steps."""
+def dry_run(config: Config, path: Path, device: torch.device, allowed: Set[str] = frozenset()) -> Iterator[str]:
+    """Lines about a run of `config` at `path`: its images, network and length, and the cost of its steps.
+
+    allowed: the settings that may differ from those that the run had so far.
+    """
     image_set = build.image_set(config.data)
     state = TrainState(config, build.image_facts(image_set), device)
     size, batch_size = len(image_set), config.training.batch_size
@@ -29,9 +32,9 @@ def dry_run(config: Config, path: Path, device: torch.device) -> Iterator[str]:
     yield f"images       {image_set.described()}"
     if image_set.contents.warning:
         yield f"warning      {image_set.contents.warning}"
-    yield f"run          {prospect(path, config, state.facts)}"
+    yield f"run          {prospect(path, config, state.facts, allowed)}"
     yield f"parameters   {sum(p.numel() for p in state.network.parameters()):,}"
-    for line in start.start(state, Path("dry-run")):
+    for line in start.start(state, path):
         yield f"weights      {line}"
     minutes = f"{config.training.minutes or 0:g} minute{'' if config.training.minutes == 1 else 's'}"
     length = f"{end:,} steps, {end * batch_size / size:,.1f} epochs" if end else minutes

@@ -53,7 +53,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
         saved_step = state.step if saved else None
         greet(console, path, state, length, image_set, saved, notes)
         moments = Moments(every, pipeline.section.num * pipeline.steps_per_image, state.seconds, length.seconds)
-        before, began, aside = state.seconds, time.perf_counter(), 0.0
+        before, began = state.seconds, time.perf_counter()
         last = length.is_over(state.pace, state.step, state.seconds)
         with Log(path, run.metrics, state, length, len(image_set), console) as log, Interrupt(log.say) as interrupt:
             if saved_step and judges and scoring.is_missing(run, config, state.step, last):
@@ -66,6 +66,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                 preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
             if judges:
                 judges.introduce(log)
+            put_aside(state, moments, time.perf_counter() - began)
             while not (last or interrupt.requested):
                 batch = stream.batch(state.images, every.batch_size)
                 norm = train_step(update, state, batch)
@@ -73,8 +74,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                 moments.stepped(every.batch_size, state.seconds)
                 is_measured = state.pace.is_due(state.step, state.seconds)
                 if is_measured:
-                    state.pace = state.pace.measured(state.step, state.seconds, aside, moments.reserve)
-                    aside = 0.0
+                    state.pace = state.pace.measured(state.step, state.seconds, state.aside, moments.reserve)
                 last = length.is_over(state.pace, state.step, state.seconds)
                 if state.step % every.log_every == 0 or last:
                     divergence.check_update(state, norm, saved_step, last)
@@ -93,9 +93,13 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
                     preview(run, state, pipeline, log, interrupt)
                     cost = time.perf_counter() - begin
                     moments.previewed(state.seconds, cost)
-                    aside += cost
+                    put_aside(state, moments, cost)
                 if judges and score and not interrupt.requested:
+                    begin = time.perf_counter()
                     scoring.evaluate(run, state, pipeline, judges, log, interrupt)
+                    cost = time.perf_counter() - begin
+                    moments.scored(cost)
+                    put_aside(state, moments, cost)
                     if not last and stopping.has_ended(run, config, state.step):
                         last = True
                         log.say(stopping.farewell(run, state))
@@ -126,6 +130,12 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
         return last
 
 
+def put_aside(state: TrainState, moments: Moments, seconds: float) -> None:
+    """Note that so many seconds of the run were not spent on steps."""
+    state.aside += seconds
+    moments.put_aside(seconds)
+
+
 def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: Tensor, saved_step: int | None) -> int:
     """Write a checkpoint, unless the run has diverged, and remove the oldest; returns the step."""
     divergence.check_update(state, norm, saved_step, last=False)
@@ -154,7 +164,8 @@ def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt
     with log.paused():
         samples = scoring.sample(pipeline, pipeline.job(range(pipeline.section.num)), interrupt, "samples")
     if samples is None:
-        log.say(f"the samples of step {state.step} are missing; the same command makes them")
+        again = "" if state.config.training.sample_every == "auto" else "; the same command makes them"
+        log.say(f"the samples of step {state.step} are missing{again}")
     else:
         sheet = images.sheet(samples)
         images.save_png(_preview_path(run, state), sheet)

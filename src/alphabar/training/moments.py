@@ -37,22 +37,36 @@ class Moments:
         self._previewed = self._saved = seconds
         self._spent, self._save_cost = SHARE * seconds, 0.0
         self._preview_cost: float | None = None
+        self._score_cost, self._aside = 0.0, 0.0
 
     @property
     def reserve(self) -> float:
-        """The seconds that the preview at the end will take, as far as that is known."""
-        return self._preview_cost or 0.0
+        """The seconds that the preview and the evaluation at the end will take, as far as that is known.
+
+        They are a small part of a budget, or else they exceed it: the run is there to be trained.
+        """
+        cost = (self._preview_cost or 0.0) + self._score_cost
+        return cost if self._budget is None else min(cost, SHARE * self._budget)
 
     def stepped(self, images: int, seconds: float) -> None:
         """Note that a batch of so many images was learnt from, after `seconds` of training."""
         self._images += images
         if self._preview_cost is None or self._spent == SHARE * self._start:  # none was made yet: reckon
-            self._preview_cost = self._calls * (seconds - self._start) / self._images / (1 + BACKWARD)
+            each = (seconds - self._start - self._aside) / self._images
+            self._preview_cost = self._calls * each / (1 + BACKWARD)
 
     def previewed(self, seconds: float, cost: float) -> None:
         """Note that a preview was made, and how many seconds it took."""
         self._previewed, self._preview_cost = seconds, cost
         self._spent += cost
+
+    def scored(self, cost: float) -> None:
+        """Note that an evaluation was made, and how many seconds it took."""
+        self._score_cost = cost
+
+    def put_aside(self, seconds: float) -> None:
+        """Note that so many seconds passed that were not spent on steps."""
+        self._aside += seconds
 
     def saved(self, seconds: float, cost: float) -> None:
         """Note that a checkpoint was made, and how many seconds it took."""
@@ -68,7 +82,7 @@ class Moments:
         if self._training.sample_every != "auto":
             return self.preview_is_due_at(step)
         is_late = self._budget is not None and seconds > LAST * self._budget
-        fits = self._spent + self.reserve <= SHARE * seconds
+        fits = self._spent + (self._preview_cost or 0.0) <= SHARE * seconds
         return count_of(seconds) > count_of(self._previewed) and fits and not is_late
 
     def checkpoint_is_due(self, step: int, seconds: float) -> bool:

@@ -15,11 +15,15 @@ ITERATIONS = 5
 A, B, C = 3.4445, -4.7750, 2.0315
 """Jordan's quintic a x + b x³ + c x⁵, which brings a singular value in (0, 1] near 1 in few iterations."""
 
+LEAST = 1e-15
+"""The norm of a gradient below which its step becomes small: the squares of such values are lost in float32, so that
+the norm may be 0 though they are not."""
+
 
 def orthogonalised(matrices: Tensor) -> Tensor:
     """U Vᵀ of matrices U S Vᵀ (N, R, C), roughly: singular values of about 0.7 to 1.2, by Newton-Schulz iterations."""
     wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
-    x: Tensor = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp(min=1e-30)  # no gradient, no step
+    x: Tensor = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp(min=LEAST)
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = A * x + (B * gram + C * gram @ gram) @ x

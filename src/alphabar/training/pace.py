@@ -7,6 +7,8 @@ before a checkpoint, and saved in it: what follows a checkpoint depends on the c
 import math
 from dataclasses import dataclass, replace
 
+MOST = 10**12
+"""The last step that is reckoned with."""
 MEASUREMENTS = 40
 """How often the speed is measured in a run; a machine that grows busy afterwards delays the end by little."""
 
@@ -21,6 +23,8 @@ class Pace:
     """The seconds of the run that the end was reckoned with."""
     end: int | None = None
     """The step at which the budget ends; None if it is not known yet."""
+    aside: float = 0.0
+    """The seconds of `seconds` that were not spent on steps, but on previews and evaluations."""
 
     def within(self, budget: float | None) -> "Pace":
         """This pace in a run of that budget; the end is not known any more if the budget is another one."""
@@ -36,17 +40,18 @@ class Pace:
         if step == self.end:
             return True
         part = self.budget / MEASUREMENTS
-        return math.floor(seconds / part) > math.floor(self.seconds / part)
+        return seconds // part > self.seconds // part
 
     def measured(self, step: int, seconds: float, aside: float = 0.0, reserve: float = 0.0) -> "Pace":
         """The pace at `step` > self.step, where the budget's end is `step` itself or later.
 
-        aside: seconds since the last measurement that were not spent on steps; reserve: seconds to keep for the end.
+        aside: the seconds of `seconds` that were not spent on steps; as many for each step are expected from here on.
+        reserve: seconds to keep for the end.
         """
         assert self.budget is not None
-        each = max(seconds - self.seconds - aside, 1e-9) / (step - self.step)
+        each = max(seconds - self.seconds - (aside - self.aside), 1e-9) / (step - self.step) + aside / step
         left = max(self.budget - reserve - seconds, 0.0)
-        return Pace(step, seconds, self.budget, step + math.floor(left / each))
+        return Pace(step, seconds, self.budget, min(step + math.floor(left / each), MOST), aside)
 
 
 def earliest(*ends: int | None) -> int | None:

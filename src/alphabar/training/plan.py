@@ -14,18 +14,9 @@ from alphabar import build, data
 from alphabar.config import Config
 from alphabar.data.options import sized
 from alphabar.images import Size, colour_name
+from alphabar.training.affordable import SMALLEST, batch_of, images_seen, largest_side, levels_of, widest
 from alphabar.training.log import span
-from alphabar.training.probe import images_per_second
 
-SIDES = (256, 128, 64)
-SMALLEST = 32
-"""The sides of an image that are considered, in pixels."""
-WIDTHS = (16, 32, 64, 128)
-"""The widths of a network that are considered: its channels at the finest level."""
-FEWEST = 100_000
-"""The training images that the narrowest network must see, for a larger side to be taken."""
-ENOUGH = 200_000
-"""The training images that a wider network must see, to be taken."""
 RECOGNISABLE = 25_000
 """After so many training images, samples begin to be recognised."""
 LABEL_DROPOUT = 0.1
@@ -57,11 +48,13 @@ class Plan:
 def of_data(config: Config, device: torch.device, largest: int | None = None) -> Plan:
     """What suits the images, with sides of at most `largest`; if that is None, of what can be learned in time."""
     size = None if "data.image_size" in config.training.planned else config.data.image_size
-    bound = largest or (max(size) if size else _largest(config, device))
-    as_stored = config.data.model_copy(update={"image_size": None, "resize": "none"})
-    advice = data.advised(build.data_options(as_stored), config.data.name, bound)
-    rule = advice.resize if size in (None, advice.image_size) else "pad" if advice.resize == "pad" else "crop"
-    classes = advice.class_conditional
+    bound = largest or (max(size) if size else largest_side(by_images(config), device))
+    advice = _advice(config, bound)
+    is_asked = size not in (None, advice.image_size)
+    rule = advice.resize if not is_asked or advice.resize == "pad" else "crop"
+    why_rule = {"data.resize": "for the size that was asked for"} if is_asked else {}
+    are_planned = "network.class_conditional" in config.training.planned
+    classes = advice.class_conditional if are_planned else config.network.class_conditional
     why_dropout = (
         "so that it samples without a class too, and with guidance" if classes else "there are no classes to hide"
     )
@@ -71,19 +64,20 @@ def of_data(config: Config, device: torch.device, largest: int | None = None) ->
             "data.resize": rule,
             "data.background": advice.background,
             "data.horizontal_flip": advice.horizontal_flip,
-            "network.class_conditional": classes,
+            "network.class_conditional": advice.class_conditional,
             "network.label_dropout": LABEL_DROPOUT if classes else 0.0,
         },
-        {**advice.reasons, "network.label_dropout": why_dropout},
+        {**advice.reasons, **why_rule, "network.label_dropout": why_dropout},
     )
 
 
 def of_network(config: Config, size: Size, device: torch.device) -> Plan:
     """The widest network for images (H, W) that sees enough of them in time; its batches and averages."""
-    width, speed = _widest(config, size, device)
-    mult, attention = levels(size)
-    batch = 32 if device.type == "cpu" else 128
-    images = images_seen(config, speed)
+    config = by_images(config)
+    width, speed = widest(config, size, device)
+    mult, attention = levels_of(config, size)
+    batch = batch_of(config, device)
+    images = images_seen(config, speed, batch)
     steps = images / batch
     return Plan(
         {
@@ -116,52 +110,19 @@ def _outlook(speed: float, images: float) -> str:
     return f"{expect}; this run ends at about {images:,.0f}, so give it more time: --minutes {math.ceil(needed / 30)}"
 
 
-def levels(size: Size) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(channel_mult, attention_resolutions): levels that halve (H, W) down to 4, with attention at the last but one."""
-    (height, width), sides = size, [min(size)]
-    while height % 2 == 0 and width % 2 == 0 and min(height, width) >= 8:
-        height, width = height // 2, width // 2
-        sides.append(min(height, width))
-    few = {1: (1,), 2: (1, 2), 3: (1, 2, 4), 4: (1, 2, 4, 4), 5: (1, 1, 2, 4, 4)}
-    mult = few.get(len(sides)) or (*(1,) * (len(sides) - 4), 2, 2, 4, 4)
-    return mult, tuple(sides[-2:-1])
-
-
-def images_seen(config: Config, speed: float) -> float:
-    """The training images that a run sees at so many a second; inf if it has no end."""
+def by_images(config: Config) -> Config:
+    """`config` with the epochs of its length as images."""
     training = config.training
-    by_steps = training.steps * training.batch_size if training.steps else None
-    by_time = 60 * training.minutes * speed if training.minutes else None
-    return float(min((limit for limit in (training.images, by_steps, by_time) if limit), default=math.inf))
+    if training.epochs is None:
+        return config
+    images = math.ceil(training.epochs * _advice(config, SMALLEST).count)
+    shorter = images if training.images is None else min(images, training.images)
+    return config.model_copy(update={"training": training.model_copy(update={"images": shorter, "epochs": None})})
 
 
-def _widest(config: Config, size: Size, device: torch.device) -> tuple[int, float]:
-    """The network's channels, and its training images a second."""
-    is_planned = "network.channels" in config.training.planned
-    width, *wider = WIDTHS if is_planned else (config.network.channels,)
-    speed = images_per_second(_narrowed(config, size, width), size, device)
-    for other in wider:
-        # Twice the channels take three times the time or more: not worth a measurement if even that is too long.
-        if images_seen(config, speed / 3) < ENOUGH:
-            break
-        slower = images_per_second(_narrowed(config, size, other), size, device)
-        if images_seen(config, slower) < ENOUGH:
-            break
-        width, speed = other, slower
-    return width, speed
-
-
-def _narrowed(config: Config, size: Size, width: int) -> Config:
-    mult, attention = levels(size)
-    update = {"channels": width, "channel_mult": mult, "attention_resolutions": attention}
-    return config.model_copy(update={"network": config.network.model_copy(update=update)})
-
-
-def _largest(config: Config, device: torch.device) -> int:
-    """The largest side at which the narrowest network sees enough images; its cost is taken to grow with the area."""
-    size = (SMALLEST, SMALLEST)
-    images = images_seen(config, images_per_second(_narrowed(config, size, WIDTHS[0]), size, device))
-    return next((side for side in SIDES if images * (SMALLEST / side) ** 2 >= FEWEST), SMALLEST)
+def _advice(config: Config, largest: int) -> data.Advice:
+    as_stored = config.data.model_copy(update={"image_size": None, "resize": "none"})
+    return data.advised(build.data_options(as_stored), config.data.name, largest)
 
 
 def _shown(key: str, value: object) -> str:

@@ -13,12 +13,15 @@ LEAST, MOST, PATIENCE = 2, 10, 2.0
 """The fewest and the most steps that are timed, and the seconds after which there are enough. The step before them, in
 which memory and kernels are prepared, is not."""
 ON_CPU, ON_GPU = 16, 128
-"""Images in a batch of the measurement."""
+"""Images in a batch of the measurement, if those of the run are no fewer."""
 
 
 def images_per_second(config: Config, size: tuple[int, int], device: torch.device) -> float:
-    """Training images of that (H, W) a second, without classes; the fastest of a few steps, as others may be busy."""
-    batch = ON_CPU if device.type == "cpu" else ON_GPU
+    """Training images of that (H, W) a second, without classes; the fastest of a few steps, as others may be busy.
+
+    torch.OutOfMemoryError if a batch does not fit into the memory of a GPU.
+    """
+    batch = min(ON_CPU if device.type == "cpu" else ON_GPU, config.training.batch_size)
     plain = config.network.model_copy(update={"class_conditional": False, "label_dropout": 0.0})
     config = config.model_copy(update={"network": plain})
     shape = (config.data.channels or 3, *size)

@@ -39,6 +39,8 @@ class TrainState:
         self.step = 0
         self.images = 0
         self.seconds = 0.0
+        self.aside = 0.0
+        """The seconds of `seconds` that were not spent on steps, but on previews and evaluations."""
         self.pace = Pace()
 
     @property
@@ -77,6 +79,7 @@ class TrainState:
             "step": self.step,
             "images": self.images,
             "seconds": self.seconds,
+            "aside": self.aside,
             "pace": asdict(self.pace),
             "ema_updates": self.ema.updates,
             "loss_scale": self.scaler.state_dict(),
@@ -99,6 +102,7 @@ class TrainState:
         self.ema.updates, self.step, self.images = (_counter(saved, key) for key in ("ema_updates", "step", "images"))
         self.skipped.fill_(_counter(saved, "skipped") if "skipped" in saved.state else 0)
         self.seconds = _number(saved, "seconds")
+        self.aside = _number(saved, "aside") if "aside" in saved.state else 0.0
         self.pace = _pace(saved)
         self.origin = saved.state.get("initialised_from")
         if saved.state.get("loss_scale") and self.scaler.is_enabled():  # empty if the run was not in fp16 so far
@@ -122,6 +126,7 @@ def _counter(saved: Checkpoint, key: str) -> int:
 def _pace(saved: Checkpoint) -> Pace:
     """The pace of the run; a checkpoint of an older version has none."""
     entry = saved.state.get("pace", asdict(Pace()))
+    entry = {"aside": 0.0, **entry} if isinstance(entry, dict) else entry  # what put nothing aside did not say so
     if not isinstance(entry, dict) or entry.keys() != asdict(Pace()).keys():
         raise _damaged(saved, f"pace is {entry!r:.80}, not {', '.join(asdict(Pace()))}")
     for key, value in entry.items():

@@ -50,7 +50,9 @@ class HeldOutLoss:
         if config.network.class_conditional:
             others = classes.matched(others, train.class_names, f"The held-out images in {others.source}")
         n = min(MOST, len(others) * math.ceil(FEWEST / len(others)))
-        rows, generator = torch.arange(n) % len(others), torch.Generator().manual_seed(0)
+        # Spread over all of them: they may lie by class.
+        rows = torch.arange(n) * len(others) // n if n < len(others) else torch.arange(n) % len(others)
+        generator = torch.Generator().manual_seed(0)
         t = torch.linspace(1, config.diffusion.steps, n).round().long()[torch.randperm(n, generator=generator)]
         return cls(
             config=config,
