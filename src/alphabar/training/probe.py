@@ -17,7 +17,7 @@ ON_CPU, ON_GPU = 16, 128
 
 
 def images_per_second(config: Config, size: tuple[int, int], device: torch.device) -> float:
-    """Training images of that (H, W) a second, without classes; the fastest of a few steps, as others may be busy.
+    """Training images of that (H, W) a second, without classes; the mean of a few steps, however busy the machine is.
 
     torch.OutOfMemoryError if a batch does not fit into the memory of a GPU.
     """
@@ -33,4 +33,5 @@ def images_per_second(config: Config, size: tuple[int, int], device: torch.devic
         began = time.perf_counter()
         float(train_step(update, state, data.Batch(images, None)))  # waits for the device
         spans.append(time.perf_counter() - began)
-    return batch / min(spans[1:])
+    _, *warm = spans
+    return batch * len(warm) / sum(warm)
