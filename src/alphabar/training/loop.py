@@ -10,9 +10,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from alphabar import build, data, images, plots
+from alphabar import build, data, plots
 from alphabar.config import Config
-from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run, opened
@@ -23,6 +22,7 @@ from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import Length
 from alphabar.training.log import Log, check_tensorboard
 from alphabar.training.moments import Moments
+from alphabar.training.previews import preview, preview_path, preview_pipeline
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
@@ -43,97 +43,152 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
     pipeline = preview_pipeline(state, path)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
     judges = scoring.judges(config, image_set, device)
-    every = config.training
 
     say = partial(console.print, markup=False, soft_wrap=True)
     with opened(path, config, state.facts, say, allowed) as (run, saved):
         if saved is not None:
             state.restore(saved)
         state.pace = state.pace.within(length.budget)
-        saved_step = state.step if saved else None
         greet(console, path, state, length, image_set, saved, notes)
-        moments = Moments(every, pipeline.section.num * pipeline.steps_per_image, state.seconds, length.seconds)
-        before, began = state.seconds, time.perf_counter()
-        last = length.is_over(state.pace, state.step, state.seconds)
+        session = Session(run, state, length, update, stream, pipeline, judges, state.step if saved else None)
         with Log(path, run.metrics, state, length, len(image_set), console) as log, Interrupt(log.say) as interrupt:
-            if saved_step and judges and scoring.is_missing(run, config, state.step, last):
-                scoring.evaluate(run, state, pipeline, judges, log, interrupt)
-            if stopping.has_ended(run, config, state.step):
-                last = True
-                log.say(stopping.farewell(run, state))
-            is_missing = saved_step and (last or moments.preview_is_due_at(state.step))
-            if is_missing and not is_whole(_preview_path(run, state)):
-                preview(run, state, pipeline, log, interrupt)  # the run was killed between a checkpoint and its preview
-            if judges:
-                judges.introduce(log)
-            put_aside(state, moments, time.perf_counter() - began)
-            while not (last or interrupt.requested):
-                batch = stream.batch(state.images, every.batch_size)
-                norm = train_step(update, state, batch)
-                state.seconds = before + time.perf_counter() - began
-                moments.stepped(every.batch_size, state.seconds)
-                is_measured = state.pace.is_due(state.step, state.seconds)
-                if is_measured:
-                    state.pace = state.pace.measured(state.step, state.seconds, state.aside, moments.reserve)
-                last = length.is_over(state.pace, state.step, state.seconds)
-                if state.step % every.log_every == 0 or last:
-                    divergence.check_update(state, norm, saved_step, last)
-                    log.write(state, grad_norm=float(norm), learning_rate=state.optimizer.param_groups[0]["lr"])
-                log.tick(state, last)
-                show = last or moments.preview_is_due(state.step, state.seconds)
-                score = scoring.is_due(config, state.step, last)
-                is_due = is_measured or show or score or last or moments.checkpoint_is_due(state.step, state.seconds)
-                if is_due or interrupt.save_requested:
-                    begin = time.perf_counter()
-                    saved_step = save(run, update, state, batch, norm, saved_step)
-                    moments.saved(state.seconds, time.perf_counter() - begin)
-                    interrupt.saved(state.step)
-                if show:
-                    begin = time.perf_counter()
-                    preview(run, state, pipeline, log, interrupt)
-                    cost = time.perf_counter() - begin
-                    moments.previewed(state.seconds, cost)
-                    put_aside(state, moments, cost)
-                if judges and score and not interrupt.requested:
-                    begin = time.perf_counter()
-                    scoring.evaluate(run, state, pipeline, judges, log, interrupt)
-                    cost = time.perf_counter() - begin
-                    moments.scored(cost)
-                    put_aside(state, moments, cost)
-                    if not last and stopping.has_ended(run, config, state.step):
-                        last = True
-                        log.say(stopping.farewell(run, state))
-                        if not show:
-                            preview(run, state, pipeline, log, interrupt)
-                if saved_step == state.step:
-                    log.restart_clock(state)
-            if state.step and saved_step != state.step:  # an interrupt came, at whatever moment of the step
-                saved_step = save(run, update, state, batch, norm, saved_step)
-            if saved_step:
-                interrupt.saved(saved_step)
-            if (
-                interrupt.by_hand
-                and every.sample_every == "auto"
-                and state.step
-                and not _preview_path(run, state).exists()
-            ):
-                log.say(f"saved at step {state.step:,}; a last preview follows, and Ctrl-C leaves it out")
-                preview(run, state, pipeline, log, None)
-            if not last:
-                log.say(
-                    f"interrupted and saved at step {saved_step:,}; resume with alphabar train {shlex.quote(str(path))}"
-                    if saved_step
-                    else "interrupted before the first step, so nothing was saved; the same command starts again"
-                )
-            plots.loss_curve(run.metrics, run.path / "loss.png")
-            plots.scores(run.metrics, run.path / "scores.png")
-        return last
+            session.catch_up(log, interrupt)
+            while not (session.is_over or interrupt.requested):
+                session.advance(log, interrupt)
+            session.leave(log, interrupt)
+        return session.is_over
 
 
-def put_aside(state: TrainState, moments: Moments, seconds: float) -> None:
-    """Note that so many seconds of the run were not spent on steps."""
-    state.aside += seconds
-    moments.put_aside(seconds)
+class Session:
+    """A session of a run, from its start or its newest checkpoint to its end or an interrupt."""
+
+    def __init__(
+        self,
+        run: Run,
+        state: TrainState,
+        length: Length,
+        update: Update,
+        stream: data.ShuffledStream,
+        pipeline: Pipeline,
+        judges: scoring.Judges | None,
+        saved_step: int | None,
+    ) -> None:
+        self.run, self.state, self.length, self.update = run, state, length, update
+        self.stream, self.pipeline, self.judges = stream, pipeline, judges
+        self.saved_step = saved_step
+        """The step of the newest checkpoint."""
+        self.is_over = length.is_over(state.pace, state.step, state.seconds)
+        self.training = state.config.training
+        calls = pipeline.section.num * pipeline.steps_per_image
+        self.moments = Moments(self.training, calls, state.seconds, length.seconds)
+        self.before, self.began = state.seconds, time.perf_counter()
+
+    def catch_up(self, log: Log, interrupt: Interrupt) -> None:
+        """Make the evaluation and the preview that are missing, because the run was killed after its checkpoint."""
+        state, config = self.state, self.state.config
+        if self.saved_step and self.judges and scoring.is_missing(self.run, config, state.step, self.is_over):
+            scoring.evaluate(self.run, state, self.pipeline, self.judges, log, interrupt)
+        self._stop_early(log)
+        is_missing = self.saved_step and (self.is_over or self.moments.preview_is_due_at(state.step))
+        if is_missing and not is_whole(preview_path(self.run, state)):
+            preview(self.run, state, self.pipeline, log, interrupt)
+        if self.judges:
+            self.judges.introduce(log)
+        self._put_aside(time.perf_counter() - self.began)
+
+    def advance(self, log: Log, interrupt: Interrupt) -> None:
+        """A step, and what is due after it."""
+        state, moments = self.state, self.moments
+        self.batch = self.stream.batch(state.images, self.training.batch_size)
+        self.norm = train_step(self.update, state, self.batch)
+        state.seconds = self.before + time.perf_counter() - self.began
+        moments.stepped(self.training.batch_size, state.seconds)
+        is_measured = self._measure()
+        self._report(log)
+        show = self.is_over or moments.preview_is_due(state.step, state.seconds)
+        score = scoring.is_due(state.config, state.step, self.is_over)
+        is_due = is_measured or show or score or moments.checkpoint_is_due(state.step, state.seconds)
+        if is_due or interrupt.save_requested:
+            begin = time.perf_counter()
+            self._save()
+            moments.saved(state.seconds, time.perf_counter() - begin)
+            interrupt.saved(state.step)
+        if show:
+            self._preview(log, interrupt)
+        if self.judges and score and not interrupt.requested:
+            self._evaluate(self.judges, log, interrupt)
+            if not self.is_over and self._stop_early(log) and not show:
+                preview(self.run, state, self.pipeline, log, interrupt)
+        if self.saved_step == state.step:
+            log.restart_clock(state)
+
+    def leave(self, log: Log, interrupt: Interrupt) -> None:
+        """Save, if that is not done, and draw the curves; after Ctrl-C, a last preview."""
+        state = self.state
+        if state.step and self.saved_step != state.step:  # an interrupt came, at whatever moment of the step
+            self._save()
+        if self.saved_step:
+            interrupt.saved(self.saved_step)
+        by_clock = self.training.sample_every == "auto"
+        if interrupt.by_hand and by_clock and state.step and not preview_path(self.run, state).exists():
+            log.say(f"saved at step {state.step:,}; a last preview follows, and Ctrl-C leaves it out")
+            preview(self.run, state, self.pipeline, log, None)
+        name = shlex.quote(str(self.run.path))
+        if not self.is_over:
+            log.say(
+                f"interrupted and saved at step {self.saved_step:,}; resume with alphabar train {name}"
+                if self.saved_step
+                else "interrupted before the first step, so nothing was saved; the same command starts again"
+            )
+        plots.loss_curve(self.run.metrics, self.run.path / "loss.png")
+        plots.scores(self.run.metrics, self.run.path / "scores.png")
+
+    def _measure(self) -> bool:
+        """Measure the pace, if that is due; and find out whether the run is over."""
+        state = self.state
+        is_due = state.pace.is_due(state.step, state.seconds)
+        if is_due:
+            state.pace = state.pace.measured(state.step, state.seconds, state.aside, self.moments.reserve)
+        self.is_over = self.length.is_over(state.pace, state.step, state.seconds)
+        return is_due
+
+    def _report(self, log: Log) -> None:
+        state = self.state
+        if state.step % self.training.log_every == 0 or self.is_over:
+            divergence.check_update(state, self.norm, self.saved_step, self.is_over)
+            rate = state.optimizer.param_groups[0]["lr"]
+            log.write(state, grad_norm=float(self.norm), learning_rate=rate)
+        log.tick(state, self.is_over)
+
+    def _save(self) -> None:
+        self.saved_step = save(self.run, self.update, self.state, self.batch, self.norm, self.saved_step)
+
+    def _preview(self, log: Log, interrupt: Interrupt) -> None:
+        begin = time.perf_counter()
+        preview(self.run, self.state, self.pipeline, log, interrupt)
+        cost = time.perf_counter() - begin
+        self.moments.previewed(self.state.seconds, cost)
+        self._put_aside(cost)
+
+    def _evaluate(self, judges: scoring.Judges, log: Log, interrupt: Interrupt) -> None:
+        begin = time.perf_counter()
+        scoring.evaluate(self.run, self.state, self.pipeline, judges, log, interrupt)
+        cost = time.perf_counter() - begin
+        self.moments.scored(cost)
+        self._put_aside(cost)
+
+    def _put_aside(self, seconds: float) -> None:
+        """Note that so many seconds of the run were not spent on steps."""
+        self.state.aside += seconds
+        self.moments.put_aside(seconds)
+
+    def _stop_early(self, log: Log) -> bool:
+        """Whether the loss of held-out images ends the run here."""
+        if not stopping.has_ended(self.run, self.state.config, self.state.step):
+            return False
+        self.is_over = True
+        log.say(stopping.farewell(self.run, self.state))
+        return True
 
 
 def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: Tensor, saved_step: int | None) -> int:
@@ -143,31 +198,3 @@ def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: T
     checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
     scoring.prune(run, state.config.training.keep_checkpoints)
     return state.step
-
-
-def _preview_path(run: Run, state: TrainState) -> Path:
-    return run.samples / f"step-{state.step:08d}.png"
-
-
-def preview_pipeline(state: TrainState, path: Path) -> Pipeline:
-    """The pipeline of previews and evaluations: the first EMA, sampled as [sampling] says."""
-    if state.config.sampling.variance == "analytic":
-        raise AlphabarError(
-            "[sampling] variance 'analytic' is measured on a trained network: train with 'model', and sample with "
-            "`alphabar sample RUN --sampler ddpm --variance analytic`."
-        )
-    return Pipeline.of(state.model(path))
-
-
-def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt: Interrupt | None) -> None:
-    """A grid of samples with the same seeds each time; given up if the run is interrupted, unless that is None."""
-    with log.paused():
-        samples = scoring.sample(pipeline, pipeline.job(range(pipeline.section.num)), interrupt, "samples")
-    if samples is None:
-        again = "" if state.config.training.sample_every == "auto" else "; the same command makes them"
-        log.say(f"the samples of step {state.step} are missing{again}")
-    else:
-        sheet = images.sheet(samples)
-        images.save_png(_preview_path(run, state), sheet)
-        images.save_png(run.latest_preview, sheet)
-        log.say(f"samples of step {state.step}: {_preview_path(run, state)}")
