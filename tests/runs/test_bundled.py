@@ -37,9 +37,10 @@ def test_it_is_small_and_its_weights_are_half_as_long(name: str, elsewhere) -> N
     assert not list(elsewhere.iterdir())  # from Python nothing is copied
 
 
-def test_all_that_ships_is_below_six_megabytes() -> None:
+def test_all_data_and_weights_that_ship_are_below_six_megabytes() -> None:
     package = Path(alphabar.__file__).parent
-    assert sum(p.stat().st_size for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts) < 6 * MB
+    files = [p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts and p.suffix != ".py"]
+    assert sum(p.stat().st_size for p in files) < 6 * MB
 
 
 @pytest.mark.parametrize("unconditional", [False, True])
@@ -77,7 +78,7 @@ def command(monkeypatch, *words: str) -> None:
         (["film", "fashion-mnist"], "A film needs two preview grids, and"),
         (["plot", "vlb", "fashion-mnist"], "holds no terms of the bound; `alphabar evaluate fashion-mnist --bpd`"),
         (["sample", "fashion-mnist", "--num", "1", "--class", "Nope"], "There is no class Nope"),
-        (["sample", "fashion_mnist"], "There is no run at fashion_mnist.* use the bundled model fashion-mnist"),
+        (["sample", "fashion_mnist"], "There is no run at fashion_mnist.* use a bundled model: emoji or fashion-mnist"),
     ],
 )
 def test_every_command_knows_it_and_a_mistake_leaves_nothing(
@@ -96,7 +97,7 @@ def test_what_the_user_has_comes_first(elsewhere) -> None:
         AlphabarError, match=r"fashion-mnist holds no checkpoint.* hides the bundled model fashion-mnist"
     ):
         load_model("fashion-mnist")
-    with pytest.raises(AlphabarError, match=r"There is no run at photos.* use the bundled model fashion-mnist"):
+    with pytest.raises(AlphabarError, match=r"There is no run at photos.* use a bundled model: emoji or fashion-mnist"):
         load_model("photos")
 
 
@@ -106,3 +107,13 @@ def test_its_results_do_not_mix_with_those_of_a_run_of_ones_own(elsewhere) -> No
     (elsewhere / "runs" / "fashion-mnist" / "config.json").touch()
     with pytest.raises(AlphabarError, match="is a training run; rename it"):
         home(Path("fashion-mnist"))
+
+
+def test_emoji_are_coloured_shapes_on_white() -> None:
+    """By the recipe's own sampler, of each class: most corners are white, and the middle of most has a colour."""
+    pipeline = Pipeline.of(load_model("emoji"), label="each")
+    *_, last = pipeline.steps(pipeline.job(range(36)))
+    pictures = images.to_uint8(last.x).float()
+    corners = pictures[:, :, :2, :2].amin((1, 2, 3))
+    saturation = (pictures.amax(1) - pictures.amin(1))[:, 8:24, 8:24].mean((1, 2))
+    assert (corners > 220).float().mean() > 0.7 and (saturation > 25).float().mean() > 0.6

@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from alphabar.errors import AlphabarError
+from alphabar.names import listed
 
 MODELS = Path(__file__).parents[1] / "assets" / "models"
 RUNS = Path("runs")
@@ -33,8 +34,8 @@ def no_run(path: Path) -> AlphabarError:
     near = _near(path)
     hint = f"; did you mean {near}?" if near else "."
     return AlphabarError(
-        f"There is no run at {path}{hint} Train one with `alphabar train folder --data PHOTOS`, or use the bundled "
-        f"model {', '.join(names())}."
+        f"There is no run at {path}{hint} Train one with `alphabar train folder --data PHOTOS`, or use a bundled "
+        f"model: {listed(names())}."
     )
 
 
