@@ -71,7 +71,7 @@ def test_a_run_becomes_a_row_that_says_what_was_measured(trained, monkeypatch, c
     assert reference["fingerprint"] == data.load("digits").fingerprint()
     assert found["extractor"]["name"] == "fashion-cnn" and "32x32" in found["extractor"]["resize"]
     assert found["versions"]["torch"] == torch.__version__
-    assert ["below 10,000" in warning for warning in found["warnings"]] == [True, True]
+    assert ["fewer than 10,000" in warning for warning in found["warnings"]] == [True, True]
     for name, entry in found["metrics"].items():
         assert name.endswith("-fashion-cnn")
         if name.startswith("FD"):  # 40 images say nothing of 128 x 128 covariances

@@ -56,7 +56,7 @@ class Interrupt:
         elif not self.requested:
             self.requested, self.by_hand = True, number == signal.SIGINT
             self._say_at_once("finishing this step and saving; press Ctrl-C again to quit now and lose unsaved work")
-        elif number == signal.SIGINT:
+        elif number == signal.SIGINT and signal.SIGINT in self._previous:
             self._restore(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
@@ -68,6 +68,7 @@ class Interrupt:
                 os.write(terminal.STDERR, f"{sentence}\n".encode())
 
     def _restore(self, number: signal.Signals) -> None:
-        handler = self._previous.pop(number, None)
+        handler = self._previous.get(number)
         if handler is not None:  # None: it was not set from Python, or was restored before
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave us
+        self._previous.pop(number, None)  # after it: a signal may come between any two lines
