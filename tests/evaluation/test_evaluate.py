@@ -59,6 +59,7 @@ def noise(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.heavy
 def test_a_run_becomes_a_row_that_says_what_was_measured(trained, monkeypatch, capsys, cache) -> None:
     found = row(monkeypatch, capsys, trained, "--count", 40, *FASHION, "--sampler", "ddim", "--steps", 3, "--eta", 1)
     assert (found["n_fake"], found["n_real"], found["n_held_out"]) == (40, 1797, None)

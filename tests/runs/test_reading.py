@@ -75,6 +75,7 @@ def test_the_step_is_the_whole_number_in_the_name(run: Path, step: object) -> No
     assert "does not state the step of its folder" in sentence(lambda: load_model(run))
 
 
+@pytest.mark.heavy
 def test_each_corrupt_checkpoint_gets_a_name_of_its_own(run: Path, quiet) -> None:
     for content in (b"first", b"second", b"third"):
         (newest(run) / "network.safetensors").write_bytes(content)

@@ -75,6 +75,7 @@ def trained(tiny, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.heavy
 def test_a_run_is_sampled_exported_and_evaluated_as_any_other(trained, tmp_path) -> None:
     alphabar.export(trained, tmp_path / "small", dtype="float32")
     whole, small = (alphabar.load(path, device="cpu").sample(4, guidance=2.0) for path in (trained, tmp_path / "small"))

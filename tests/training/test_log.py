@@ -83,6 +83,7 @@ def test_without_a_terminal_there_are_lines_and_with_one_a_bar(tiny, tmp_path) -
     assert str(tmp_path / "lines") in lines.file.getvalue().replace("\n", "")
 
 
+@pytest.mark.heavy
 def test_without_a_terminal_there_is_a_line_a_minute(tiny, tmp_path, monkeypatch) -> None:
     console, clock = Console(file=io.StringIO(), width=120), iter(range(0, 10**6, 7))
     monkeypatch.setattr(log.time, "perf_counter", lambda: float(next(clock)))

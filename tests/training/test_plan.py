@@ -103,6 +103,7 @@ def test_pictures_may_keep_their_own_size(monkeypatch, digits, tmp_path) -> None
     assert made["network.channel_mult"] == "[1,2]" and made["network.attention_resolutions"] == "[8]"
 
 
+@pytest.mark.heavy
 def test_a_plan_never_drops_classes_that_were_switched_off(monkeypatch, tmp_path) -> None:
     at_speed(monkeypatch, 100)
     of_digits = {"data.name": "digits", "data.image_size": 8}
@@ -182,6 +183,7 @@ def test_what_is_named_is_not_planned_and_the_plan_is_said_before_the_first_step
     assert said.index("planned  ") < said.index("images are few") < said.index("step 1 of")
 
 
+@pytest.mark.heavy
 def test_a_run_keeps_its_plan_on_another_machine(monkeypatch, digits, tmp_path) -> None:
     at_speed(monkeypatch, 100)
     named = [name for name in SMALL if "channels" not in name]

@@ -125,6 +125,7 @@ IMPORTANCE = (
 )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("call", [4, 6, 8])
 def test_resume_is_exact_with_an_importance_sampler(tiny, quiet, tmp_path, monkeypatch, uninterrupted, call) -> None:
     """Before and after it has the ten losses of each t that it starts from."""
@@ -161,6 +162,7 @@ def test_resume_is_exact_in_half_precision(tiny, quiet, tmp_path, monkeypatch, u
     assert everything(tmp_path / "run") == uninterrupted(config)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_polite_signal_saves_and_the_run_goes_on_from_there(
     tiny, quiet, tmp_path, monkeypatch, uninterrupted, number
@@ -276,6 +278,7 @@ def test_a_refused_resume_changes_nothing(tiny, quiet, tmp_path, monkeypatch) ->
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.heavy
 def test_a_copy_under_another_name_is_neither_used_nor_pruned(tiny, quiet, tmp_path) -> None:
     loop.train(tiny(), tmp_path / "run", CPU, quiet)
     folder = tmp_path / "run" / "checkpoints"

@@ -47,6 +47,7 @@ def planned_values(monkeypatch) -> None:
     monkeypatch.setattr(Scorer, "score", lambda self, drawn, step: {"FD-fashion-cnn": next(values)})
 
 
+@pytest.mark.heavy
 def test_each_evaluation_is_a_line_with_the_scores_of_the_ema_weights(tiny, quiet, tmp_path, monkeypatch) -> None:
     drawn = []
     score = Scorer.score
@@ -81,6 +82,7 @@ def test_the_best_checkpoint_outlives_the_newest(tiny, quiet, tmp_path, planned_
         load_model(path, step="best")
 
 
+@pytest.mark.heavy
 def test_values_that_were_measured_otherwise_are_no_rivals(tiny, quiet, tmp_path, monkeypatch) -> None:
     values = iter([1.0, 1.5, 9.0, 8.0])
     monkeypatch.setattr(Scorer, "score", lambda self, drawn, step: {"FD-fashion-cnn": next(values)})

@@ -58,6 +58,7 @@ def test_a_run_ends_when_the_loss_has_not_fallen_and_keeps_the_best(tiny, settin
     assert (path / "samples" / "step-00000010.png").exists()
 
 
+@pytest.mark.heavy
 def test_an_ended_run_stays_ended_until_it_is_given_more_patience(
     tiny, settings, quiet, tmp_path, planned_losses
 ) -> None:
