@@ -40,7 +40,6 @@ def exact(schedule: NoiseSchedule, mean: float, std: float, x_1: torch.Tensor) -
     return log_prior + x_1[0].numel() * math.log(slope)
 
 
-@pytest.mark.heavy
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_the_likelihood_of_any_chain_is_exact(data: st.DataObject) -> None:
