@@ -14,7 +14,7 @@ LONGEST = 80
 
 def unknown(what: str, name: str, choices: Iterable[str]) -> str:
     """The error sentence for a name that is not among `choices`. It suggests the nearest choice, and lists all."""
-    names, name = sorted(choices), printable(name)
+    names, name = sorted(choices), printable(str(name))
     name = name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? All: " if near else "choose one of: "
