@@ -141,20 +141,15 @@ def test_resume_is_exact_with_an_importance_sampler(tiny, quiet, tmp_path, monke
     assert all(row["vlb"] > 0 for row in whole["metrics"])
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_resume_is_exact_with_every_optimizer(tiny, quiet, tmp_path, monkeypatch, uninterrupted, optimizer) -> None:
-    config = tiny(f"optimizer.name={optimizer}", "optimizer.weight_decay=0.01", "training.checkpoint_every=2")
-    with monkeypatch.context() as patch:
-        die_at_call(patch, loop, "train_step", 4)
-        assert killed(lambda: loop.train(config, tmp_path / "run", CPU, quiet))
-    assert loop.train(config, tmp_path / "run", CPU, quiet)
-    assert everything(tmp_path / "run") == uninterrupted(config)
+BY_OPTIMIZER = [(f"optimizer.name={name}", "optimizer.weight_decay=0.01") for name in OPTIMIZERS]
+BY_PRECISION = [pytest.param((f"training.precision={name}",), marks=pytest.mark.heavy) for name in ("bf16", "fp16")]
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_resume_is_exact_in_half_precision(tiny, quiet, tmp_path, monkeypatch, uninterrupted, precision) -> None:
-    config = tiny(f"training.precision={precision}")
+@pytest.mark.parametrize("settings", [*BY_OPTIMIZER, *BY_PRECISION])
+def test_resume_is_exact_with_every_optimizer_and_in_half_precision(
+    tiny, quiet, tmp_path, monkeypatch, uninterrupted, settings
+) -> None:
+    config = tiny(*settings)
     with monkeypatch.context() as patch:
         die_at_call(patch, loop, "train_step", 4)
         assert killed(lambda: loop.train(config, tmp_path / "run", CPU, quiet))

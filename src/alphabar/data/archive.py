@@ -106,7 +106,7 @@ class _Claims:
 
 
 def _sha256(path: Path) -> str:
-    """Of the file of an archive; of the names and the hashes of its files, if they are several."""
+    """The sha256 of an archive's file, in hex; if it has several files, that of their names and hashes."""
     digests = []
     for part in files(path):
         with open_regular(part) as file:

@@ -66,7 +66,7 @@ def npz(options: DataOptions) -> ImageSet:
 
 
 def arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
-    """Those arrays of an .npz that have these names; raises UnreadableError if it or one of them cannot be read."""
+    """The arrays of an .npz that are called one of `names`, by name; UnreadableError if one of them cannot be read."""
     with _opened(path) as file:
         for name in (have := [name for name in names if name in file.names]):
             file.header(name)

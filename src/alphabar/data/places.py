@@ -23,7 +23,7 @@ def place(picture: npt.NDArray[np.uint8]) -> float:
 
 @dataclass(frozen=True)
 class Places:
-    """Of each picture of a set its `place`, float64 (N,), and whether it is transparent, bool (N,)."""
+    """The `place` of each picture of a set, float64 (N,), and whether the picture is transparent, bool (N,)."""
 
     numbers: npt.NDArray[np.float64]
     transparent: npt.NDArray[np.bool_]

@@ -27,7 +27,7 @@ class HowRead:
         return [f"--{name.replace('_', '-')}" for name in names]
 
     def of_subject(self) -> DataOptions:
-        """Of evaluated images that are read from files."""
+        """How evaluated images are read from files."""
         resize = "none" if self.image_size is None else self.resize or "none"
         background = self.background or BLACK
         return DataOptions(image_size=self.image_size, resize=resize, background=background, white=self.white)
@@ -35,7 +35,7 @@ class HowRead:
     def of_reference(
         self, shape: tuple[int, int, int], like: DataOptions | None, split: str, root: Path | None
     ) -> DataOptions:
-        """Of the reference for evaluated images of `shape` (C, H, W) that imitate data read like `like`."""
+        """How the reference is read, for evaluated images of `shape` (C, H, W) that imitate data read like `like`."""
         like = like or DataOptions()
         return replace(
             like,

@@ -20,9 +20,9 @@ class Origin:
     """A checkpoint that a new run starts from."""
 
     path: Path
-    """Absolute."""
+    """The absolute path of the checkpoint."""
     config: c.Config
-    """Of the run that the checkpoint belongs to."""
+    """The settings of the run that the checkpoint belongs to."""
     side: int
     """The shorter side of its images."""
 
