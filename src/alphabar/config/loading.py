@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from alphabar.config import mistakes
 from alphabar.config.one_of import choices
 from alphabar.config.recipe import read, toml
+from alphabar.config.section import Section
 from alphabar.config.sections import Config
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
@@ -35,10 +35,11 @@ def shown(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def meaning(field: FieldInfo) -> str:
-    """What a setting means, and the names that it can take."""
-    names = choices([field.annotation, *field.metadata])
-    return "  ".join(part for part in (field.description or "", " | ".join(names)) if part)
+def meanings(section: type[Section]) -> dict[str, str]:
+    """What each setting of a section means, and the names that it can take."""
+    docs = section.docs()
+    names = {key: choices([field.annotation, *field.metadata]) for key, field in section.model_fields.items()}
+    return {key: "  ".join(part for part in (docs.get(key, ""), " | ".join(names[key])) if part) for key in names}
 
 
 def load(recipe: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
