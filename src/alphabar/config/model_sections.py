@@ -68,6 +68,7 @@ class Network(Section):
     """The network: a U-Net."""
 
     name: Annotated[str, OneOf(names.NETWORKS)] = "unet"
+    """The network."""
     preset: Annotated[str, OneOf(names.PRESETS)] = "ddpm"
     """The published U-Net whose embedding, conditioning, padding and initialisation are used."""
     channels: Side = 128
