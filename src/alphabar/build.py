@@ -117,14 +117,12 @@ def timestep_sampler(config: c.Config) -> diffusion.TimestepSampler:
     """How training samples t, as the [diffusion] section says."""
     section = config.diffusion
     make = look_up(diffusion.TIMESTEP_SAMPLERS, section.timestep_sampler, "timestep sampler")
-    if make is not LossSecondMoment:
-        return make(section.steps)
-    if section.objective == "simple":
+    if make is LossSecondMoment and section.objective == "simple":
         raise AlphabarError(
             "[diffusion] timestep_sampler 'loss_second_moment' follows the terms of the bound, and the objective "
             "'simple' has none; use the objective 'vlb', or timestep_sampler 'antithetic'."
         )
-    return LossSecondMoment(section.steps, gather=distributed.gathered)
+    return make(section.steps)
 
 
 def device(name: str) -> torch.device:
@@ -137,6 +135,8 @@ def device(name: str) -> torch.device:
         device = torch.device(name)
         if device.type in ("cpu", "cuda", "mps"):
             torch.empty(1, device=device)
+            if device.type == "cuda" and distributed.world_size() > 1:
+                torch.cuda.set_device(device)  # for what the processes exchange
             return device
     except (RuntimeError, AssertionError):
         pass

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from alphabar.errors import AlphabarError
@@ -25,8 +26,27 @@ def rank() -> int:
 
 
 def world_size() -> int:
+    """The number of processes that work together: `launched`, or 1 in a block of `alone`."""
+    return 1 if _is_alone else launched()
+
+
+def launched() -> int:
     """The number of processes that torchrun started on all machines; 1 without torchrun."""
     return _number("WORLD_SIZE", 1)
+
+
+_is_alone = False
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """A block in which this process works as if there were no others."""
+    global _is_alone
+    before, _is_alone = _is_alone, True
+    try:
+        yield
+    finally:
+        _is_alone = before
 
 
 def local_rank() -> int:
@@ -46,6 +66,17 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def share(count: int) -> range:
+    """This process's rows of `count`: those of all processes, in the order of ranks, are 0..count-1."""
+    return shares(count)[rank()]
+
+
+def shares(count: int) -> list[range]:
+    """The rows of each process."""
+    borders = [count * number // world_size() for number in range(world_size() + 1)]
+    return [range(first, last) for first, last in pairwise(borders)]
+
+
 def mine(items: Sequence[T]) -> Sequence[T]:
     """This process's share of `items`: every world_size()-th, starting at its rank."""
     return items[rank() :: world_size()]
@@ -56,39 +87,113 @@ def barrier() -> None:
     if world_size() > 1:
         import torch.distributed as dist
 
-        try:
+        with _company():
             dist.barrier()
-        except (RuntimeError, ValueError):
-            raise AlphabarError(f"Process {rank()} stops, because another process stopped.") from None
 
 
 def gathered(rows: "Tensor") -> "Tensor":
-    """The rows (n, k) of all processes, concatenated in the order of ranks; n may differ between ranks."""
+    """The rows (n, ...) of all processes, concatenated in the order of ranks; n may differ between ranks."""
     if world_size() == 1:
         return rows
     import torch
     import torch.distributed as dist
 
-    here = rows.cpu()  # gloo works on the CPU
     sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(world_size())]
-    dist.all_gather(sizes, torch.tensor([len(here)]))
-    most = int(max(sizes))
-    padded = torch.cat([here, here.new_zeros((most - len(here), *here.shape[1:]))])
+    with _company():
+        dist.all_gather(sizes, torch.tensor([len(rows)]))
+    return in_order(rows, [int(size) for size in sizes])
+
+
+def in_order(rows: "Tensor", sizes: Sequence[int]) -> "Tensor":
+    """`gathered`, where every process knows how many rows each has: the host does not wait for a GPU."""
+    if world_size() == 1:
+        return rows
+    import torch
+    import torch.distributed as dist
+
+    padded = torch.cat([rows, rows.new_zeros((max(sizes) - len(rows), *rows.shape[1:]))])
     parts = [torch.empty_like(padded) for _ in sizes]
-    dist.all_gather(parts, padded)
-    return torch.cat([part[: int(size)] for part, size in zip(parts, sizes, strict=True)]).to(rows.device)
+    with _company():
+        dist.all_gather(parts, padded)
+    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+
+def highest(*numbers: float) -> tuple[float, ...]:
+    """The highest value that any process gives for each number, so that all decide alike."""
+    if world_size() == 1:
+        return numbers
+    import torch
+    import torch.distributed as dist
+
+    values = torch.tensor(numbers, dtype=torch.float64)
+    with _company():
+        dist.all_reduce(values, dist.ReduceOp.MAX)
+    return tuple(values.tolist())
+
+
+def of_main(value: T) -> T:
+    """The value that the main process gives."""
+    if world_size() == 1:
+        return value
+    import torch.distributed as dist
+
+    values = [value]
+    with _company():
+        dist.broadcast_object_list(values)
+    return values[0]
+
+
+@contextmanager
+def alike() -> Iterator[None]:
+    """A block that fails in all processes if it fails in one; the main process then says why, the others nothing."""
+    error: AlphabarError | None = None
+    try:
+        yield
+    except AlphabarError as own:
+        error = own
+    if world_size() > 1:
+        import torch.distributed as dist
+
+        reasons: list[tuple[str, ...] | None] = [None] * world_size()
+        with _company():
+            dist.all_gather_object(reasons, error and error.args)
+        failed = [number for number, reason in enumerate(reasons) if reason is not None]
+        if failed and not is_main():
+            raise Silent(*(reasons[failed[0]] or ()))
+        if failed and error is None:
+            raise AlphabarError(*(f"In process {failed[0]}: {reason}" for reason in reasons[failed[0]] or ()))
+    if error is not None:
+        raise error
+
+
+class Silent(AlphabarError):
+    """A mistake that another process says."""
+
+
+@contextmanager
+def _company() -> Iterator[None]:
+    """A block in which the processes wait for each other; AlphabarError if one is gone."""
+    try:
+        yield
+    except (RuntimeError, ValueError):
+        kind = AlphabarError if is_main() else Silent
+        raise kind(f"Process {rank()} stops, because another process stopped.") from None
 
 
 @contextmanager
 def session() -> Iterator[None]:
-    """A block in which the processes that torchrun started form one process group."""
+    """A block in which the processes that torchrun started form one process group.
+
+    What lies on a CPU is exchanged by gloo, and what lies on a GPU by NCCL.
+    """
     if world_size() == 1:
         yield
         return
+    import torch
     import torch.distributed as dist
 
     try:
-        dist.init_process_group("gloo", timeout=_PATIENCE)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
     except (ValueError, RuntimeError) as error:
         raise AlphabarError(
             f"WORLD_SIZE is {world_size()}, but the other processes cannot be reached ({error}); "

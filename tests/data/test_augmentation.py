@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from alphabar.data import augmentation
-from alphabar.data.augmentation import Transformation, augmented, none, sampled, transformed
+from alphabar.data.augmentation import Transformation, none, sampled, transformed
 
 CPU = torch.device("cpu")
 
@@ -16,6 +16,11 @@ CPU = torch.device("cpu")
 def noise(count: int = 4, height: int = 12, width: int = 12, channels: int = 3, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return 2 * torch.rand(count, channels, height, width, generator=generator) - 1
+
+
+def augmented(images: Tensor, probability: float) -> tuple[Tensor, Tensor]:
+    transformation = sampled(len(images), probability, images.device)
+    return transformed(images, transformation), transformation.label
 
 
 def under(images: Tensor, **parameters: float) -> Tensor:

@@ -196,23 +196,6 @@ def test_losses_of_any_precision_are_kept_in_float64_without_their_graph(dtype):
     assert sampler.history[1:3, -1].tolist() == [0.5, 2.0]
 
 
-def test_ranks_with_batches_of_different_sizes_hold_equal_histories():
-    """`gather` gets this process's rows (t, loss) and returns everybody's, rank by rank."""
-    parts = [(torch.tensor([1, 2, 2]), torch.tensor([0.1, 0.2, 0.3])), (torch.tensor([2]), torch.tensor([0.4]))]
-    rows = [torch.stack([t.double(), loss.double()], dim=1) for t, loss in parts]
-    given_by = {3: 0, 1: 1}
-
-    def gather(seen):
-        assert seen.dtype == torch.float64 and torch.equal(seen, rows[given_by[len(seen)]])
-        return torch.cat(rows)
-
-    ranks = [LossSecondMoment(2, gather=gather) for _ in parts]
-    for sampler, (t, loss) in zip(ranks, parts, strict=True):
-        sampler.update(t, loss)
-    assert torch.equal(ranks[0].history, ranks[1].history) and torch.equal(ranks[0].count, ranks[1].count)
-    assert ranks[0].history[2, -3:].tolist() == pytest.approx([0.2, 0.3, 0.4]) and ranks[0].count.tolist() == [0, 1, 3]
-
-
 @pytest.mark.parametrize("name", TIMESTEP_SAMPLERS)
 def test_nothing_waits_for_the_device(name):
     """On the device 'meta' there are no values that the host could wait for: reading one raises."""

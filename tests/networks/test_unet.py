@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from alphabar.errors import AlphabarError
 from alphabar.networks import DDPM, IDDPM, PRESETS, UNet
+from alphabar.networks.dropout import Dropout
 from alphabar.networks.embedding import sinusoid
-from alphabar.networks.layers import Downsample, Dropout, Upsample
+from alphabar.networks.layers import Downsample, Upsample
 
 CIFAR = {"image_size": (32, 32), "in_channels": 3, "out_channels": 3}
 LARGE = {"image_size": (256, 256), "in_channels": 3, "out_channels": 3, "channel_mult": (1, 1, 2, 2, 4, 4)}

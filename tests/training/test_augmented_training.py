@@ -31,15 +31,16 @@ def one_step(config) -> tuple[TrainState, list[dict]]:
 
 
 def test_the_network_is_told_the_augmentation_of_each_image(tiny, monkeypatch) -> None:
-    labels, real = [], data.augmented
-    monkeypatch.setattr(data, "augmented", lambda *given: labels.append(real(*given)) or labels[-1])
+    drawn, real = [], data.sampled
+    monkeypatch.setattr(data, "sampled", lambda *given: drawn.append(real(*given)) or drawn[-1])
     _, calls = one_step(tiny(*EVERY_KIND, "data.augment=0.5"))
     assert [len(given["augmentation"]) for given in calls] == [5, 3] and all("y" in given for given in calls)
-    assert torch.equal(torch.cat([given["augmentation"] for given in calls]), labels[0][1]) and labels[0][1].any()
+    (label,) = (transformation.label for transformation in drawn)
+    assert torch.equal(torch.cat([given["augmentation"] for given in calls]), label) and label.any()
 
 
 def test_without_it_nothing_is_augmented_and_the_network_has_no_input_for_it(tiny, monkeypatch) -> None:
-    monkeypatch.setattr(data, "augmented", lambda *_: pytest.fail("augmented"))
+    monkeypatch.setattr(data, "transformed", lambda *_: pytest.fail("augmented"))
     state, calls = one_step(tiny())
     assert calls == [{}] and not any("augmentation" in name for name in state.network.state_dict())
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphabar import config as c
+from alphabar import distributed
 from alphabar.api import recipe_or_run
-from alphabar.api.resolved import Request
+from alphabar.api.resolved import Request, Resolved
 from alphabar.errors import AlphabarError, sentences
 from alphabar.runs import resuming
 from alphabar.runs.origin import Origin
@@ -107,20 +108,26 @@ def train(
     allowed = c.check_allowed(allow)
     path = recipe_or_run.run_path(recipe, run, data)
     request = Request(recipe, path, data, overrides, data_root, minutes, device)
-    resolved = request.resolved(_start(recipe, path, from_run, from_step))
-    settings = resolved.config
-    resuming.check_early(path, settings, allowed)  # before images are decoded, and before torch is imported
+    with distributed.session():
+        resolved, plans = None, distributed.is_main()  # for all processes
+        with distributed.alike(), distributed.alone():
+            if plans:
+                resolved = request.resolved(_start(recipe, path, from_run, from_step))
+                resuming.check_early(path, resolved.config, allowed)  # before images are decoded and torch is imported
+        return _trained(distributed.of_main(resolved), path, device, allowed)
 
-    from alphabar import build, distributed, outputs, training
+
+def _trained(resolved: Resolved | None, path: Path, device: str, allowed: frozenset[str]) -> TrainedRun:
+    from alphabar import build, outputs, training
     from alphabar.terminal import console, say
 
-    if distributed.world_size() > 1:
-        raise AlphabarError(
-            "Training on several processes is not supported yet; start `alphabar train` without torchrun."
-        )
-    outputs.check_folder(path, "--run")
-    outputs.check_apart(path, [] if settings.data.path is None else [settings.data.path], "--run")
-    for line in resolved.plan:
+    assert resolved is not None
+    data, is_main = resolved.config.data.path, distributed.is_main()
+    with distributed.alike():
+        outputs.check_folder(path, "--run")
+        outputs.check_apart(path, [] if data is None else [data], "--run")
+        place = build.device(device)
+    for line in resolved.plan if is_main else ():
         say(line, error=True)
-    finished = training.train(settings, path, build.device(device), console(error=True), allowed)
-    return TrainedRun(path, finished)
+    screen = console(error=True, quiet=not is_main)
+    return TrainedRun(path, training.train(resolved.config, path, place, screen, allowed))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import alphabar
-from alphabar import terminal
+from alphabar import distributed, terminal
 from alphabar.cli import (
     data,
     decode,
@@ -85,9 +85,11 @@ def main() -> None:
     except Exception as error:
         if debug or not (sentences := mistakes.sentences(error, _options(sys.argv[1:]))):
             raise
-        terminal.say(f"alphabar: {sentences[0]}", error=True)
-        for sentence in sentences[1:]:
-            terminal.say(sentence, error=True)
+        if not isinstance(error, distributed.Silent):
+            who = "alphabar" if distributed.is_main() else f"alphabar, process {distributed.rank()}"
+            terminal.say(f"{who}: {sentences[0]}", error=True)
+            for sentence in sentences[1:]:
+                terminal.say(sentence, error=True)
         status = 2
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -51,13 +51,17 @@ def train(
 
     The run directory is self-contained: `alphabar sample` needs nothing else.
     """
+    from alphabar import distributed
     from alphabar.api import train as trainer
 
+    if dry_run and not distributed.is_main():
+        return
     if dry_run:
-        for line in trainer.rehearsed(
-            recipe, data, overrides or (), data_root, device, from_run, from_step, run, allow or (), minutes
-        ):
-            terminal.say(line)
+        with distributed.alone():
+            for line in trainer.rehearsed(
+                recipe, data, overrides or (), data_root, device, from_run, from_step, run, allow or (), minutes
+            ):
+                terminal.say(line)
         return
     with _signals():
         trained = trainer.train(
@@ -73,6 +77,8 @@ def train(
             from_step=from_step,
         )
         terminal.outlive()
+        if not distributed.is_main():
+            raise typer.Exit(0 if trained.finished else INTERRUPTED)
         for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():
             if _holds_something(trained.path / place):
                 terminal.say(f"{name:12}{trained.path / place}")

@@ -8,7 +8,7 @@ from alphabar.config.loading import absolute, differences, load, meanings, merge
 from alphabar.config.mistakes import sections
 from alphabar.config.model_sections import Data, Diffusion, Network
 from alphabar.config.recipe import read, recipes, summary
-from alphabar.config.run_sections import Evaluation, Optimizer, Sampling, Training
+from alphabar.config.run_sections import Evaluation, Optimizer, Parallel, Sampling, Training
 from alphabar.config.section import Section
 from alphabar.config.sections import Config, ImageFacts
 
@@ -21,6 +21,7 @@ __all__ = [
     "ImageFacts",
     "Network",
     "Optimizer",
+    "Parallel",
     "Sampling",
     "Section",
     "Training",

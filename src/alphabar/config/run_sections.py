@@ -104,6 +104,16 @@ class Training(Section):
         return self
 
 
+class Parallel(Section):
+    """How the processes that torchrun started train together."""
+
+    strategy: Annotated[str, OneOf(names.STRATEGIES)] = "ddp"
+    """ddp: each has the whole network; fsdp2: each keeps a share of weights, averages and moments."""
+    exact: bool = False
+    """Add the gradients of micro-batches one after the other: the same bits on any number of processes, with more
+    memory and traffic. The micro-batches are eighths of the batch, if training.micro_batch_size is not set."""
+
+
 class Sampling(Section):
     """The default way of sampling; the options of `alphabar sample` override it."""
 

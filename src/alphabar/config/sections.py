@@ -3,7 +3,7 @@
 from pydantic import model_validator
 
 from alphabar.config.model_sections import Data, Diffusion, Network
-from alphabar.config.run_sections import Evaluation, Optimizer, Sampling, Training
+from alphabar.config.run_sections import Evaluation, Optimizer, Parallel, Sampling, Training
 from alphabar.config.section import Section
 from alphabar.config.values import (
     Positive,
@@ -18,6 +18,7 @@ class Config(Section):
     diffusion: Diffusion = Diffusion()
     optimizer: Optimizer = Optimizer()
     training: Training
+    parallel: Parallel = Parallel()
     sampling: Sampling = Sampling()
     evaluation: Evaluation = Evaluation()
 

@@ -1,7 +1,7 @@
 """Data sets. Every source is a function DataOptions -> ImageSet, and DATASETS lists the sources by name."""
 
 from alphabar.data.advice import Advice, advised
-from alphabar.data.augmentation import LABEL_SIZE, augmented
+from alphabar.data.augmentation import LABEL_SIZE, Transformation, sampled, transformed
 from alphabar.data.files import PUBLISHED_SPLITS, NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import inspect
@@ -24,9 +24,11 @@ __all__ = [
     "Report",
     "ShuffledStream",
     "Source",
+    "Transformation",
     "advised",
-    "augmented",
     "detect",
     "inspect",
     "load",
+    "sampled",
+    "transformed",
 ]

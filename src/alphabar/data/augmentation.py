@@ -1,7 +1,7 @@
 """Non-leaky augmentation: transformed images, and labels that say how (EDM, Karras et al. 2022, App. F.2)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -46,19 +46,17 @@ class Transformation:
         ]  # fmt: skip
         return torch.stack(parts, dim=1)
 
+    def of(self, rows: slice) -> "Transformation":
+        """The transformation of these images of the batch."""
+        return Transformation(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-def augmented(images: Tensor, probability: float) -> tuple[Tensor, Tensor]:
-    """Images (B, C, H, W) under random transformations, and their labels (B, 9), by the default generator.
+
+def sampled(count: int, probability: float, device: torch.device) -> Transformation:
+    """Random transformations of `count` images by the default generator, with the distributions of the paper's Table 6.
 
     probability: of each kind of transformation, for each image. As in the paper, the x flip does not follow it: half of
     all images are mirrored. The network is told so, so that it samples no mirrored images, but learns from them.
     """
-    transformation = sampled(len(images), probability, images.device)
-    return transformed(images, transformation), transformation.label
-
-
-def sampled(count: int, probability: float, device: torch.device) -> Transformation:
-    """Random transformations of `count` images, with the distributions of the paper's Table 6."""
     uniform = torch.rand(10, count, device=device)
     normal = torch.randn(4, count, device=device)
     y_flips, scales, turns, stretches, shifts = uniform[:5] < probability

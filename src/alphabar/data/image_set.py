@@ -13,10 +13,12 @@ from alphabar.errors import AlphabarError
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch: images uint8 (B, C, H, W); labels int64 (B,) or None."""
+    """A batch, or a share of one: images uint8 (B, C, H, W); labels int64 (B,) or None."""
 
     images: Tensor
     labels: Tensor | None
+    whole: int | None = None
+    """The number of images in the batch that this is a share of; None for a batch."""
 
 
 _CHUNK = 4096  # images

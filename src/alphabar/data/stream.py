@@ -1,6 +1,6 @@
 """An endless shuffled stream of a data set, addressed by position, so that resuming needs no saved state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +40,10 @@ class ShuffledStream:
             mirrored = torch.from_numpy(coin_flips(self.seed, start, count)).to(images.device)
             selected = torch.where(mirrored[:, None, None, None], selected.flip(3), selected)
         return Batch(selected, None if labels is None else labels.index_select(0, rows.to(labels.device)))
+
+    def share(self, start: int, count: int, rows: range) -> Batch:
+        """These rows of the batch of the images at positions start..start+count-1."""
+        return replace(self.batch(start + rows.start, len(rows)), whole=count)
 
     def _rows(self, start: int, count: int) -> npt.NDArray[np.int64]:
         size, end = len(self.image_set), start + count

@@ -66,10 +66,6 @@ class Antithetic(TimestepSampler):
         return t, torch.ones(batch, device=device)
 
 
-def _own_rows(rows: Tensor) -> Tensor:
-    return rows
-
-
 @dataclass(eq=False)
 class LossSecondMoment(TimestepSampler):
     """Importance sampling of the bound (IDDPM §3.3): p(t) ∝ √E[L_t²] over the last `history_per_term` losses of each t.
@@ -78,8 +74,6 @@ class LossSecondMoment(TimestepSampler):
     weight 1 / (T · p(t)) makes up for p, so that E[weight · loss] does not change. Nothing here makes the host wait for
     the device. A loss that is not finite is left out.
 
-    gather: (n, 2) float64 rows (t, loss) of this process -> the rows of all processes, in the same order on each, so
-        that they hold equal histories; batches may differ in size.
     history: (T + 1, history_per_term) float64, newest last; row 0 stays 0.
     count: (T + 1,) int64, how many entries of each row are losses, counted from the right.
     """
@@ -87,7 +81,6 @@ class LossSecondMoment(TimestepSampler):
     T: int
     history_per_term: int = 10
     uniform_prob: float = 0.001
-    gather: Callable[[Tensor], Tensor] = _own_rows
     history: Tensor = field(init=False, repr=False)
     count: Tensor = field(init=False, repr=False)
 
@@ -114,9 +107,8 @@ class LossSecondMoment(TimestepSampler):
 
     def update(self, t: Tensor, loss: Tensor) -> None:
         """Append each loss to the history of its t, in the order of the batch; the oldest are dropped."""
-        pairs = torch.stack([column.to(self.history.device).double() for column in (t, loss.detach())], dim=1)
-        t, loss = self.gather(pairs).unbind(1)
-        row = torch.where(loss.isfinite(), t, 0).long()  # row 0 takes what is left out
+        t, loss = t.to(self.history.device), loss.detach().to(self.history.device).double()
+        row = torch.where(loss.isfinite(), t, 0)  # row 0 takes what is left out
         row, order = row.sort(stable=True)
         new = torch.zeros_like(self.count).index_add_(0, row, torch.ones_like(row))
         column = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)  # 0, 1, .. within each t

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from alphabar.networks.attention import Attention
+from alphabar.networks.dropout import Dropout
 from alphabar.networks.pixels import group_norm, per_pixel
 from alphabar.networks.style import Style
 
@@ -63,22 +64,6 @@ class Block(nn.Module):
         h = self.conv2(self.dropout(F.silu(h, inplace=True)))
         h = h.add_(x if self.shortcut is None else per_pixel(self.shortcut, x))
         return h if self.attention is None else self.attention(h)
-
-
-class Dropout(nn.Module):
-    """Sets each element to 0 with probability p while training, and divides the others by 1 − p.
-
-    It saves memory on a CPU: for the backward pass it stores a mask of booleans, where `nn.Dropout` stores two float
-    tensors, its noise and its input.
-    """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        """A tensor of any shape -> a tensor of that shape."""
-        return torch.native_dropout(x, self.p, True)[0] if self.training and self.p > 0 else x
 
 
 class Downsample(nn.Module):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from alphabar import distributed
 from alphabar.data import Batch
 from alphabar.diffusion import training_loss
 from alphabar.errors import AlphabarError
@@ -45,7 +46,7 @@ def check_weights(update: Update, state: TrainState, batch: Batch, saved_step: i
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
             raise _diverged(f"'{name}' is not finite at step {state.step}", state, saved_step)
     loss, zero = _losses(update, state, batch)
-    if not loss <= HOPELESS * max(zero, 1):
+    if any(distributed.highest(not loss <= HOPELESS * max(zero, 1))):  # each process looks at its own images
         why = f"the loss at step {state.step} is {loss:.3g}, and that of a network that outputs 0 is {zero:.3g}"
         raise _diverged(why, state, saved_step)
 

@@ -1,13 +1,16 @@
 """Signals as requests to the training loop: save and exit, or save and continue."""
 
 import contextlib
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 
-from alphabar import terminal
+from alphabar import distributed, terminal
 
 EXIT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Finish the step, save, and exit."""
@@ -15,18 +18,33 @@ SAVE = signal.SIGUSR1
 """Finish the step, save, and continue."""
 
 
+ECHO = 2.0
+"""Seconds in which torchrun passes Ctrl-C on."""
+TORCHRUN = "TORCHELASTIC_RUN_ID"
+"""What torchrun sets in the environment of the processes that it starts."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What signals have asked for."""
+
+    exit: bool = False
+    by_hand: bool = False
+    save: bool = False
+
+
 class Interrupt:
     """While it is active, a signal is a request that the loop reads: `requested` to exit, `save_requested` to save.
+
+    Of several processes, each hears signals of its own: what they were asked for counts once they have agreed.
 
     After a request to exit, a further SIGINT goes to the handler that was there before, which ends the program at once;
     other signals change nothing, because a terminal that closes sends several. A SIGHUP that nohup ignores is ignored.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self.requested = False
-        self.save_requested = False
-        self.by_hand = False
-        """Whether it was Ctrl-C that asked to exit: somebody is there, and may want to see how far the run is."""
+        self._heard = self._agreed = Requests()
+        self._heard_at = -math.inf
         self._say = say
         self._previous: dict[signal.Signals, object] = {}
 
@@ -43,22 +61,57 @@ class Interrupt:
         for number in list(self._previous):
             self._restore(number)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether this process was asked to exit, whatever the others know."""
+        return self._heard.exit
+
+    @property
+    def requested(self) -> bool:
+        """Whether to exit."""
+        return self._requests.exit
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it was Ctrl-C that asked to exit: somebody is there, and may want to see how far the run is."""
+        return self._requests.by_hand
+
+    @property
+    def save_requested(self) -> bool:
+        """Whether to save and go on."""
+        return self._requests.save
+
+    @property
+    def _requests(self) -> "Requests":
+        return self._heard if distributed.world_size() == 1 else self._agreed
+
+    def agree(self) -> None:
+        """Let what any process was asked for count for all."""
+        if distributed.world_size() > 1:
+            heard = self._heard
+            self._agreed = Requests(*map(bool, distributed.highest(heard.exit, heard.by_hand, heard.save)))
+
     def saved(self, step: int) -> None:
         """Answer a request to save: the checkpoint of `step` is written."""
         if self.save_requested:
-            self.save_requested = False
+            self._heard, self._agreed = replace(self._heard, save=False), replace(self._agreed, save=False)
             self._say(f"saved the checkpoint of step {step:,} ({SAVE.name})")
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         terminal.outlive()
         if number == SAVE:
-            self.save_requested = True
-        elif not self.requested:
-            self.requested, self.by_hand = True, number == signal.SIGINT
+            self._heard = replace(self._heard, save=True)
+        elif not self._heard.exit:
+            self._heard = replace(self._heard, exit=True, by_hand=number == signal.SIGINT)
+            self._heard_at = time.monotonic()
             self._say_at_once("finishing this step and saving; press Ctrl-C again to quit now and lose unsaved work")
-        elif number == signal.SIGINT and signal.SIGINT in self._previous:
+        elif number == signal.SIGINT and signal.SIGINT in self._previous and not self._is_echo():
             self._restore(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
+
+    def _is_echo(self) -> bool:
+        """Whether torchrun, which gets each Ctrl-C too, has passed on the one that was heard just before."""
+        return TORCHRUN in os.environ and time.monotonic() - self._heard_at < ECHO
 
     def _say_at_once(self, sentence: str) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from alphabar import json_lines, terminal
+from alphabar import distributed, json_lines, terminal
 from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
@@ -32,8 +32,10 @@ class Log:
         self._metrics, self._set_size, self._console, self._length = metrics, set_size, console, length
         self.alarmed = False
         """Whether it was said that the samples copy training images."""
-        self._dropped = _forget_after(metrics, state.step)
-        self._board = _tensorboard(folder / "tensorboard", state.step) if state.config.training.tensorboard else None
+        self._writes = distributed.is_main()
+        self._dropped = _forget_after(metrics, state.step) if self._writes else 0
+        has_board = self._writes and state.config.training.tensorboard
+        self._board = _tensorboard(folder / "tensorboard", state.step) if has_board else None
         self._bar = Progress(
             TextColumn("training"), BarColumn(), TextColumn("{task.fields[news]}"), console=console,
             disable=not console.is_terminal,
@@ -121,7 +123,8 @@ class Log:
 
     def _save(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:
         row = {"step": state.step, "images": state.images, **numbers}
-        json_lines.append(self._metrics, row)
+        if self._writes:
+            json_lines.append(self._metrics, row)
         return row
 
     def _plot(self, step: int, numbers: Mapping[str, Any], prefix: str = "") -> None:

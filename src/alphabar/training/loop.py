@@ -10,11 +10,12 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from alphabar import build, data, plots
+from alphabar import build, data, distributed, plots
 from alphabar.config import Config
 from alphabar.runs import checkpoint
 from alphabar.runs.previews import is_whole
-from alphabar.runs.run import Run, opened
+from alphabar.runs.run import Run
+from alphabar.runs.together import opened_together
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import divergence, scoring, start, stopping
 from alphabar.training.greeting import greet
@@ -34,20 +35,23 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
     Returns whether the run reached its end (False: it was interrupted, and saved). All that can be wrong with the
     input is found before the first byte is written.
     """
-    check_tensorboard(config.training)
-    image_set = build.image_set(config.data)
-    state = TrainState(config, build.image_facts(image_set), device)
-    notes = start.start(state, path)
-    length = Length.of(config, len(image_set))
-    update = Update.of(state, device, length.steps)
-    pipeline = preview_pipeline(state, path)
-    stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
-    judges = scoring.judges(config, image_set, device)
+    with distributed.alike():
+        check_tensorboard(config.training)
+        image_set = build.image_set(config.data)
+        state = TrainState(config, build.image_facts(image_set), device)
+        notes = start.start(state, path)
+        length = Length.of(config, len(image_set))
+        update = Update.of(state, device, length.steps)
+        update.division(config.training.batch_size)
+        pipeline = preview_pipeline(state, path)
+        stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
+        judges = scoring.judges(config, image_set, device)
 
     say = partial(console.print, markup=False, soft_wrap=True)
-    with opened(path, config, state.facts, say, allowed) as (run, saved):
+    with opened_together(path, config, state.facts, say, allowed) as (run, saved):
         if saved is not None:
-            state.restore(saved)
+            with distributed.alike():
+                state.restore(saved)
         state.pace = state.pace.within(length.budget)
         greet(console, path, state, length, image_set, saved, notes)
         session = Session(run, state, length, update, stream, pipeline, judges, state.step if saved else None)
@@ -90,18 +94,20 @@ class Session:
             scoring.evaluate(self.run, state, self.pipeline, self.judges, log, interrupt)
         self._stop_early(log)
         is_missing = self.saved_step and (self.is_over or self.moments.preview_is_due_at(state.step))
-        if is_missing and not is_whole(preview_path(self.run, state)):
+        if is_missing and distributed.of_main(not is_whole(preview_path(self.run, state))):
             preview(self.run, state, self.pipeline, log, interrupt)
         if self.judges:
             self.judges.introduce(log)
-        self._put_aside(time.perf_counter() - self.began)
+        self._put_aside(_cost(self.began))
 
     def advance(self, log: Log, interrupt: Interrupt) -> None:
         """A step, and what is due after it."""
         state, moments = self.state, self.moments
-        self.batch = self.stream.batch(state.images, self.training.batch_size)
+        size = self.training.batch_size
+        self.batch = self.stream.share(state.images, size, self.update.division(size).rows)
         self.norm = train_step(self.update, state, self.batch)
-        state.seconds = self.before + time.perf_counter() - self.began
+        state.seconds = self.before + _cost(self.began)
+        interrupt.agree()
         moments.stepped(self.training.batch_size, state.seconds)
         is_measured = self._measure()
         self._report(log)
@@ -111,14 +117,16 @@ class Session:
         if is_due or interrupt.save_requested:
             begin = time.perf_counter()
             self._save()
-            moments.saved(state.seconds, time.perf_counter() - begin)
+            moments.saved(state.seconds, _cost(begin))
             interrupt.saved(state.step)
         if show:
             self._preview(log, interrupt)
+            interrupt.agree()
         if self.judges and score and not interrupt.requested:
             self._evaluate(self.judges, log, interrupt)
             if not self.is_over and self._stop_early(log) and not show:
                 preview(self.run, state, self.pipeline, log, interrupt)
+        interrupt.agree()
         if self.saved_step == state.step:
             log.restart_clock(state)
 
@@ -130,7 +138,8 @@ class Session:
         if self.saved_step:
             interrupt.saved(self.saved_step)
         by_clock = self.training.sample_every == "auto"
-        if interrupt.by_hand and by_clock and state.step and not preview_path(self.run, state).exists():
+        shown = distributed.of_main(preview_path(self.run, state).exists())
+        if interrupt.by_hand and by_clock and state.step and not shown:
             log.say(f"saved at step {state.step:,}; a last preview follows, and Ctrl-C leaves it out")
             preview(self.run, state, self.pipeline, log, None)
         name = shlex.quote(str(self.run.path))
@@ -140,8 +149,9 @@ class Session:
                 if self.saved_step
                 else "interrupted before the first step, so nothing was saved; the same command starts again"
             )
-        plots.loss_curve(self.run.metrics, self.run.path / "loss.png")
-        plots.scores(self.run.metrics, self.run.path / "scores.png")
+        if distributed.is_main():
+            plots.loss_curve(self.run.metrics, self.run.path / "loss.png")
+            plots.scores(self.run.metrics, self.run.path / "scores.png")
 
     def _measure(self) -> bool:
         """Measure the pace, if that is due; and find out whether the run is over."""
@@ -166,14 +176,14 @@ class Session:
     def _preview(self, log: Log, interrupt: Interrupt) -> None:
         begin = time.perf_counter()
         preview(self.run, self.state, self.pipeline, log, interrupt)
-        cost = time.perf_counter() - begin
+        cost = _cost(begin)
         self.moments.previewed(self.state.seconds, cost)
         self._put_aside(cost)
 
     def _evaluate(self, judges: scoring.Judges, log: Log, interrupt: Interrupt) -> None:
         begin = time.perf_counter()
         scoring.evaluate(self.run, self.state, self.pipeline, judges, log, interrupt)
-        cost = time.perf_counter() - begin
+        cost = _cost(begin)
         self.moments.scored(cost)
         self._put_aside(cost)
 
@@ -184,7 +194,7 @@ class Session:
 
     def _stop_early(self, log: Log) -> bool:
         """Whether the loss of held-out images ends the run here."""
-        if not stopping.has_ended(self.run, self.state.config, self.state.step):
+        if not distributed.of_main(stopping.has_ended(self.run, self.state.config, self.state.step)):
             return False
         self.is_over = True
         log.say(stopping.farewell(self.run, self.state))
@@ -195,6 +205,13 @@ def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: T
     """Write a checkpoint, unless the run has diverged, and remove the oldest; returns the step."""
     divergence.check_update(state, norm, saved_step, last=False)
     divergence.check_weights(update, state, batch, saved_step)
-    checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
-    scoring.prune(run, state.config.training.keep_checkpoints)
+    tensors, numbers = state.tensors(), state.numbers()
+    if distributed.is_main():
+        checkpoint.save(run.checkpoints, state.step, tensors, numbers)
+        scoring.prune(run, state.config.training.keep_checkpoints)
     return state.step
+
+
+def _cost(begin: float) -> float:
+    """The seconds since `begin`, of the process that took longest: all go by the same clock."""
+    return distributed.highest(time.perf_counter() - begin)[0]

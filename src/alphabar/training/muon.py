@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
+from alphabar.training.sharding import share, whole
+
 MOMENTUM = 0.95
 ITERATIONS = 5
 A, B, C = 3.4445, -4.7750, 2.0315
@@ -89,10 +91,11 @@ class Muon(torch.optim.Optimizer):
             gradients = [_gradient(parameter) for parameter in alike]
             torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
             ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)
-            directions = orthogonalised(torch.stack([each.reshape(rows, columns) for each in ahead]))
+            directions = orthogonalised(torch.stack([whole(each).reshape(rows, columns) for each in ahead]))
             rate = lr * max(1.0, rows / columns) ** 0.5
             for parameter, direction in zip(alike, directions, strict=True):
-                parameter.mul_(1 - lr * self._weight_decay).sub_(direction.reshape(parameter.shape), alpha=rate)
+                step = share(direction.reshape(parameter.shape), parameter)
+                parameter.mul_(1 - lr * self._weight_decay).sub_(step, alpha=rate)
 
     def _step_adam(self, parameters: Sequence[Tensor], lr: float) -> None:
         states = [self.state[parameter] for parameter in parameters]

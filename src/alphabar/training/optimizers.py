@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from alphabar.config import Optimizer
 from alphabar.runs.checkpoint import Checkpoint
+from alphabar.training import sharding
 from alphabar.training.muon import ADAM_MOMENTS, Muon
 
 
@@ -51,5 +52,8 @@ def restore(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> None:
         number, _, name = key.partition(".")
         parameter = places[int(number)][0]
         # A moment takes the layout of its weights (channels_last), which a file does not know.
-        home = torch.empty_like(parameter) if tensor.shape == parameter.shape else tensor.to(parameter.device)
-        optimizer.state[parameter][name] = home.detach().copy_(tensor)
+        if tensor.shape == parameter.shape:
+            home = torch.empty_like(parameter).detach()
+            optimizer.state[parameter][name] = home.copy_(sharding.share(tensor, home))
+        else:
+            optimizer.state[parameter][name] = tensor.to(parameter.device)

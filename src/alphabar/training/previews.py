@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from alphabar import images
+from alphabar import distributed, images
 from alphabar.errors import AlphabarError
 from alphabar.runs.run import Run
 from alphabar.sampling.pipeline import Pipeline
@@ -30,11 +30,12 @@ def preview_pipeline(state: TrainState, path: Path) -> Pipeline:
 def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt: Interrupt | None) -> None:
     """A grid of samples with the same seeds each time; given up if the run is interrupted, unless that is None."""
     with log.paused():
-        samples = scoring.sample(pipeline, pipeline.job(range(pipeline.section.num)), interrupt, "samples")
+        state.show()
+        samples = scoring.sample(pipeline, pipeline.section.num, interrupt, "samples")
     if samples is None:
         again = "" if state.config.training.sample_every == "auto" else "; the same command makes them"
         log.say(f"the samples of step {state.step} are missing{again}")
-    else:
+    elif distributed.is_main():
         sheet = images.sheet(samples)
         images.save_png(preview_path(run, state), sheet)
         images.save_png(run.latest_preview, sheet)

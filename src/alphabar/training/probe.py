@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from alphabar import data
+from alphabar import data, distributed
 from alphabar.config import Config, ImageFacts
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
@@ -18,6 +18,8 @@ ON_CPU, ON_GPU = 16, 128
 
 def images_per_second(config: Config, size: tuple[int, int], device: torch.device) -> float:
     """Training images of that (H, W) a second, without classes; the mean of a few steps, however busy the machine is.
+
+    It is measured on one process, and that times their number where there are several.
 
     torch.OutOfMemoryError if a batch does not fit into the memory of a GPU.
     """
@@ -34,4 +36,4 @@ def images_per_second(config: Config, size: tuple[int, int], device: torch.devic
         float(train_step(update, state, data.Batch(images, None)))  # waits for the device
         spans.append(time.perf_counter() - began)
     _, *warm = spans
-    return batch * len(warm) / sum(warm)
+    return distributed.launched() * batch * len(warm) / sum(warm)

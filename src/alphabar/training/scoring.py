@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alphabar import json_lines
+from alphabar import distributed, json_lines
 from alphabar.config import Config
 from alphabar.data import ImageSet
 from alphabar.diffusion import Step
 from alphabar.evaluation import Scorer
 from alphabar.runs import checkpoint
 from alphabar.runs.run import Best, Run, read_best, write_best
-from alphabar.sampling.job import Job
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import stopping
 from alphabar.training.interrupt import Interrupt
@@ -31,7 +30,8 @@ def is_due(config: Config, step: int, last: bool) -> bool:
 def is_missing(run: Run, config: Config, step: int, last: bool) -> bool:
     """Whether the evaluation of the checkpoint of `step` is due but missing: the run was killed before it."""
     rows = json_lines.rows(run.metrics)
-    return is_due(config, step, last) and not any(row.get("step") == step and "evaluation" in row for row in rows)
+    missing = is_due(config, step, last) and not any(row.get("step") == step and "evaluation" in row for row in rows)
+    return distributed.of_main(missing)
 
 
 def prune(run: Run, keep: int) -> None:
@@ -44,17 +44,23 @@ class Interrupted(Exception):
     """Sampling was given up, because the run is to be left."""
 
 
-def sample(pipeline: Pipeline, job: Job, interrupt: Interrupt | None, bar: str) -> Tensor | None:
-    """The images of a job, uint8 (N, C, H, W); None if the run is interrupted meanwhile. bar: the label of the bar."""
+def sample(pipeline: Pipeline, count: int, interrupt: Interrupt | None, bar: str) -> Tensor | None:
+    """The images of the seeds 0..count-1, uint8 (N, C, H, W), sampled by all processes together.
+
+    None if the run is interrupted meanwhile. bar: the label of the bar.
+    """
 
     def watch(step: Step) -> None:
-        if interrupt and interrupt.requested:
+        if interrupt and interrupt.is_heard:
             raise Interrupted
 
+    own, samples = distributed.share(count), torch.empty(0, *pipeline.model.facts.shape, dtype=torch.uint8)
+    given_up = False
     try:
-        return pipeline.images(job, watch=watch, bar=bar)
+        samples = pipeline.images(pipeline.job(own), watch=watch, bar=bar) if own else samples
     except Interrupted:
-        return None
+        given_up = True
+    return None if any(distributed.highest(given_up)) else distributed.gathered(samples)
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,15 @@ def evaluate(run: Run, state: TrainState, pipeline: Pipeline, judges: Judges, lo
     """A line of metrics.jsonl with the metrics of this step's checkpoint, and best.json if it is the best."""
     scorer, held_out = judges.scorer, judges.held_out
     with log.paused():
-        samples = sample(pipeline, pipeline.job(range(scorer.count)), interrupt, "sampling to evaluate")
+        state.show()
+        samples = sample(pipeline, scorer.count, interrupt, "sampling to evaluate")
         if samples is None:
             return
         values = scorer.score(samples, state.step)
         if held_out is not None:
-            values[stopping.NAME] = held_out.value(next(iter(state.ema.networks.values())), state.device)
+            values[stopping.NAME] = held_out.value(state.shown, state.device)
+    if not distributed.is_main():
+        return
     best = _keep_if_best(run, state.step, judges, values)
     prune(run, state.config.training.keep_checkpoints)
     log.write_scores(state, values, scorer.how)

@@ -13,6 +13,7 @@ from alphabar.networks.transfer import Transfer, transferred
 from alphabar.runs import checkpoint, origin
 from alphabar.runs.model import LoadedModel, load_model
 from alphabar.runs.run import Run, described
+from alphabar.training import sharding
 from alphabar.training.state import TrainState
 
 SHOWN = 6
@@ -42,7 +43,7 @@ def start(state: TrainState, run: Path) -> list[str]:
             "so that they are those of that run."
         )
     for network in (state.network, *state.ema.networks.values()):
-        network.load_state_dict(dict(transfer.tensors))
+        sharding.load(network, transfer.tensors)
     state.origin = _origin(path, source)
     return list(_lines(path, source, transfer))
 
@@ -57,7 +58,7 @@ def _weights(path: Path) -> str:
 
 def _transfer(state: TrainState, source: LoadedModel) -> Transfer:
     numbers = {normal(name): row for row, name in enumerate(source.class_names)}
-    own = state.network.state_dict()
+    own = sharding.all_whole(state.network.state_dict())
     rows = [numbers.get(normal(name)) for name in state.facts.class_names]
     with torch.no_grad():
         return transferred(own, source.tensors(), rows, source.config.network.label_dropout > 0)

@@ -1,6 +1,7 @@
 """Everything that changes during training, and its way into a checkpoint and back."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from alphabar.diffusion import TimestepSampler
 from alphabar.errors import AlphabarError
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.model import LoadedModel
-from alphabar.training import optimizers
+from alphabar.training import optimizers, sharding, strategies
 from alphabar.training.ema import EMA
 from alphabar.training.meter import LossMeter
 from alphabar.training.pace import Pace
@@ -27,8 +28,12 @@ class TrainState:
         torch.manual_seed(config.training.seed)
         self.config, self.facts = config, facts
         self.network = build.place(build.network(config, facts), device).train()
-        self.optimizer = optimizers.OPTIMIZERS[config.optimizer.name](config.optimizer, self.network)
         self.ema = EMA(self.network, config.training.ema_rates, config.training.ema_warmup)
+        averages = list(self.ema.networks.values())
+        self.shown = deepcopy(averages[0]) if strategies.shares_out(config.parallel) else averages[0]
+        """The first average, whole: the network that is sampled."""
+        self.strategy = strategies.strategy(config.parallel, config.training.precision, self.network, averages)
+        self.optimizer = optimizers.OPTIMIZERS[config.optimizer.name](config.optimizer, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
         self.timestep_sampler: TimestepSampler = build.timestep_sampler(config)
         self.meter = LossMeter(config.diffusion.steps, device)
@@ -50,20 +55,25 @@ class TrainState:
 
     def model(self, path: Path) -> LoadedModel:
         """The model of the first EMA, which follows the training; `path` is the run's."""
-        rate, average = next(iter(self.ema.networks.items()))
         return LoadedModel(
             path=path,
-            denoiser=build.denoiser(self.config, average),
+            denoiser=build.denoiser(self.config, self.shown),
             config=self.config,
             facts=self.facts,
             step=self.step,
-            weights=f"ema-{rate}",
+            weights=f"ema-{self.config.training.ema_rates[0]}",
             sha256="",
             device=self.device,
         )
 
+    def show(self) -> None:
+        """Bring `shown` up to date, before it is sampled. All processes call it."""
+        average = next(iter(self.ema.networks.values()))
+        if self.shown is not average:
+            sharding.load(self.shown, sharding.all_whole(average.state_dict()))
+
     def tensors(self) -> dict[str, Mapping[str, Tensor]]:
-        """The tensors by checkpoint file."""
+        """The tensors by checkpoint file, whole. All processes call it."""
         files: dict[str, Mapping[str, Tensor]] = {
             "network": self.network.state_dict(),
             "optimizer": optimizers.moments(self.optimizer),
@@ -71,7 +81,7 @@ class TrainState:
             "timestep_sampler": self.timestep_sampler.state_dict(),
         }
         files |= {f"ema-{rate}": network.state_dict() for rate, network in self.ema.networks.items()}
-        return {name: tensors for name, tensors in files.items() if tensors}
+        return {name: sharding.all_whole(tensors) for name, tensors in files.items() if tensors}
 
     def numbers(self) -> dict[str, Any]:
         """The contents of the checkpoint's state.json."""
@@ -94,7 +104,7 @@ class TrainState:
         """Take over the state in `saved`; AlphabarError if it belongs to another network, or is damaged."""
         networks = {"network": self.network} | {f"ema-{rate}": network for rate, network in self.ema.networks.items()}
         for name, network in networks.items():
-            network.load_state_dict(saved.fitting(name, network.state_dict()))
+            sharding.load(network, saved.fitting(name, network.state_dict()))
         optimizers.restore(self.optimizer, saved)
         self.meter.load_state_dict(saved.fitting("meter", self.meter.state_dict()))
         if like := self.timestep_sampler.state_dict():

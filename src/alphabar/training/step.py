@@ -1,17 +1,21 @@
 """One optimizer update: the whole of DDPM's Algorithm 1, with nothing that makes the host wait for the device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from alphabar import build, data, images, seeds
+from alphabar import build, data, distributed, images
 from alphabar.config import Config
 from alphabar.data import Batch
 from alphabar.diffusion import Denoiser, Objective, training_loss
+from alphabar.networks import dropout
 from alphabar.networks.precision import PRECISIONS, autocast
+from alphabar.training import sharding
+from alphabar.training.division import Division
+from alphabar.training.draws import Draws, Randomness
 from alphabar.training.lr import learning_rate
 from alphabar.training.pace import earliest
 from alphabar.training.state import TrainState
@@ -27,69 +31,63 @@ class Update:
     """(step, the step at which the run ends) -> the learning rate of the update from `step` to step + 1."""
     total_steps: int | None
     """The step at which the run ends if its time does not end it before."""
-    seed: int
+    randomness: Randomness
+    division: Callable[[int], Division]
+    """The number of images in a batch -> how they are divided."""
     micro_batch_size: int | None
     clip_norm: float
     class_conditional: bool
-    label_dropout: float
     null_class: int
     """The label that means no class."""
-    augment: float
-    """The probability of each transformation of an image."""
 
     @classmethod
     def of(cls, state: TrainState, device: torch.device, total_steps: int | None) -> "Update":
         """The update of the run that `state` belongs to; AlphabarError for an objective that cannot be trained."""
         config = state.config
+        micro_batch_size, exact = config.training.micro_batch_size, config.parallel.exact
         return cls(
             denoiser=training_denoiser(config, state, device),
             objective=build.objective(config),
             learning_rate=partial(learning_rate, config.optimizer),
             total_steps=total_steps,
-            seed=config.training.seed,
-            micro_batch_size=config.training.micro_batch_size,
+            randomness=Randomness(
+                seed=config.training.seed,
+                shape=state.facts.shape,
+                label_dropout=config.network.label_dropout if config.network.class_conditional else 0.0,
+                augment=config.data.augment,
+                dropout_layers=len(dropout.layers(state.network)),
+            ),
+            division=partial(Division.of, micro_batch_size=micro_batch_size, exact=exact),
+            micro_batch_size=micro_batch_size,
             clip_norm=config.optimizer.clip_norm or torch.inf,
             class_conditional=config.network.class_conditional,
-            label_dropout=config.network.label_dropout,
             null_class=len(state.facts.class_names),
-            augment=config.data.augment,
         )
 
 
 def training_denoiser(config: Config, state: TrainState, device: torch.device) -> Denoiser:
     """The denoiser that the loss is computed with: the network under autocast, the tables on the device."""
-    network = autocast(state.network, device.type, PRECISIONS[config.training.precision])
+    network = autocast(state.strategy.network, device.type, PRECISIONS[config.training.precision])
     denoiser = build.denoiser(config, network)
     return denoiser if device.type == "mps" else denoiser.to(device)  # MPS has no float64
 
 
 def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
-    """Update the weights and averages of `state` with `batch`; returns the norm of the unclipped gradient."""
-    denoiser, device = update.denoiser, state.device
-    torch.manual_seed(seeds.derived(update.seed, state.step))  # stateless: a resumed run repeats exactly
-    x0, y = on_device(update, batch, device)
-    t, weight = state.timestep_sampler.sample(len(x0), denoiser.schedule.alpha_bar.device)
-    weight = weight.to(device)
-    eps = torch.randn_like(x0)
-    if y is not None and update.label_dropout:
-        is_dropped = torch.rand(len(y), device=device) < update.label_dropout
-        y = torch.where(is_dropped, update.null_class, y)
-    augmentation = None
-    if update.augment:
-        x0, augmentation = data.augmented(x0, update.augment)
+    """Update the weights and averages of `state` with `batch`; returns the norm of the unclipped gradient.
 
-    size = update.micro_batch_size or len(x0)
-    for first in range(0, len(x0), size):
-        rows = slice(first, first + size)
-        conditioned = denoiser if y is None else denoiser.given(y[rows])
-        conditioned = conditioned if augmentation is None else conditioned.augmented(augmentation[rows])
-        losses = training_loss(conditioned, update.objective, x0[rows], t[rows], eps[rows])
-        state.scaler.scale((losses["loss"] * weight[rows]).sum() / len(x0)).backward()  # type: ignore[no-untyped-call]
-        state.timestep_sampler.update(t[rows], losses.get("vlb", losses["loss"]).detach())
-        state.meter.update(t[rows], losses, weight[rows])
+    All processes call it, each with its share of the batch.
+    """
+    division, device = update.division(batch.whole or len(batch.images)), state.device
+    rows = division.rows
+    tables = update.denoiser.schedule.alpha_bar.device
+    draws = update.randomness.draws(state.step, division.batch, state.timestep_sampler, device, tables)
+    losses = _backward(update, state, batch, draws.of(slice(rows.start, rows.stop)), division)
+    losses = _of_all(losses, division)
+    state.timestep_sampler.update(draws.t, losses.get("vlb", losses["loss"]))
+    state.meter.update(draws.t, losses, draws.weight)
 
     state.scaler.unscale_(state.optimizer)
-    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), update.clip_norm)
+    norm = sharding.whole(torch.nn.utils.clip_grad_norm_(state.network.parameters(), update.clip_norm))
     state.skipped = torch.where(norm.isfinite(), 0, state.skipped + 1)
     rate = update.learning_rate(state.step, earliest(update.total_steps, state.pace.end))
     for group in state.optimizer.param_groups:
@@ -99,8 +97,40 @@ def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
     state.optimizer.zero_grad(set_to_none=True)
     state.ema.update(state.network)
     state.step += 1
-    state.images += len(x0)
+    state.images += division.batch
     return norm
+
+
+def _backward(update: Update, state: TrainState, batch: Batch, draws: Draws, division: Division) -> dict[str, Tensor]:
+    """Compute the gradient; the losses of this process's images, as those of `training_loss`."""
+    x0, y = on_device(update, batch, state.device)
+    if y is not None and draws.loses_label is not None:
+        y = torch.where(draws.loses_label, update.null_class, y)
+    augmentation = None
+    if draws.transformation is not None:
+        x0, augmentation = data.transformed(x0, draws.transformation), draws.transformation.label
+
+    parts = []
+    for micro_batch in division.own:
+        rows = slice(micro_batch.start - division.rows.start, micro_batch.stop - division.rows.start)
+        denoiser = update.denoiser if y is None else update.denoiser.given(y[rows])
+        denoiser = denoiser if augmentation is None else denoiser.augmented(augmentation[rows])
+        own = draws.of(rows)
+        dropout.follow(state.network, own.dropout_keys)
+        with state.strategy.micro_batch(last=micro_batch is division.own[-1]):
+            losses = training_loss(denoiser, update.objective, x0[rows], own.t, own.eps)
+            loss = (losses["loss"] * own.weight).sum() * (state.strategy.scale / division.batch)
+            state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        parts.append({name: loss.detach() for name, loss in losses.items()})
+    dropout.follow(state.network, None)
+    state.strategy.finish(division)
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _of_all(losses: Mapping[str, Tensor], division: Division) -> dict[str, Tensor]:
+    """The losses of all images of the batch, in its order, from those of this process's images."""
+    columns = distributed.in_order(torch.stack(list(losses.values()), dim=1), division.sizes)
+    return dict(zip(losses, columns.unbind(1), strict=True))
 
 
 def on_device(update: Update, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor | None]:
