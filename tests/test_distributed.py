@@ -1,5 +1,7 @@
 """Processes that torchrun starts agree; one process alone needs none of it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,37 +9,24 @@ import torch
 
 from alphabar import distributed
 from alphabar.errors import AlphabarError
-from ranks import ALPHABAR, two_ranks
-
-RANKS = """
-import sys, torch
-from alphabar import build, config, distributed
-torch.set_num_threads(1)
-settings = ["diffusion.objective=vlb", "diffusion.variance=learned_range", "diffusion.steps=30",
-            "diffusion.timestep_sampler=loss_second_moment", "sampling.steps=none"]
-sampler = build.timestep_sampler(config.load("ddpm_digits", settings))
-with distributed.session():
-    rank = distributed.rank()
-    torch.manual_seed(rank)
-    for step in range(60):
-        count = (5, 3)[rank] if step % 7 else (0, 4)[rank]
-        t = torch.randint(1, 31, (count,))
-        sampler.update(t, t + 100 * rank + torch.rand(count))
-    torch.save(sampler.state_dict(), f"{sys.argv[1]}/{rank}.pt")
-    distributed.barrier()
-"""
+from ranks import ALPHABAR, forked, two_ranks
+from tiny_settings import TINY
 
 
-@pytest.mark.heavy  # test_loss_second_moment gathers in one process
-def test_two_ranks_with_uneven_batches_hold_equal_histories(tmp_path) -> None:
-    (tmp_path / "ranks.py").write_text(RANKS)
-    done = two_ranks(tmp_path / "ranks.py", tmp_path)
-    assert done.returncode == 0, done.stderr
-    one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert (one["count"][1:] == 10).any()
-    losses = one["history"][one["history"] > 0]
-    assert (losses > 100).any() and (losses < 100).any()  # of both
+def test_rows_of_processes_are_joined_in_their_order_however_many_each_has() -> None:
+    def work() -> None:
+        own = torch.full((distributed.rank() + 1, 2), distributed.rank(), dtype=torch.uint8)
+        everyone = [0, 1, 1, 2, 2, 2]
+        assert distributed.gathered(own)[:, 0].tolist() == everyone
+        assert distributed.in_order(own, [1, 2, 3])[:, 1].tolist() == everyone
+        assert distributed.highest(distributed.rank(), -distributed.rank()) == (2, 0)
+        assert distributed.of_main({"rank": distributed.rank()}) == {"rank": 0}
+        rows = distributed.shares(7)
+        assert [len(part) for part in rows] == [2, 2, 3] and rows[distributed.rank()] == distributed.share(7)
+        with distributed.alone():
+            assert (distributed.world_size(), distributed.rank(), distributed.launched()) == (1, 0, 3)
+
+    assert forked(3, work) == [0, 0, 0]
 
 
 def test_one_process_gathers_its_own() -> None:
@@ -64,6 +53,29 @@ def test_a_broken_environment_is_a_sentence(environment, words, monkeypatch) -> 
 
 
 @pytest.mark.heavy
-def test_training_under_torchrun_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    done = two_ranks(*ALPHABAR, "train", "ddpm_digits", cwd=tmp_path)
-    assert done.returncode != 0 and "several processes" in done.stderr and not (tmp_path / "runs").exists()
+def test_launch_trains_on_two_processes_says_each_line_once_and_returns_their_status(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "alphabar", "launch", "-n", "2", "train", "ddpm_digits", "--run", tmp_path / "run"]
+    done = subprocess.run([*command, *TINY], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("next ") == 1 and done.stderr.count("run directory") == 1
+    mistake = subprocess.run([*command, "training.stepz=3"], capture_output=True, text=True, check=False, timeout=300)
+    assert mistake.returncode == 2 and mistake.stdout == ""
+    assert mistake.stderr.count("\n") == 1 and "'stepz'; did you mean 'steps'?" in mistake.stderr
+
+
+@pytest.mark.parametrize(("args", "words"), [([], "none is."), (["data"], "'data' is not.")])
+def test_launch_is_followed_by_a_command_that_processes_share(monkeypatch, capsys, args, words) -> None:
+    from alphabar import cli
+
+    monkeypatch.setattr("sys.argv", ["alphabar", "launch", "-n", "2", *args])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert f"`alphabar launch -n 2` is followed by train, sample, evaluate; {words}" in capsys.readouterr().err
+
+
+@pytest.mark.heavy
+def test_torchrun_itself_trains_too(tmp_path: Path) -> None:
+    done = two_ranks(*ALPHABAR, "train", "ddpm_digits", "--run", "run", *TINY, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "checkpoints" / "step-00000006").exists()

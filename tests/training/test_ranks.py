@@ -119,7 +119,8 @@ def test_accumulated_gradients_are_exchanged_once(tiny, alone, tmp_path) -> None
 @pytest.mark.heavy
 def test_a_run_goes_on_with_another_number_of_processes_and_another_engine(tiny, alone, tmp_path) -> None:
     path = tmp_path / "run"
-    settings = (*EVERYTHING, "parallel.exact=true", "training.batch_size=12", "training.checkpoint_every=1")
+    settings = (*EVERYTHING, "optimizer.decay=constant", "parallel.exact=true", "training.batch_size=12")
+    settings += ("training.checkpoint_every=1",)
     for processes, steps in ((1, 1), (2, 2), (4, 4), (1, 6)):
         assert trained(tiny(*settings, f"training.steps={steps}"), path, processes) == [0] * processes
     whole = alone(*settings)
@@ -133,7 +134,8 @@ def test_a_run_goes_on_with_another_number_of_processes_and_another_engine(tiny,
 def test_a_checkpoint_of_either_engine_is_read_by_the_other_and_by_one_process(
     tiny, alone, tmp_path, optimizer
 ) -> None:
-    path, settings = tmp_path / "run", (*EVERYTHING, f"optimizer.name={optimizer}", "training.checkpoint_every=1")
+    path = tmp_path / "run"
+    settings = (*EVERYTHING, "optimizer.decay=constant", f"optimizer.name={optimizer}", "training.checkpoint_every=1")
     for processes, engine, steps in ((2, ENGINES[0], 2), (2, ENGINES[1], 4), (3, ENGINES[0], 5), (1, ENGINES[0], 6)):
         assert trained(tiny(*settings, engine, f"training.steps={steps}"), path, processes) == [0] * processes
     assert losses(path) == pytest.approx(alone(*settings)["losses"], rel=1e-5, abs=1e-6)
@@ -167,7 +169,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("to", [0, 1])
 def test_a_signal_to_any_process_makes_all_save_the_same_step_and_leave(tiny, alone, tmp_path, to) -> None:
-    settings = (*EVERYTHING, "parallel.exact=true", "training.steps=400", "training.checkpoint_every=400")
+    settings = (*EVERYTHING, "parallel.exact=true", "optimizer.decay=constant", "training.checkpoint_every=400")
     path = tmp_path / "run"
 
     def ask(processes: list[int]) -> None:
@@ -181,7 +183,7 @@ def test_a_signal_to_any_process_makes_all_save_the_same_step_and_leave(tiny, al
     step = content(path)["step"]
     assert 3 < step < 400 and len(losses(path)) == 4 * step
     once = tmp_path / "once"
-    assert loop.train(tiny(*settings[:-2], f"training.steps={step}"), once, CPU, Console(quiet=True))
+    assert loop.train(tiny(*settings, f"training.steps={step}"), once, CPU, Console(quiet=True))
     assert losses(once) == losses(path)
 
 

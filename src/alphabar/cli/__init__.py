@@ -19,6 +19,7 @@ from alphabar.cli import (
     film,
     inpaint,
     interpolate,
+    launch,
     mistakes,
     plot,
     recipes,
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("launch", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(launch.launch)
 app.command("sample")(sample.sample)
 app.command("film")(film.film)
 app.command("evaluate")(evaluate.evaluate)

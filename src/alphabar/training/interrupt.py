@@ -1,11 +1,9 @@
 """Signals as requests to the training loop: save and exit, or save and continue."""
 
 import contextlib
-import math
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
@@ -16,12 +14,6 @@ EXIT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Finish the step, save, and exit."""
 SAVE = signal.SIGUSR1
 """Finish the step, save, and continue."""
-
-
-ECHO = 2.0
-"""Seconds in which torchrun passes Ctrl-C on."""
-TORCHRUN = "TORCHELASTIC_RUN_ID"
-"""What torchrun sets in the environment of the processes that it starts."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,6 @@ class Interrupt:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._heard = self._agreed = Requests()
-        self._heard_at = -math.inf
         self._say = say
         self._previous: dict[signal.Signals, object] = {}
 
@@ -103,15 +94,10 @@ class Interrupt:
             self._heard = replace(self._heard, save=True)
         elif not self._heard.exit:
             self._heard = replace(self._heard, exit=True, by_hand=number == signal.SIGINT)
-            self._heard_at = time.monotonic()
             self._say_at_once("finishing this step and saving; press Ctrl-C again to quit now and lose unsaved work")
-        elif number == signal.SIGINT and signal.SIGINT in self._previous and not self._is_echo():
+        elif number == signal.SIGINT and signal.SIGINT in self._previous:
             self._restore(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
-
-    def _is_echo(self) -> bool:
-        """Whether torchrun, which gets each Ctrl-C too, has passed on the one that was heard just before."""
-        return TORCHRUN in os.environ and time.monotonic() - self._heard_at < ECHO
 
     def _say_at_once(self, sentence: str) -> None:
         try:
