@@ -12,6 +12,7 @@ from alphabar.errors import AlphabarError
 from alphabar.networks.precision import PRECISIONS
 from alphabar.training.lr import DECAYS
 from alphabar.training.optimizers import OPTIMIZERS
+from alphabar.training.strategies import STRATEGIES
 
 REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Data, "name"): data.DATASETS,
@@ -30,6 +31,7 @@ REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Training, "precision"): PRECISIONS,
     (c.Optimizer, "decay"): DECAYS,
     (c.Optimizer, "name"): OPTIMIZERS,
+    (c.Parallel, "strategy"): STRATEGIES,
     (c.Evaluation, "metrics"): metrics.METRICS,
     (c.Sampling, "sampler"): diffusion.SAMPLERS,
     (c.Sampling, "spacing"): diffusion.SPACINGS,
