@@ -1,7 +1,10 @@
 """Processes that torchrun starts agree; one process alone needs none of it."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,3 +82,29 @@ def test_torchrun_itself_trains_too(tmp_path: Path) -> None:
     done = two_ranks(*ALPHABAR, "train", "ddpm_digits", "--run", "run", *TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "checkpoints" / "step-00000006").exists()
+
+
+@pytest.mark.heavy
+def test_a_training_that_loses_a_process_is_started_again_and_resumes_by_itself(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = [*TINY, "training.steps=60", "training.checkpoint_every=2", "training.log_every=1"]
+    command = [sys.executable, "-m", "alphabar", "launch", "-n", "2", "--restarts", "1", "train", "ddpm_digits"]
+    launched = subprocess.Popen([*command, "--run", run, *settings], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoints" / "step-00000006").exists():
+        assert time.monotonic() < deadline and launched.poll() is None
+        time.sleep(0.01)
+    victim = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if is_rank_of(path, run)][-1]
+    os.kill(victim, signal.SIGKILL)
+    _, said = launched.communicate(timeout=300)
+    assert launched.returncode == 0, said
+    assert said.count("resumed at step") == 1
+    assert (run / "checkpoints" / "step-00000060").exists()
+
+
+def is_rank_of(cmdline: Path, run: Path) -> bool:
+    try:
+        words = cmdline.read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(run) in words and b"launch" not in words

@@ -180,6 +180,15 @@ def _company() -> Iterator[None]:
         raise kind(f"Process {rank()} stops, because another process stopped.") from None
 
 
+def _attempt() -> str:
+    """A name for this start of the processes: torchrun starts them again with the addresses of the dead in store.
+
+    Several machines count their starts differently: there TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 clears the store.
+    """
+    on_one_machine = os.environ.get("GROUP_WORLD_SIZE") == "1"
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if on_one_machine else "0"
+
+
 @contextmanager
 def session() -> Iterator[None]:
     """A block in which the processes that torchrun started form one process group.
@@ -191,9 +200,15 @@ def session() -> Iterator[None]:
         return
     import torch
     import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
 
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
+        store, number, count = next(rendezvous("env://", timeout=_PATIENCE))
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(
+            backend, timeout=_PATIENCE, store=PrefixStore(_attempt(), store), rank=number, world_size=count
+        )
     except (ValueError, RuntimeError) as error:
         raise AlphabarError(
             f"WORLD_SIZE is {world_size()}, but the other processes cannot be reached ({error}); "
