@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from alphabar import distributed
@@ -37,15 +38,17 @@ def two_ranks(
         )
 
 
-def forked(world_size: int, work: Callable[[], None], started: Callable[[list[int]], None] | None = None) -> list[int]:
+def forked(
+    world_size: int, work: Callable[[], object], started: Callable[[list[int]], None] | None = None, joined: bool = True
+) -> list[int]:
     """Run `work` in so many processes, in a `distributed.session`; the exit status of each, negative for a signal.
 
-    started: called with the process numbers, while they work.
+    started: called with the process numbers, while they work. joined: False for work that opens the session itself.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    processes = [_fork(world_size, rank, port, work) for rank in range(world_size)]
+    processes = [_fork(world_size, rank, port, work, joined) for rank in range(world_size)]
     try:
         if started:
             started(processes)
@@ -56,7 +59,7 @@ def forked(world_size: int, work: Callable[[], None], started: Callable[[list[in
         raise
 
 
-def _fork(world_size: int, rank: int, port: int, work: Callable[[], None]) -> int:
+def _fork(world_size: int, rank: int, port: int, work: Callable[[], object], joined: bool) -> int:
     if process := os.fork():
         return process
     status = 1
@@ -65,7 +68,7 @@ def _fork(world_size: int, rank: int, port: int, work: Callable[[], None]) -> in
         if world_size > 1:
             os.environ.update({name: str(value) for name, value in place.items()})
             os.environ.update(RANK=str(rank), WORLD_SIZE=str(world_size))
-        with distributed.session():
+        with distributed.session() if joined else nullcontext():
             work()
         status = 0
     except SystemExit as end:
