@@ -4,7 +4,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # two OpenMP threads on a busy machine are 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from rich.console import Console
@@ -26,6 +26,14 @@ def one_thread() -> None:
 def tiny() -> Callable[..., c.Config]:
     """A config of the digits recipe that trains in a second, with further overrides."""
     return lambda *overrides: c.load("ddpm_digits", [*TINY, *overrides])
+
+
+@pytest.fixture(scope="module")
+def module_cache(tmp_path_factory) -> Iterator[None]:
+    """A cache of features and floors that the tests of a module share, and no other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

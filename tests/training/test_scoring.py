@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,7 @@ SCORED = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory) -> Iterator[None]:
-    """Features and floors of these tests' own, kept between them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("module_cache")
 
 
 def scored(path: Path) -> dict[int, dict[str, float]]:
@@ -118,7 +112,7 @@ def test_evaluating_does_not_change_what_is_learnt(tiny, quiet, tmp_path) -> Non
 
 
 @pytest.fixture(scope="module")
-def whole(cache, tiny, tmp_path_factory) -> Path:
+def whole(module_cache, tiny, tmp_path_factory) -> Path:
     """A run that nothing interrupted."""
     path = tmp_path_factory.mktemp("whole") / "run"
     loop.train(tiny(*SCORED, "evaluation.best=recall"), path, CPU, Console(quiet=True))

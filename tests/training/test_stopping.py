@@ -1,7 +1,6 @@
 """A run ends when the loss of held-out images has not fallen for some evaluations, and keeps the best checkpoint."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,7 @@ from alphabar.training.state import TrainState
 from alphabar.training.stopping import NAME, HeldOutLoss
 from digits_folder import digits_folder
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("module_cache")
 
 
 @pytest.fixture(scope="module")
