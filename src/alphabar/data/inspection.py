@@ -11,10 +11,11 @@ from torch import Tensor
 from alphabar.data.advice import judged
 from alphabar.data.archive import named_after, unpacked
 from alphabar.data.decode import MODES, Header, decode, read_header
+from alphabar.data.decoding import Traits, decoded_images
 from alphabar.data.files import shown
 from alphabar.data.findings import Look, findings
 from alphabar.data.fit import fitted
-from alphabar.data.folder import Traits, contents, decoded_images, planned, recognised
+from alphabar.data.folder import contents, planned, recognised
 from alphabar.data.glance import Thumbnail, as_stored, of_images, of_row, of_thumbnails, sampled
 from alphabar.data.image_set import ImageSet
 from alphabar.data.options import DataOptions
