@@ -1,8 +1,10 @@
 """Image file -> the pixels that the network sees, and its traits: by threads, or by processes where files are many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, islice, tee
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,10 +37,14 @@ class Traits:
 
 @dataclass(frozen=True)
 class Encoded:
-    """An image file that is not on disk: its name, which must have no folder, and what it holds."""
+    """An image file that is not on disk: its name, what it holds, and the number of its class, -1 for none."""
 
     name: Path
     content: bytes
+    label: int = -1
+
+
+I = TypeVar("I", Path, Encoded)  # noqa: E741 - an item
 
 
 @dataclass(frozen=True)
@@ -65,19 +71,28 @@ class Decoder:
         pixels = np.asarray(image).reshape(*size, self.channels).transpose(2, 0, 1)
         return np.ascontiguousarray(pixels), Traits.of(decoded)
 
+    def named(self, item: Path | Encoded) -> str:
+        """An item in a sentence."""
+        return shown(self.root / (item.name if isinstance(item, Encoded) else item))
+
 
 def each(
-    decoder: Decoder, paths: Sequence[Path], label: str
-) -> Iterator[tuple[Path, tuple[Pixels, Traits] | UnreadableError]]:
-    """(path, its pixels and traits, or why it cannot be used), in order, with a bar."""
-    if len(paths) < MANY or cores() < 2:
-        yield from mapped(decoder, paths, label)
+    decoder: Decoder, items: Iterable[I], label: str, total: int | None = None, many: int | None = None
+) -> Iterator[tuple[I, tuple[Pixels, Traits] | UnreadableError]]:
+    """(item, its pixels and traits, or why it cannot be used), in order, with a bar up to `total`.
+
+    many: the number of items from which processes do the work.
+    """
+    waiting = iter(items)
+    first = list(islice(waiting, many := many or MANY))
+    if len(first) < many or cores() < 2:
+        yield from mapped(decoder, chain(first, waiting), label, total)
         return
-    with progress(label, len(paths)) as advance:
-        for path, result in zip(
-            paths, in_processes(decoder, paths, lambda path: shown(decoder.root / path)), strict=True
-        ):
-            yield path, result
+    given, kept = tee(chain(first, waiting))
+    del first
+    with progress(label, total) as advance:
+        for item, result in zip(kept, in_processes(decoder, given, decoder.named), strict=True):
+            yield item, result
             advance(1)
 
 
@@ -94,7 +109,8 @@ class Decoding:
 def decoded_images(survey: Survey, size: Size, channels: int, options: DataOptions) -> Decoding:
     """The images of a survey with the requested channels, resized to (H, W); without those that turn out broken."""
     results = Decoding(np.empty((len(survey.headers), channels, *size), np.uint8), [], [], [])
-    for path, result in each(Decoder(survey.root, size, channels, options), list(survey.headers), "Decoding images"):
+    decoder = Decoder(survey.root, size, channels, options)
+    for path, result in each(decoder, survey.headers, "Decoding images", len(survey.headers)):
         if isinstance(result, UnreadableError):
             results.skipped.append(Skipped(path, result.reason))
         else:

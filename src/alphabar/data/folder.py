@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from alphabar.data.contents import Contents, Levels, counted
-from alphabar.data.decode import MODES, SUFFIXES, read_header
+from alphabar.data.decode import MODES, SUFFIXES, Header, read_header
 from alphabar.data.decoding import Traits, decoded_images
 from alphabar.data.files import exists, shown
 from alphabar.data.fit import stored_values
@@ -51,13 +51,16 @@ def folder(options: DataOptions) -> ImageSet:
         class_names=plan.class_names,
         source=shown(root),
         contents=contents(plan, survey, decoded.traits, options),
-        stored=stored_values(stored_shapes(survey), (channels, *size), options.resize),
+        stored=stored_values(_stored_shapes(survey), (channels, *size), options.resize),
         places=_places(decoded.traits) if options.holdout else None,
     )
 
 
-def recognised(options: DataOptions) -> tuple[Path, Layout]:
-    """The folder of the requested split, and its layout; raises AlphabarError if there is none, or without images."""
+def recognised(options: DataOptions, listing: Listing | None = None) -> tuple[Path, Layout]:
+    """The folder of the requested split, and its layout; raises AlphabarError if there is none, or without images.
+
+    listing: the files of the folder, if they were listed before.
+    """
     root = options.path
     if root is None:
         raise AlphabarError("No images were named: add --data PHOTOS, a folder or a file of images (data.name=folder).")
@@ -65,7 +68,7 @@ def recognised(options: DataOptions) -> tuple[Path, Layout]:
         raise AlphabarError(f"There is no folder {shown(root)}.")
     if not root.is_dir():
         raise AlphabarError(f"{shown(root)} is a file; data.path must be a folder of images.")
-    plan = layout(root, list_files(root), options.split)
+    plan = layout(root, listing or list_files(root), options.split)
     _check_not_empty(root / plan.folder, plan.listing)
     return root / plan.folder, plan
 
@@ -75,9 +78,14 @@ def headers(root: Path, plan: Layout, options: DataOptions) -> Survey:
     return surveyed(root, plan.listing, lambda path: read_header(path, options.limit_pixels))
 
 
-def stored_shapes(survey: Survey) -> list[tuple[int, int, int]]:
+def _stored_shapes(survey: Survey) -> list[tuple[int, int, int]]:
     """(C, H, W) of each usable image as stored; 0 channels where decoding changes its levels."""
-    return [(_EXACT.get(header.mode, 0), *header.size) for header in survey.headers.values()]
+    return [stored_shape(header) for header in survey.headers.values()]
+
+
+def stored_shape(header: Header) -> tuple[int, int, int]:
+    """(C, H, W) of an image as stored; 0 channels where decoding changes its levels."""
+    return _EXACT.get(header.mode, 0), *header.size
 
 
 def _places(traits: list[Traits]) -> Places:

@@ -18,6 +18,7 @@ from alphabar.data.fit import fitted
 from alphabar.data.folder import contents, planned, recognised
 from alphabar.data.glance import Thumbnail, as_stored, of_images, of_row, of_thumbnails, sampled
 from alphabar.data.image_set import ImageSet
+from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions
 from alphabar.data.report import Report, as_seen, followed, largest, settings
 from alphabar.data.sources import DATASETS, detect
@@ -101,6 +102,7 @@ def _trial(survey: Survey, options: DataOptions) -> tuple[str | None, int | None
     """(the error that a training run would raise, None), or (None, the bytes of the images in memory)."""
     try:
         (height, width), channels = planned(survey, options)
+        check_memory(shown(survey.root), min(len(survey.headers), _SHOWN), (height, width), channels)
     except AlphabarError as error:
         return str(error), None
     return None, len(survey.headers) * channels * height * width

@@ -1,0 +1,53 @@
+"""`alphabar data pack`: whatever can be packed, by its path."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from alphabar.data.archive import named_after, stem, unpacked
+from alphabar.data.files import NoSplitError, shown
+from alphabar.data.image_set import ImageSet
+from alphabar.data.options import SPLITS, DataOptions
+from alphabar.data.packs import arrays, folders, record
+from alphabar.data.packs.origin import Origin
+from alphabar.data.packs.writing import Say, pack
+from alphabar.data.sources import detect, load
+from alphabar.data.windows import roomy
+from alphabar.errors import AlphabarError
+
+
+def pack_source(options: DataOptions, out: Path, say: Say) -> record.Record:
+    """Packs what lies at options.path, all splits of it, into the new folder `out`; what `pack` began is completed.
+
+    AlphabarError if there is something at `out`, or if the source cannot be read.
+    """
+    if out.exists() or out.is_symlink():
+        what = "is a pack already" if record.is_pack(out) else "is there already"
+        raise AlphabarError(f"{shown(out)} {what}; name a new folder, or remove it.")
+    assert options.path is not None
+    kind = detect(options.path)
+    if kind == "packed":
+        raise AlphabarError(f"{shown(options.path)} is a pack already; name what it was made of.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "archive":
+        place = unpacked(options.path)
+        with named_after(options.path, place):
+            found = folders.origin(replace(options, path=place))
+            pack(replace(found, name=stem(options.path), source=shown(options.path)), out, say)
+    else:
+        pack(folders.origin(options) if kind == "folder" else _arrays(kind, options), out, say)
+    return record.read(out)
+
+
+def _arrays(kind: str, options: DataOptions) -> Origin:
+    sets: dict[str, ImageSet] = {}
+    for split in SPLITS:
+        try:
+            sets[split] = load(kind, replace(roomy(options), split=split))
+        except NoSplitError:
+            continue
+    return arrays.origin(sets, options)
+
+
+def verified(path: Path) -> int:
+    """Reads a whole pack; the number of its bytes. UnreadableError if any differs from what was packed."""
+    return sum(record.verify(path))
