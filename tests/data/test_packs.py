@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from alphabar.data import DataOptions, ImageSet, ShuffledStream, detect, inspect, load, memory, pack_source, verified
+from alphabar.data import DataOptions, ImageSet, ShuffledStream, detect, inspect, load, memory, pack_source
 from alphabar.data.packs import partial, record, writing
 from alphabar.errors import AlphabarError
 
@@ -39,6 +39,10 @@ def same(found: ImageSet, expected: ImageSet) -> bool:
     if found.stored is not None and expected.stored is not None:
         assert torch.equal(found.stored, expected.stored)
     return torch.equal(found.images, expected.images)
+
+
+def verified(pack: Path) -> int:
+    return sum(record.verify(pack))
 
 
 def packed(path: Path, tmp_path: Path, name: str = "pack", **options: object) -> Path:

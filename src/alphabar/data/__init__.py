@@ -6,7 +6,7 @@ from alphabar.data.files import PUBLISHED_SPLITS, NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import inspect
 from alphabar.data.options import SPLITS, DataOptions
-from alphabar.data.packs.packing import pack_source, verified
+from alphabar.data.packs.packing import pack_source
 from alphabar.data.packs.record import Record
 from alphabar.data.report import Report
 from alphabar.data.sources import DATASETS, OWN_DATA, Source, detect, load
@@ -33,5 +33,4 @@ __all__ = [
     "inspect",
     "load",
     "pack_source",
-    "verified",
 ]

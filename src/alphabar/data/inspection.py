@@ -20,6 +20,7 @@ from alphabar.data.glance import Thumbnail, as_stored, of_images, of_row, of_thu
 from alphabar.data.image_set import ImageSet
 from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions
+from alphabar.data.packs import record
 from alphabar.data.report import Report, as_seen, followed, largest, settings
 from alphabar.data.sources import DATASETS, detect
 from alphabar.data.survey import Survey, surveyed
@@ -109,6 +110,8 @@ def _trial(survey: Survey, options: DataOptions) -> tuple[str | None, int | None
 
 
 def _inspect_arrays(kind: str, options: DataOptions, most: int | None) -> Report:
+    if kind == "packed":
+        _verify(options)
     stored = DATASETS[kind](as_stored(options))
     channels, height, width = stored.shape
     problem, memory = None, stored.images.numel()
@@ -120,7 +123,8 @@ def _inspect_arrays(kind: str, options: DataOptions, most: int | None) -> Report
             problem = str(error)
     classes = {} if stored.labels is None else Counter(stored.class_names[k] for k in stored.labels.tolist())
     sizes = {(height, width): len(stored)}
-    advice = followed(judged(of_images(stored), most or largest(sizes)), options, problem)
+    side = max(height, width) if kind == "packed" else largest(sizes)
+    advice = followed(judged(of_images(stored), most or side), options, problem)
     options = as_seen(options, advice, channels)
     return Report(
         kind=kind,
@@ -139,6 +143,14 @@ def _inspect_arrays(kind: str, options: DataOptions, most: int | None) -> Report
         findings=findings([f"image {k}" for k in range(len(stored))], _looks(stored), options),
         pictures=_rows(stored, options),
     )
+
+
+def _verify(options: DataOptions) -> None:
+    """UnreadableError if a pack is damaged anywhere."""
+    assert options.path is not None
+    with progress("Checking hashes", record.read(options.path).nbytes()) as advance:
+        for count in record.verify(options.path):
+            advance(count)
 
 
 def _looks(stored: ImageSet) -> list[Look]:

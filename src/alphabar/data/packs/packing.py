@@ -46,8 +46,3 @@ def _arrays(kind: str, options: DataOptions) -> Origin:
         except NoSplitError:
             continue
     return arrays.origin(sets, options)
-
-
-def verified(path: Path) -> int:
-    """Reads a whole pack; the number of its bytes. UnreadableError if any differs from what was packed."""
-    return sum(record.verify(path))

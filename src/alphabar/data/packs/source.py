@@ -17,7 +17,7 @@ from alphabar.errors import AlphabarError
 
 
 def packed(options: DataOptions) -> ImageSet:
-    """Your own pack, a folder that `alphabar data pack` wrote: images decoded once, read from disk when needed.
+    """Your own pack, which `alphabar data pack` wrote: images decoded once, read from disk when needed.
 
     The images are a map of the file where they have the size and the channels that are asked for, and
     otherwise converted in memory. UnreadableError for a pack whose files or record are not what was written.
