@@ -40,16 +40,12 @@ def fetch(
 def pack(
     source: Annotated[
         str,
-        typer.Argument(
-            help="Images as for train, WebDataset shards, or hf:NAME, a data set of Hugging Face."
-        ),
+        typer.Argument(help="Images as for train, WebDataset shards, or hf:NAME, a data set of Hugging Face."),
     ],
     out: Annotated[Path, typer.Argument(help="The pack, a new folder.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="How files become images, e.g. data.image_size=64 data.resize=crop."
-        ),
+        typer.Argument(help="How files become images, e.g. data.image_size=64 data.resize=crop."),
     ] = None,
 ) -> None:
     """Decode images once, for sets larger than the memory or of many files; the same command again completes it."""

@@ -12,7 +12,7 @@ from alphabar.data.contents import Levels
 from alphabar.data.decode import Decoded, decode
 from alphabar.data.files import UnreadableError, shown
 from alphabar.data.fit import Pixels
-from alphabar.data.options import DataOptions
+from alphabar.data.options import DataOptions, sized
 from alphabar.data.survey import Skipped, Survey, mapped
 from alphabar.data.workers import cores, in_processes
 from alphabar.images import POSITIONS, RESIZE_RULES, Size
@@ -67,7 +67,8 @@ class Decoder:
         if (image.height, image.width) != size and options.resize != "none":
             image = RESIZE_RULES[options.resize](image, size, options.background, POSITIONS[options.crop])
         if (image.height, image.width) != size:
-            raise UnreadableError(name, "its size changed while it was being read")
+            have = sized((image.height, image.width))
+            raise UnreadableError(name, f"it is {have} and not {sized(size)}, and data.resize is not set")
         pixels = np.asarray(image).reshape(*size, self.channels).transpose(2, 0, 1)
         return np.ascontiguousarray(pixels), Traits.of(decoded)
 

@@ -116,7 +116,9 @@ def _check_not_empty(root: Path, listing: Listing) -> None:
         suffixes = Counter(shown(Path(path.suffix.lower())) if path.suffix else "no suffix" for path in listing.others)
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
         readable = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        raise AlphabarError(f"{shown(root)} has files but no images ({kinds}); alphabar reads {readable}.")
+        shards = any(path.suffix.lower() == ".tar" for path in listing.others)
+        hint = " WebDataset shards are read by `alphabar data pack`." if shards else ""
+        raise AlphabarError(f"{shown(root)} has files but no images ({kinds}); alphabar reads {readable}.{hint}")
     raise AlphabarError(f"The folder {shown(root)} is empty: it has no images.")
 
 
