@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from alphabar.data import DataOptions, ImageSet, ShuffledStream, detect, inspect, load, memory, pack_source
-from alphabar.data.packs import partial, record, writing
+from alphabar.data.packs import partial, record, source, writing
 from alphabar.errors import AlphabarError
 
 Photos = Callable[..., Path]
@@ -79,6 +79,26 @@ def test_a_pack_is_mapped_and_what_is_written_to_its_images_never_reaches_the_fi
     images.zero_()
     verified(pack)
     assert str(tmp_path / "pack" / "train.images") in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.parametrize("flags", ["private", "read-only"])
+def test_a_pack_larger_than_the_memory_of_the_machine_starts_at_once(
+    photos: Photos, tmp_path: Path, flags: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = packed(photos(5), tmp_path)
+    said = json.loads((pack / "pack.json").read_text())
+    count = (4 << 40) // (8 * 8 * 3)  # 4 TB; the file is sparse
+    said["splits"]["train"] |= {"count": count, "parts": [{"count": count, "sha256": "0" * 64}]}
+    del said["sha256"]
+    record.files.write_json(pack / "pack.json", said | {"sha256": record.files.digest(said)})
+    with (pack / "train.images").open("r+b") as file:
+        file.truncate(count * 8 * 8 * 3)
+    if flags == "read-only":
+        monkeypatch.setattr(source.mmap, "PROT_WRITE", 1 << 20)  # refused by the system, as where memory is counted
+    images = load("packed", DataOptions(path=pack))
+    assert len(images) == count
+    assert len(images.fingerprint()) == 64
+    assert images.images[-1].sum() == 0
 
 
 def test_the_stream_of_a_pack_is_that_of_the_memory(zoo: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import mmap
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def packed(options: DataOptions) -> ImageSet:
     if is_same and not (options.holdout and not known.holdout):
         return whole
     what = f"{shown(folder)}, packed at {sized((size[0], size[1]))}x{channels},"
-    arrays = fitted(images.permute(0, 2, 3, 1).numpy(), replace(options, white=None), what)
+    stored = images.permute(0, 2, 3, 1).numpy()
+    stored.flags.writeable = False  # so that a copy is made of what would be the map itself
+    arrays = fitted(stored, replace(options, white=None), what)
     arrays["contents"] = replace(split.contents, split=options.split)
     return replace(whole, **arrays, hashed=None)
 
@@ -73,14 +76,21 @@ def _check(folder: Path, known: record.Record, options: DataOptions) -> None:
 def _mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
     """uint8 of this shape over the bytes of a file, which takes memory only for what is read.
 
-    What is written to it stays in this process, and never reaches the file. Linux counts a map that can be written to
-    against the memory of the machine, and would refuse one that is larger, unless it is told not to (MAP_NORESERVE).
+    What is written to it stays in this process, and never reaches the file. But where Linux counts such a map against
+    the memory of the machine (MAP_NORESERVE asks it not to) and refuses it, it is one that cannot be written to.
     """
-    size = math.prod(shape)
-    flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
-    with open_regular(path) as file:
+    private = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+    with open_regular(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of buffers that cannot be written to
         try:
-            mapped = mmap.mmap(file.fileno(), size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-        except (OSError, ValueError) as error:
-            raise UnreadableError(path, f"it cannot be mapped into memory ({error})") from None
-    return torch.frombuffer(mapped, dtype=torch.uint8).reshape(shape)
+            mapped = mmap.mmap(file.fileno(), math.prod(shape), private, mmap.PROT_READ | mmap.PROT_WRITE)
+        except OSError:
+            mapped = _read_only(path, file.fileno(), math.prod(shape))
+        return torch.frombuffer(mapped, dtype=torch.uint8).reshape(shape)
+
+
+def _read_only(path: Path, handle: int, size: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(handle, size, mmap.MAP_SHARED, mmap.PROT_READ)
+    except (OSError, ValueError) as error:
+        raise UnreadableError(path, f"it cannot be mapped into memory ({error})") from None
