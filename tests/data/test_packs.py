@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -311,3 +313,31 @@ def test_too_many_unusable_images_are_no_pack(photos: Photos, tmp_path: Path) ->
         (folder / f"00{k}.png").write_bytes((folder / f"00{k}.png").read_bytes()[:60])
     with pytest.raises(AlphabarError, match=r"3 of 10 images in .* cannot be used, more than 5%"):
         packed(folder, tmp_path)
+
+
+@pytest.mark.heavy
+def test_several_processes_share_the_memory_of_a_pack(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (400, 256, 256, 3), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", pixels)
+    pack = packed(tmp_path / "a.npz", tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from alphabar.data import DataOptions, load\n"
+        "images = load('packed', DataOptions(path=Path(sys.argv[1]))).images\n"
+        "print(int(images.sum()), flush=True); sys.stdin.read()"
+    )
+    readers = [
+        subprocess.Popen([sys.executable, "-c", code, str(pack)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    try:
+        sums = [int((reader.stdout or sys.stdin).readline()) for reader in readers]
+        assert sums == [int(pixels.sum(dtype=np.int64))] * 2
+        for reader in readers:
+            lines = Path(f"/proc/{reader.pid}/smaps").read_text().split("train.images")[1].splitlines()
+            kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:12] if line.endswith("kB")}
+            assert kilobytes["Rss"] > pixels.nbytes // 1024 * 0.9
+            assert kilobytes.get("Private_Dirty", 0) == 0
+            assert kilobytes["Pss"] < 0.7 * kilobytes["Rss"]  # each has half of them
+    finally:
+        for reader in readers:
+            reader.communicate()
