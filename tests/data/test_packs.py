@@ -14,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from alphabar.data import DataOptions, ImageSet, ShuffledStream, detect, inspect, load, memory, pack_source
+import alphabar
+from alphabar.data import DataOptions, ImageSet, ShuffledStream, advised, detect, inspect, load, memory, pack_source
 from alphabar.data.packs import partial, record, source, writing
 from alphabar.errors import AlphabarError
 
@@ -341,3 +342,22 @@ def test_several_processes_share_the_memory_of_a_pack(tmp_path: Path) -> None:
     finally:
         for reader in readers:
             reader.communicate()
+
+
+def test_the_front_door_packs_with_the_settings_of_training(photos: Photos, tmp_path: Path) -> None:
+    folder = photos(12, (20, 30, 3))
+    said = alphabar.pack(folder, tmp_path / "pack", overrides=["data.image_size=8", "data.resize=crop"])
+    assert said == ["train  12 images 3x8x8", f"{tmp_path / 'pack'}  0.0 MB"]
+    expected = load("folder", DataOptions(path=folder, image_size=(8, 8), resize="crop"))
+    assert same(load("packed", DataOptions(path=tmp_path / "pack")), expected)
+    for wrong in ("training.steps=3", "data.horizontal_flip=true", "data.path=x"):
+        with pytest.raises(AlphabarError, match=rf"say how files become images; got {wrong.partition('=')[0]}"):
+            alphabar.pack(folder, tmp_path / "other", overrides=[wrong])
+    with pytest.raises(AlphabarError, match=r"data.resize=crop needs a target size"):
+        alphabar.pack(folder, tmp_path / "other", overrides=["data.resize=crop"])
+
+
+def test_a_pack_keeps_its_size_in_a_plan(photos: Photos, tmp_path: Path) -> None:
+    pack = packed(photos(12, (72, 72, 3)), tmp_path)
+    assert advised(DataOptions(path=pack), "packed", 32).image_size == (72, 72)
+    assert advised(DataOptions(path=tmp_path / "photos"), "folder", 32).image_size == (32, 32)
