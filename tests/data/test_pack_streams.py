@@ -104,6 +104,14 @@ def test_json_says_classes_too_and_a_sample_without_an_image_is_none(tmp_path: P
     assert images.labels.tolist() == [1, 0]
 
 
+def test_classes_that_only_some_images_have_are_left_out_and_this_is_said(tmp_path: Path) -> None:
+    shard(tmp_path / "wds" / "a.tar", sample(1, "3") | sample(2, None))
+    said: list[str] = []
+    pack_source(DataOptions(path=tmp_path / "wds"), tmp_path / "pack", said.append)
+    assert said == ["The classes of train are left out, because only 1 of 2 images have one."]
+    assert load("packed", DataOptions(path=tmp_path / "pack")).labels is None
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

@@ -1,5 +1,6 @@
 """A pack holds the images that its source gives in memory, to the bit; it is whole, or it is refused."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -361,3 +362,25 @@ def test_a_pack_keeps_its_size_in_a_plan(photos: Photos, tmp_path: Path) -> None
     pack = packed(photos(12, (72, 72, 3)), tmp_path)
     assert advised(DataOptions(path=pack), "packed", 32).image_size == (72, 72)
     assert advised(DataOptions(path=tmp_path / "photos"), "folder", 32).image_size == (32, 32)
+
+
+@pytest.mark.heavy
+def test_a_packing_process_that_is_killed_at_any_moment_is_completed(photos: Photos, tmp_path: Path) -> None:
+    folder, pack = photos(1500), tmp_path / "pack"
+    code = (
+        "import sys; from pathlib import Path; from alphabar.data import DataOptions, pack_source\n"
+        "from alphabar.data.packs import writing; writing._SHARD = 20; print('begun', flush=True)\n"
+        "pack_source(DataOptions(path=Path(sys.argv[1])), Path(sys.argv[2]), print)"
+    )
+    for delay in (0.0, 0.1, 0.2, 0.4, 0.8):
+        child = subprocess.Popen([sys.executable, "-c", code, str(folder), str(pack)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(delay)
+        child.kill()
+        child.communicate()
+    if not pack.exists():
+        packed(folder, tmp_path)
+    assert verified(pack) == 1500 * 8 * 8 * 3
+    assert same(load("packed", DataOptions(path=pack)), load("folder", DataOptions(path=folder)))

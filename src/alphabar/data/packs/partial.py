@@ -140,7 +140,10 @@ class Shard:
 
 @contextmanager
 def locked(folder: Path, wait: bool) -> Iterator[None]:
-    """A new or existing folder that no other process writes into meanwhile; AlphabarError if one does, or `wait`."""
+    """A new or existing folder that no other process writes into meanwhile; AlphabarError if one does.
+
+    wait: whether to wait for it instead.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         try:

@@ -122,6 +122,8 @@ def _finish(origin: Origin, unfinished: Partial, say: Say) -> None:
             raise AlphabarError(f"{origin.source} has no images in its {split} split.")
         if not count:
             raise none_left(origin.source, usable, origin.options)
+        if pictures.class_names is None:
+            _say_of_labels(unfinished.folder, split, say)
         if taken.skipped:
             say(f"{counted(len(taken.skipped), 'image')} skipped: {some(taken.skipped)}.")
     size = unfinished.resumed() * int(np.prod(origin.shape))
@@ -137,6 +139,13 @@ def _finish(origin: Origin, unfinished: Partial, say: Say) -> None:
         splits=splits,  # type: ignore[arg-type]  # checked by the model
     )
     record.write(unfinished.folder, written)
+
+
+def _say_of_labels(folder: Path, split: str, say: Say) -> None:
+    """Says so if only some images have a class: then none is kept."""
+    labels = np.fromfile(record.file_of(folder, split, CLASSES), "<i8")
+    if (have := int((labels >= 0).sum())) not in (0, len(labels)):
+        say(f"The classes of {split} are left out, because only {have:,} of {counted(len(labels), 'image')} have one.")
 
 
 def _files(split: record.SplitRecord) -> tuple[str, ...]:
