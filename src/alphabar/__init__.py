@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alphabar.api.edit import inpaint, interpolate, vary
     from alphabar.api.evaluate import bits_per_dim, evaluate
     from alphabar.api.latents import Latents, decode, encode
-    from alphabar.api.look import fetch, inspect, recipes, settings
+    from alphabar.api.look import fetch, inspect, pack, recipes, settings
     from alphabar.api.model import Model, load
     from alphabar.api.options import Options
     from alphabar.api.sample import sample
@@ -32,7 +32,7 @@ _MODULES = {
     "api.edit": ("inpaint", "interpolate", "vary"),
     "api.evaluate": ("bits_per_dim", "evaluate"),
     "api.latents": ("Latents", "decode", "encode"),
-    "api.look": ("fetch", "inspect", "recipes", "settings"),
+    "api.look": ("fetch", "inspect", "pack", "recipes", "settings"),
     "api.model": ("Model", "load"),
     "api.options": ("Options",),
     "api.sample": ("sample",),
@@ -44,8 +44,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "AlphabarError", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode",
-    "encode", "evaluate", "export", "fetch", "film", "inpaint", "inspect", "interpolate", "load", "recipes", "sample",
-    "settings", "train", "vary",
+    "encode", "evaluate", "export", "fetch", "film", "inpaint", "inspect", "interpolate", "load", "pack", "recipes",
+    "sample", "settings", "train", "vary",
 ]  # fmt: skip
 
 

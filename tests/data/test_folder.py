@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from alphabar.data import DataOptions, ImageSet, load, memory
+from alphabar.data import DataOptions, ImageSet, load
 from alphabar.errors import AlphabarError
 
 Photos = Callable[..., Path]
@@ -188,10 +188,3 @@ def test_padding_keeps_the_pixels_of_smaller_images(photos: Photos) -> None:
     padded = read(folder, image_size=(10, 9), resize="pad", background=(1, 2, 3)).images
     assert torch.equal(padded[:, :, 2:8, 2:7], read(folder).images)
     assert padded[0, :, 0, 0].tolist() == [1, 2, 3]
-
-
-def test_too_much_for_the_memory_is_refused_before_decoding(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = photos(4, (64, 64, 3))
-    monkeypatch.setattr(memory, "machine_bytes", lambda: 2 * 4 * 3 * 32 * 32)
-    assert "data.image_size=32 with data.resize=crop would fit" in sentence(folder)
-    assert len(read(folder, image_size=(32, 32), resize="crop")) == 4

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from alphabar.cli.data import app
-from alphabar.data import DATASETS, DataOptions, ImageSet, detect, inspect, load
+from alphabar.data import DATASETS, DataOptions, ImageSet, detect, inspect, load, pack_source
 from alphabar.data import mnist as mnist_module
 from alphabar.data.fit import with_channels
 from alphabar.errors import AlphabarError
@@ -40,6 +40,12 @@ def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
         for label in "ab":
             request.getfixturevalue("photos")(4, name=f"photos/{label}")
         return name, DataOptions(path=request.getfixturevalue("tmp_path") / "photos")
+    if name == "packed":
+        for label in "ab":
+            request.getfixturevalue("photos")(4, name=f"photos/{label}")
+        path = request.getfixturevalue("tmp_path") / "pack"
+        pack_source(DataOptions(path=path.with_name("photos")), path, lambda line: None)
+        return name, DataOptions(path=path)
     if name == "archive":
         for label in "ab":
             request.getfixturevalue("photos")(4, name=f"photos/{label}")

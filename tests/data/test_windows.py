@@ -104,12 +104,18 @@ def test_random_crops_and_a_held_out_part_go_together(photos: Callable[..., Path
     assert all(part.larger is not None and part.larger.shape[2:] == (10, 10) for part in parts)
 
 
-def test_memory_is_checked_for_what_is_kept(photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_checked_for_what_is_kept(
+    photos: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     options = DataOptions(path=photos(4, (12, 12)), image_size=SIZE, resize="crop")
+    roomy = replace(options, crop="random", crop_room=1.5)
+    expected = load("folder", roomy)
     monkeypatch.setattr("alphabar.data.memory.machine_bytes", lambda: 2 * 4 * 100)
     load("folder", options)
-    with pytest.raises(AlphabarError, match=r"12x12x1.* does not fit into memory"):
-        load("folder", replace(options, crop="random", crop_room=1.5))
+    assert not caplog.text
+    assert load("folder", roomy).fingerprint() == expected.fingerprint()
+    assert "does not fit into memory: its 4 images are packed" in caplog.text
 
 
 def test_how_images_are_cropped_is_part_of_how_samples_were_made() -> None:

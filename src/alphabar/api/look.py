@@ -1,7 +1,8 @@
-"""`alphabar.recipes`, `settings`, `inspect` and `fetch`: what can be trained, how, and on which images."""
+"""`alphabar.recipes`, `settings`, `inspect`, `pack` and `fetch`: what can be trained, how, and on which images."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alphabar import config, names
 from alphabar.errors import AlphabarError, sentences
@@ -64,6 +65,40 @@ def inspected_place(out: Path, path: Path) -> Path:
     outputs.check(out, outputs.INSPECTED, [path])
     outputs.prepare(out.parent, path=out)
     return out
+
+
+_OF_TRAINING = ("name", "path", "root", "split", "horizontal_flip", "augment")
+
+
+@sentences()
+def pack(
+    source: str | Path,
+    out: str | Path,
+    *,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    say: Callable[[str], None] | None = None,
+) -> list[str]:
+    """Decode the images of `source` once, all splits of it, into the new folder `out`, which can be trained on.
+
+    overrides: the settings of [data] that say how files become images: {"data.image_size": 64, "data.resize": "crop"}.
+    A pack that was begun and killed is completed. Returns a line about each split.
+    """
+    settings = config.merge({}, overrides)
+    wrong = [f"{section}.{name}" for section, values in settings.items() for name in values if section != "data"]
+    wrong += [f"data.{name}" for name in settings.get("data", {}) if name in _OF_TRAINING]
+    if wrong:
+        raise AlphabarError(f"Packing takes the settings of [data] that say how files become images; got {wrong[0]}.")
+    section = config.parse(config.merge(settings, {"data.path": str(source), "training.steps": 1})).data
+
+    from alphabar import build, data
+    from alphabar.data.memory import in_bytes
+
+    record = data.pack_source(build.data_options(section), Path(out), say or (lambda line: None))
+    shape = "x".join(map(str, record.shape))
+    return [
+        *(f"{split}  {part.count:,} images {shape}" for split, part in record.splits.items()),
+        f"{out}  {in_bytes(record.nbytes())}",
+    ]
 
 
 @sentences()

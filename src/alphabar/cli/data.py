@@ -1,5 +1,6 @@
 """`alphabar data`: the data sets, and what a folder of images holds."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,26 @@ def fetch(
 
     for line in look.fetch(name, data_root):
         say(line)
+
+
+@app.command("pack")
+def pack(
+    source: Annotated[
+        str,
+        typer.Argument(help="Images as for train, WebDataset shards, or hf:NAME, a data set of Hugging Face."),
+    ],
+    out: Annotated[Path, typer.Argument(help="The pack, a new folder.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="How files become images, e.g. data.image_size=64 data.resize=crop."),
+    ] = None,
+) -> None:
+    """Decode images once, for sets larger than the memory or of many files; the same command again completes it."""
+    from alphabar.api import look
+
+    for line in look.pack(source, out, overrides=overrides or (), say=say):
+        say(line)
+    say(f"To train on it: alphabar train folder --data {shlex.quote(str(out))}")
 
 
 @app.command("inspect")

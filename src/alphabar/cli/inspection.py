@@ -42,7 +42,7 @@ def table(report: "Report") -> "Table":
         "enlarged": _examples(found.enlarged),
         "left out": "\n".join(report.contents.left_out),
         "notes": _counts(report.notes),
-        "in memory": "" if report.memory is None else in_bytes(report.memory),
+        "in memory": "" if report.memory is None else in_bytes(report.memory) + _too_much(report),
     }
     shown = _grid({name: (value,) for name, value in rows.items() if value})
     for name, reason in report.skipped[:_LISTED]:
@@ -102,6 +102,14 @@ def _grid(rows: Mapping[str, Sequence[str]]) -> "Table":
     for name, values in rows.items():
         shown.add_row(name, *(Text(value, overflow="fold") for value in values))
     return shown
+
+
+def _too_much(report: "Report") -> str:
+    from alphabar.data.memory import fits
+
+    if report.memory is None or fits(report.memory):
+        return ""
+    return ", mapped from the disk" if report.kind == "packed" else ", too much: it is packed on disk when it is used"
 
 
 def _transparency(report: "Report") -> str:

@@ -24,7 +24,7 @@ class Data(Section):
     """The images, where they are, and their size."""
 
     name: Annotated[str, OneOf(names.DATASETS)] = "digits"
-    """The data set, or the kind of your own files at data.path: folder, archive, idx or npz."""
+    """The data set, or the kind of your own files at data.path: folder, archive, idx, npz or packed."""
     path: OptionalPath = None
     """Your own folder or file of images."""
     root: OptionalPath = None

@@ -6,6 +6,8 @@ from alphabar.data.files import PUBLISHED_SPLITS, NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import inspect
 from alphabar.data.options import SPLITS, DataOptions
+from alphabar.data.packs.packing import pack_source
+from alphabar.data.packs.record import Record
 from alphabar.data.report import Report
 from alphabar.data.sources import DATASETS, OWN_DATA, Source, detect, load
 from alphabar.data.stream import ShuffledStream
@@ -21,6 +23,7 @@ __all__ = [
     "DataOptions",
     "ImageSet",
     "NoSplitError",
+    "Record",
     "Report",
     "ShuffledStream",
     "Source",
@@ -29,6 +32,7 @@ __all__ = [
     "detect",
     "inspect",
     "load",
+    "pack_source",
     "sampled",
     "transformed",
 ]

@@ -35,9 +35,11 @@ class Advice:
 def advised(options: DataOptions, kind: str, largest: int) -> Advice:
     """The settings for the pictures that `options` name. At most 2,000 of them are read, always the same ones.
 
-    kind: a key of DATASETS. largest: the longest side that the caller can afford. AlphabarError if none is usable.
+    kind: a key of DATASETS. largest: the longest side that the caller can afford. A pack keeps its size, because it
+    would be converted in memory otherwise. AlphabarError if none is usable.
     """
-    return judged(glance(options, kind), largest)
+    pictures = glance(options, kind)
+    return judged(pictures, max(largest, *pictures.sizes[0]) if kind == "packed" else largest)
 
 
 def judged(pictures: Glance, largest: int) -> Advice:

@@ -42,12 +42,13 @@ def archive(options: DataOptions) -> ImageSet:
         raise AlphabarError("data.name=archive needs a .zip, .tar or .parquet of images; set data.path.")
     place = unpacked(path)
     with named_after(path, place):
-        return replace(folder(replace(options, path=place)), name=printable(_stem(path.name)), source=shown(path))
+        return replace(folder(replace(options, path=place)), name=stem(path), source=shown(path))
 
 
-def _stem(name: str) -> str:
-    suffix = max((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), key=len, default="")
-    return name[: len(name) - len(suffix)] or name
+def stem(path: Path) -> str:
+    """The name of an archive without its suffix, for people."""
+    suffix = max((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), key=len, default="")
+    return printable(path.name[: len(path.name) - len(suffix)] or path.name)
 
 
 def unpacked(path: Path) -> Path:

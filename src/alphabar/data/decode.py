@@ -9,7 +9,7 @@ Frames  Only the first frame of an animation is read. `Header.notes` mentions it
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -107,16 +107,19 @@ def read_header(path: Path, limit_pixels: int) -> Header:
         )
 
 
-def decode(path: Path, channels: int, options: DataOptions, least: int | None = None) -> Decoded:
+def decode(
+    path: Path, channels: int, options: DataOptions, least: int | None = None, content: bytes | None = None
+) -> Decoded:
     """The image with 1, 3 or 4 channels; raises UnreadableError, and AlphabarError for a level above data.white.
 
     least: a side in pixels; a larger JPEG is decoded several times faster, at a half, quarter or eighth of its size,
     but no smaller than that.
+    content: what the file holds, if it is no file on disk; `path` is its name then.
     """
     try:
-        return _decoded(path, channels, options, least=least)
+        return _decoded(path, channels, options, None if content is None else io.BytesIO(content), least)
     except UnreadableError:
-        if (data := _without_end(path, options.limit_pixels)) is None:
+        if (data := _without_end(path, options.limit_pixels, content)) is None:
             raise
         if not options.jpeg_without_end:
             raise UnreadableError(
@@ -159,7 +162,7 @@ def _decoded(
 @contextmanager
 def _opened(path: Path, limit_pixels: int, data: BinaryIO | None = None) -> Iterator[Image.Image]:
     """The image at `path`, whose contents are `data` if that is given."""
-    with open_regular(path) as file:
+    with open_regular(path) if data is None else nullcontext(data) as file:
         size = file.seek(0, io.SEEK_END)
         if size == 0:
             raise UnreadableError(path, "the file is empty")
@@ -167,7 +170,7 @@ def _opened(path: Path, limit_pixels: int, data: BinaryIO | None = None) -> Iter
             raise UnreadableError(path, f"it has {size:,} bytes, more than an image within the limit of pixels has")
         file.seek(0)
         try:
-            with opened(data or file, FORMATS, limit_pixels) as image:
+            with opened(file, FORMATS, limit_pixels) as image:
                 yield image
         except AlphabarError:
             raise
@@ -180,9 +183,9 @@ def _opened(path: Path, limit_pixels: int, data: BinaryIO | None = None) -> Iter
             raise UnreadableError(path, f"it cannot be decoded ({reason})") from error
 
 
-def _without_end(path: Path, limit_pixels: int) -> bytes | None:
+def _without_end(path: Path, limit_pixels: int, content: bytes | None = None) -> bytes | None:
     """The contents of a JPEG that lacks nothing but its end marker, with the marker; None for any other file."""
-    with open_regular(path) as file:
+    with open_regular(path) if content is None else io.BytesIO(content) as file:
         if file.read(2) != b"\xff\xd8":
             return None
         file.seek(0)

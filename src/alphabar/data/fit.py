@@ -78,15 +78,21 @@ def _numbers(images: Pixels) -> npt.NDArray[np.float64]:
     return np.array([place(image) for image in shown], np.float64)
 
 
-def stored_values(before: Sequence[tuple[int, int, int]], after: tuple[int, int, int], rule: str) -> Tensor | None:
-    """The number of values of each image as stored, (N,) int64, if padding alone brought all of them to (C, H, W).
+def kept_values(before: tuple[int, int, int], after: tuple[int, int, int], rule: str) -> int:
+    """The number of values of an image as stored, if padding alone brought it to (C, H, W); else 0."""
+    is_kept = before[0] == after[0] and before[1] <= after[1] and before[2] <= after[2]
+    return math.prod(before) if is_kept and rule == "pad" else 0
 
-    None if nothing was padded, or if a pixel was changed: bits per stored value would have no meaning.
-    """
-    is_kept = all(b[0] == after[0] and b[1] <= after[1] and b[2] <= after[2] for b in before)
-    if rule != "pad" or not is_kept or all(b == after for b in before):
-        return None
-    return torch.tensor([math.prod(each) for each in before])
+
+def stored_values(before: Sequence[tuple[int, int, int]], after: tuple[int, int, int], rule: str) -> Tensor | None:
+    """The number of values of each image as stored, (N,) int64, if padding alone brought all of them to (C, H, W)."""
+    return where_padded(torch.tensor([kept_values(each, after, rule) for each in before]), after)
+
+
+def where_padded(values: Tensor, after: tuple[int, int, int]) -> Tensor | None:
+    """Numbers of `kept_values`, or None if nothing was padded, or if a pixel was changed: bits per stored value would
+    have no meaning."""
+    return values if bool(values.all()) and not bool((values == math.prod(after)).all()) else None
 
 
 def with_channels(images: Pixels, channels: int, background: Colour, what: str) -> Pixels:

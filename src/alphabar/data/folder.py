@@ -1,26 +1,26 @@
-"""A folder of image files. They are listed, checked by their headers, then decoded into one array by a few threads."""
+"""A folder of image files. They are listed, checked by their headers, then decoded into one array."""
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from alphabar.data.contents import Contents, Levels, counted
-from alphabar.data.decode import MODES, SUFFIXES, Decoded, decode, read_header
-from alphabar.data.files import UnreadableError, exists, shown
-from alphabar.data.fit import Pixels, stored_values
+from alphabar.data.decode import MODES, SUFFIXES, Header, read_header
+from alphabar.data.decoding import Traits, decoded_images
+from alphabar.data.files import exists, shown
+from alphabar.data.fit import stored_values
 from alphabar.data.image_set import ImageSet
 from alphabar.data.layout import Layout, layout
 from alphabar.data.listing import Listing, list_files
 from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions, sized
 from alphabar.data.places import Places
-from alphabar.data.survey import Skipped, Survey, check_share, mapped, some, surveyed
+from alphabar.data.survey import Survey, check_share, some, surveyed
 from alphabar.errors import AlphabarError
-from alphabar.images import POSITIONS, RESIZE_RULES, Size
+from alphabar.images import Size
 
 _EXACT = {"L": 1, "RGB": 3, "RGBA": 4}
 """Channels of the modes whose levels are kept when they are decoded to as many channels."""
@@ -36,12 +36,13 @@ def folder(options: DataOptions) -> ImageSet:
     rule is set, or if the images do not fit into memory.
     """
     root, plan = recognised(options)
-    survey = surveyed(root, plan.listing, lambda path: read_header(path, options.limit_pixels))
+    survey = headers(root, plan, options)
     size, channels = planned(survey, options)
+    check_memory(shown(survey.root), len(survey.headers), size, channels)
     decoded = decoded_images(survey, size, channels, options)
     survey = Survey(root, {path: survey.headers[path] for path in decoded.paths}, (*survey.skipped, *decoded.skipped))
     check_share(survey)
-    _log(survey)
+    log(survey)
     index = {name: k for k, name in enumerate(plan.classes)}
     return ImageSet(
         name=shown(Path(root.resolve().name)),
@@ -50,13 +51,16 @@ def folder(options: DataOptions) -> ImageSet:
         class_names=plan.class_names,
         source=shown(root),
         contents=contents(plan, survey, decoded.traits, options),
-        stored=stored_values(_shapes(survey), (channels, *size), options.resize),
+        stored=stored_values(_stored_shapes(survey), (channels, *size), options.resize),
         places=_places(decoded.traits) if options.holdout else None,
     )
 
 
-def recognised(options: DataOptions) -> tuple[Path, Layout]:
-    """The folder of the requested split, and its layout; raises AlphabarError if there is none, or without images."""
+def recognised(options: DataOptions, listing: Listing | None = None) -> tuple[Path, Layout]:
+    """The folder of the requested split, and its layout; raises AlphabarError if there is none, or without images.
+
+    listing: the files of the folder, if they were listed before.
+    """
     root = options.path
     if root is None:
         raise AlphabarError("No images were named: add --data PHOTOS, a folder or a file of images (data.name=folder).")
@@ -64,28 +68,24 @@ def recognised(options: DataOptions) -> tuple[Path, Layout]:
         raise AlphabarError(f"There is no folder {shown(root)}.")
     if not root.is_dir():
         raise AlphabarError(f"{shown(root)} is a file; data.path must be a folder of images.")
-    plan = layout(root, list_files(root), options.split)
+    plan = layout(root, listing or list_files(root), options.split)
     _check_not_empty(root / plan.folder, plan.listing)
     return root / plan.folder, plan
 
 
-def _shapes(survey: Survey) -> list[tuple[int, int, int]]:
-    """(C, H, W) of each image as stored; 0 channels where decoding changes its levels."""
-    return [(_EXACT.get(header.mode, 0), *header.size) for header in survey.headers.values()]
+def headers(root: Path, plan: Layout, options: DataOptions) -> Survey:
+    """What the headers of the files say; AlphabarError if none can be used."""
+    return surveyed(root, plan.listing, lambda path: read_header(path, options.limit_pixels))
 
 
-@dataclass(frozen=True)
-class Traits:
-    """What was seen of an image as it was decoded."""
+def _stored_shapes(survey: Survey) -> list[tuple[int, int, int]]:
+    """(C, H, W) of each usable image as stored; 0 channels where decoding changes its levels."""
+    return [stored_shape(header) for header in survey.headers.values()]
 
-    levels: Levels
-    transparent: bool
-    place: float | None = None
 
-    @classmethod
-    def of(cls, decoded: Decoded) -> "Traits":
-        """The traits of a decoded image, without its pixels."""
-        return cls(Levels(decoded.low, decoded.high, decoded.white), decoded.transparent, decoded.place)
+def stored_shape(header: Header) -> tuple[int, int, int]:
+    """(C, H, W) of an image as stored; 0 channels where decoding changes its levels."""
+    return _EXACT.get(header.mode, 0), *header.size
 
 
 def _places(traits: list[Traits]) -> Places:
@@ -116,7 +116,9 @@ def _check_not_empty(root: Path, listing: Listing) -> None:
         suffixes = Counter(shown(Path(path.suffix.lower())) if path.suffix else "no suffix" for path in listing.others)
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
         readable = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        raise AlphabarError(f"{shown(root)} has files but no images ({kinds}); alphabar reads {readable}.")
+        shards = any(path.suffix.lower() == ".tar" for path in listing.others)
+        hint = " WebDataset shards are read by `alphabar data pack`." if shards else ""
+        raise AlphabarError(f"{shown(root)} has files but no images ({kinds}); alphabar reads {readable}.{hint}")
     raise AlphabarError(f"The folder {shown(root)} is empty: it has no images.")
 
 
@@ -136,44 +138,11 @@ def planned(survey: Survey, options: DataOptions) -> tuple[Size, int]:
         raise AlphabarError(
             f"The images in {shown(survey.root)} have {have} ({counts}{more}): set {side}data.resize=crop or pad."
         )
-    check_memory(shown(survey.root), len(survey.headers), size, channels)
     return size, channels
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """The decoded images uint8 (n, C, H, W), their paths and traits, and the files that could not be decoded."""
-
-    images: Pixels
-    paths: list[Path]
-    traits: list[Traits]
-    skipped: list[Skipped]
-
-
-def decoded_images(survey: Survey, size: Size, channels: int, options: DataOptions) -> Decoding:
-    """The images of a survey with the requested channels, resized to (H, W); without those that turn out broken."""
-
-    def pixels(path: Path) -> tuple[Pixels, Traits]:
-        decoded = decode(survey.root / path, channels, options)
-        image = decoded.image
-        if (image.height, image.width) != size and options.resize != "none":
-            image = RESIZE_RULES[options.resize](image, size, options.background, POSITIONS[options.crop])
-        if (image.height, image.width) != size:
-            raise UnreadableError(path, "its size changed while it was being read")
-        return np.asarray(image).reshape(*size, channels).transpose(2, 0, 1), Traits.of(decoded)
-
-    results = Decoding(np.empty((len(survey.headers), channels, *size), np.uint8), [], [], [])
-    for path, result in mapped(pixels, list(survey.headers), "Decoding images"):
-        if isinstance(result, UnreadableError):
-            results.skipped.append(Skipped(path, result.reason))
-        else:
-            results.images[len(results.paths)], traits = result
-            results.paths.append(path)
-            results.traits.append(traits)
-    return replace(results, images=results.images[: len(results.paths)])
-
-
-def _log(survey: Survey) -> None:
+def log(survey: Survey) -> None:
+    """Says which files were skipped and why, and what is notable about the others."""
     if survey.skipped:
         skipped = counted(len(survey.skipped), "image")
         _LOG.warning("%s: %s skipped: %s.", shown(survey.root), skipped, some(survey.skipped))

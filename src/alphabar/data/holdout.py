@@ -30,19 +30,21 @@ def divided(source: Callable[[DataOptions], ImageSet], options: DataOptions) -> 
     is_test = whole.places.numbers < options.holdout
     rows = np.flatnonzero(is_test if options.split == "test" else ~is_test)
     if not len(rows):
-        raise _none_left(whole, options)
-    said = (
-        f"taken out of {counted(len(whole), 'image')} by data.holdout={options.holdout:g}"
-        if options.split == "test"
-        else f"{counted(len(whole) - len(rows), 'image')} held out as data.split=test"
-    )
+        raise none_left(whole.source, len(whole), options)
     contents = replace(
         whole.contents,
         split=options.split,
         transparent=int(whole.places.transparent[rows].sum()),
-        held_out=said,
+        held_out=said(options.split, len(whole), len(rows), options.holdout),
     )
     return replace(_of_rows(whole, rows), contents=contents)
+
+
+def said(split: str, whole: int, part: int, share: float) -> str:
+    """What is said of the `part` images of a split, of a source of `whole`."""
+    if split == "test":
+        return f"taken out of {counted(whole, 'image')} by data.holdout={share:g}"
+    return f"{counted(whole - part, 'image')} held out as data.split=test"
 
 
 def _refuse_test_split(source: Callable[[DataOptions], ImageSet], options: DataOptions) -> None:
@@ -50,14 +52,20 @@ def _refuse_test_split(source: Callable[[DataOptions], ImageSet], options: DataO
         own = source(replace(options, split="test", holdout=0.0))
     except NoSplitError:
         return
-    raise AlphabarError(
-        f"{own.source} is a test split of its own, with {counted(len(own), 'image')}, and data.holdout="
+    raise two_test_splits(own.source, len(own), options)
+
+
+def two_test_splits(source: str, count: int, options: DataOptions) -> AlphabarError:
+    """The error for a source that has a test split of its own, of so many images."""
+    return AlphabarError(
+        f"{source} is a test split of its own, with {counted(count, 'image')}, and data.holdout="
         f"{options.holdout:g} would make a second one; set data.holdout=0."
     )
 
 
-def _none_left(whole: ImageSet, options: DataOptions) -> AlphabarError:
-    images = f"the {counted(len(whole), 'image')} in {whole.source}"
+def none_left(source: str, count: int, options: DataOptions) -> AlphabarError:
+    """The error for a share that leaves a split without images."""
+    images = f"the {counted(count, 'image')} in {source}"
     if options.split == "test":
         return NoSplitError(
             f"data.holdout={options.holdout:g} holds out none of {images}, so there is no 'test' split; set a larger "

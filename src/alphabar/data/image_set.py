@@ -1,6 +1,7 @@
-"""ImageSet, a whole data set in memory as uint8, and Batch, a few of its images."""
+"""ImageSet, a whole data set as uint8, in memory or in a mapped file on disk, and Batch, a few of its images."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,13 +22,22 @@ class Batch:
     """The number of images in the batch that this is a share of; None for a batch."""
 
 
+@dataclass(frozen=True)
+class Hashed:
+    """Pixels uint8 (N, C, H', W') and labels whose fingerprints are known: by the (C, H, W) that is seen of each."""
+
+    pixels: Tensor
+    labels: Tensor | None
+    fingerprints: Mapping[tuple[int, int, int], str]
+
+
 _CHUNK = 4096  # images
 NOTHING_TO_SAY = Contents()
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A data set in memory: images uint8 (N, C, H, W), N >= 1; labels int64 (N,) or None.
+    """A data set: images uint8 (N, C, H, W), N >= 1; labels int64 (N,) or None.
 
     Labels index `class_names`. `source` says where the images come from. Raises AlphabarError for other arrays.
     """
@@ -44,6 +54,8 @@ class ImageSet:
     """uint8 (N, C, H', W'), H' >= H and W' >= W, for random crops; `images` are views of the middle of these."""
     places: Places | None = None
     """By what the images are divided, if some are held out."""
+    hashed: Hashed | None = None
+    """What was hashed before, so that images on disk need not be read for their fingerprint."""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.numel() == 0:
@@ -86,10 +98,23 @@ class ImageSet:
 
         For random crops it is that of all pixels that can be seen.
         """
-        digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
         images = self.images if self.larger is None else self.larger
+        if self.hashed is not None and images is self.hashed.pixels and _equal(self.labels, self.hashed.labels):
+            known = self.hashed.fingerprints.get(self.shape)
+            if known is not None:
+                return known
+        digest = start_of_fingerprint(tuple(self.images.shape))
         for start in range(0, len(self), _CHUNK):
             digest.update(images[start : start + _CHUNK].cpu().contiguous().numpy().data)
         if self.labels is not None:
             digest.update(self.labels.cpu().contiguous().numpy().data)
         return digest.hexdigest()
+
+
+def start_of_fingerprint(shape: tuple[int, ...]) -> "hashlib._Hash":
+    """The sha256 of a fingerprint so far, before the bytes of the pixels and of the labels; shape: (N, C, H, W)."""
+    return hashlib.sha256(repr(shape).encode())
+
+
+def _equal(a: Tensor | None, b: Tensor | None) -> bool:
+    return a is b or (a is not None and b is not None and torch.equal(a, b))

@@ -11,13 +11,16 @@ from torch import Tensor
 from alphabar.data.advice import judged
 from alphabar.data.archive import named_after, unpacked
 from alphabar.data.decode import MODES, Header, decode, read_header
+from alphabar.data.decoding import Traits, decoded_images
 from alphabar.data.files import shown
 from alphabar.data.findings import Look, findings
 from alphabar.data.fit import fitted
-from alphabar.data.folder import Traits, contents, decoded_images, planned, recognised
+from alphabar.data.folder import contents, planned, recognised
 from alphabar.data.glance import Thumbnail, as_stored, of_images, of_row, of_thumbnails, sampled
 from alphabar.data.image_set import ImageSet
+from alphabar.data.memory import check_memory
 from alphabar.data.options import DataOptions
+from alphabar.data.packs import record
 from alphabar.data.report import Report, as_seen, followed, largest, settings
 from alphabar.data.sources import DATASETS, detect
 from alphabar.data.survey import Survey, surveyed
@@ -100,12 +103,15 @@ def _trial(survey: Survey, options: DataOptions) -> tuple[str | None, int | None
     """(the error that a training run would raise, None), or (None, the bytes of the images in memory)."""
     try:
         (height, width), channels = planned(survey, options)
+        check_memory(shown(survey.root), min(len(survey.headers), _SHOWN), (height, width), channels)
     except AlphabarError as error:
         return str(error), None
     return None, len(survey.headers) * channels * height * width
 
 
 def _inspect_arrays(kind: str, options: DataOptions, most: int | None) -> Report:
+    if kind == "packed":
+        _verify(options)
     stored = DATASETS[kind](as_stored(options))
     channels, height, width = stored.shape
     problem, memory = None, stored.images.numel()
@@ -117,7 +123,8 @@ def _inspect_arrays(kind: str, options: DataOptions, most: int | None) -> Report
             problem = str(error)
     classes = {} if stored.labels is None else Counter(stored.class_names[k] for k in stored.labels.tolist())
     sizes = {(height, width): len(stored)}
-    advice = followed(judged(of_images(stored), most or largest(sizes)), options, problem)
+    side = max(height, width) if kind == "packed" else largest(sizes)
+    advice = followed(judged(of_images(stored), most or side), options, problem)
     options = as_seen(options, advice, channels)
     return Report(
         kind=kind,
@@ -136,6 +143,14 @@ def _inspect_arrays(kind: str, options: DataOptions, most: int | None) -> Report
         findings=findings([f"image {k}" for k in range(len(stored))], _looks(stored), options),
         pictures=_rows(stored, options),
     )
+
+
+def _verify(options: DataOptions) -> None:
+    """UnreadableError if a pack is damaged anywhere."""
+    assert options.path is not None
+    with progress("Checking hashes", record.read(options.path).nbytes()) as advance:
+        for count in record.verify(options.path):
+            advance(count)
 
 
 def _looks(stored: ImageSet) -> list[Look]:

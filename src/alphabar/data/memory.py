@@ -1,4 +1,4 @@
-"""Checks that a data set fits into memory before it is decoded (alphabar keeps whole data sets in memory)."""
+"""Checks that a data set fits into memory before it is decoded; one that does not is packed, and read from disk."""
 
 import math
 import os
@@ -29,11 +29,20 @@ def machine_bytes() -> int:
     return min(total, int(limit)) if limit.isdigit() else total
 
 
+class DoesNotFitError(AlphabarError):
+    """A data set is too large for the memory."""
+
+
+def fits(need: int) -> bool:
+    """Whether so many bytes of data are kept in memory."""
+    return need <= int(machine_bytes() * SHARE)
+
+
 def check_bytes(what: str, need: int, advice: str = "use a smaller set") -> None:
-    """Raises AlphabarError if `need` bytes are more than SHARE of the memory. `what` names the data in the error."""
-    room = int(machine_bytes() * SHARE)
-    if need > room:
-        raise AlphabarError(
+    """DoesNotFitError if `need` bytes are more than SHARE of the memory. `what` names the data in the error."""
+    if not fits(need):
+        room = int(machine_bytes() * SHARE)
+        raise DoesNotFitError(
             f"{what} does not fit into memory: it takes {in_bytes(need)} of at most {in_bytes(room)}; {advice}."
         )
 
@@ -49,7 +58,7 @@ def empty(what: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArra
 
 
 def check_memory(what: str, count: int, size: Size, channels: int) -> None:
-    """Raises AlphabarError if a uint8 array (count, channels, *size) is too large; the error names a size that fits."""
+    """DoesNotFitError if a uint8 array (count, channels, *size) is too large; the error names a size that fits."""
     room = int(machine_bytes() * SHARE) // (count * channels)  # pixels per image
     smaller = [side for side in (512, 256, 128, 64, 32, 16, 8) if side * side <= min(room, size[0] * size[1])]
     advice = f"data.image_size={smaller[0]} with data.resize=crop would fit" if smaller else "use fewer images"

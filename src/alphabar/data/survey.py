@@ -2,9 +2,10 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ BAD_SHARE = 0.05  # above this share of unusable images, the fault is the folder
 _THREADS = 4  # Pillow releases the interpreter's lock while it decodes
 _BLOCK = 1024  # files submitted to the threads at a time
 
+I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
 
@@ -43,7 +45,8 @@ def surveyed(root: Path, listing: Listing, look: Callable[[Path], Header]) -> Su
     """Reads each image with `look`; images that raise UnreadableError are skipped. AlphabarError if none is left."""
     headers = {}
     skipped = [Skipped(path, "permission denied") for path in listing.closed]
-    for path, result in mapped(lambda path: look(root / path), listing.images, "Reading headers"):
+    images = listing.images
+    for path, result in mapped(lambda path: look(root / path), images, "Reading headers", len(images)):
         if isinstance(result, Header):
             headers[path] = result
         else:
@@ -56,11 +59,16 @@ def surveyed(root: Path, listing: Listing, look: Callable[[Path], Header]) -> Su
 
 def check_share(survey: Survey) -> None:
     """Raises AlphabarError if more than BAD_SHARE of the images are unusable."""
-    bad, total = len(survey.skipped), len(survey.skipped) + len(survey.headers)
+    check_skipped(shown(survey.root), survey.skipped, len(survey.headers))
+
+
+def check_skipped(what: str, skipped: Sequence[Skipped], usable: int) -> None:
+    """AlphabarError if more than BAD_SHARE of the images in `what` are unusable."""
+    bad, total = len(skipped), len(skipped) + usable
     if bad > BAD_SHARE * total:
         raise AlphabarError(
-            f"{bad:,} of {total:,} images in {shown(survey.root)} cannot be used, more than {BAD_SHARE:.0%}: "
-            f"{some(survey.skipped)}. Remove or repair them; `alphabar data inspect` lists them."
+            f"{bad:,} of {total:,} images in {what} cannot be used, more than {BAD_SHARE:.0%}: "
+            f"{some(skipped)}. Remove or repair them; `alphabar data inspect` lists them."
         )
 
 
@@ -70,20 +78,21 @@ def some(skipped: Sequence[Skipped], most: int = 10) -> str:
     return f"{named}; ..." if len(skipped) > most else named
 
 
-def mapped(work: Callable[[Path], T], paths: Sequence[Path], label: str) -> Iterator[tuple[Path, T | UnreadableError]]:
-    """Yields (path, work(path) or the UnreadableError that it raised), in order, computed by a few threads."""
+def mapped(
+    work: Callable[[I], T], items: Iterable[I], label: str, total: int | None = None
+) -> Iterator[tuple[I, T | UnreadableError]]:
+    """Yields (item, work(item) or the UnreadableError that it raised), in order, computed by a few threads."""
 
-    def attempt(path: Path) -> T | UnreadableError:
+    def attempt(item: I) -> T | UnreadableError:
         try:
-            return work(path)
+            return work(item)
         except UnreadableError as error:
             return error
 
-    threads = min(_THREADS, os.cpu_count() or 1)
-    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool, progress(label, len(paths)) as advance:
+    threads, waiting = min(_THREADS, os.cpu_count() or 1), iter(items)
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool, progress(label, total) as advance:
         warnings.simplefilter("ignore")  # Pillow's warnings name no file; our reasons and notes say what matters
-        for start in range(0, len(paths), _BLOCK):
-            block = paths[start : start + _BLOCK]
-            for path, result in zip(block, pool.map(attempt, block), strict=True):
-                yield path, result
+        while block := list(islice(waiting, _BLOCK)):
+            for item, result in zip(block, pool.map(attempt, block), strict=True):
+                yield item, result
                 advance(1)

@@ -15,9 +15,21 @@ from alphabar.images import Size
 def windowed(source: Callable[[DataOptions], ImageSet], options: DataOptions) -> ImageSet:
     """The images of a source with `crop_room` around them; the images themselves are the windows in the middle."""
     assert options.image_size is not None  # as DataOptions demands of every resize rule
-    height, width = (math.ceil(side * options.crop_room) for side in options.image_size)
-    larger = source(replace(options, image_size=(height, width), crop="centre"))
+    larger = source(roomy(options))
     return replace(larger, images=_middle(larger.images, options.image_size), larger=larger.images)
+
+
+def are_random(options: DataOptions) -> bool:
+    """Whether each training position sees a window of its own."""
+    return options.crop == "random" and options.resize == "crop"
+
+
+def roomy(options: DataOptions) -> DataOptions:
+    """The options for the larger part that random windows are cut from; the same options if there are none."""
+    if options.image_size is None or not are_random(options):
+        return options
+    height, width = (math.ceil(side * options.crop_room) for side in options.image_size)
+    return replace(options, image_size=(height, width), crop="centre")
 
 
 def windows(larger: Tensor, rows: Tensor, size: Size, words: list[int]) -> Tensor:
