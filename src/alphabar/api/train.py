@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphabar import config as c
+from alphabar import distributed
 from alphabar.api import recipe_or_run
 from alphabar.api.resolved import Request
 from alphabar.errors import AlphabarError, sentences
-from alphabar.runs import resuming
+from alphabar.runs import lock, resuming
 from alphabar.runs.origin import Origin
 
 if TYPE_CHECKING:
@@ -109,9 +110,11 @@ def train(
     request = Request(recipe, path, data, overrides, data_root, minutes, device)
     resolved = request.resolved(_start(recipe, path, from_run, from_step))
     settings = resolved.config
+    if distributed.is_main():  # the other processes do not take the lock
+        lock.check_free(path)
     resuming.check_early(path, settings, allowed)  # before images are decoded, and before torch is imported
 
-    from alphabar import build, distributed, outputs, training
+    from alphabar import build, outputs, training
     from alphabar.terminal import console, say
 
     if distributed.world_size() > 1:

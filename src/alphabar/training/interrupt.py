@@ -8,11 +8,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 
 from alphabar import terminal
-
-EXIT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Finish the step, save, and exit."""
-SAVE = signal.SIGUSR1
-"""Finish the step, save, and continue."""
+from alphabar.signals import EXIT, SAVE
 
 
 class Interrupt:
