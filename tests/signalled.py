@@ -24,9 +24,9 @@ def newest_step(path: Path) -> int:
     return int(newest.state["step"]) if newest else 0
 
 
-def command_line(path: Path, steps: int) -> Callable[[], object]:
-    """`alphabar train` as a process would run it."""
-    overrides = [*TINY, f"training.steps={steps}", "training.checkpoint_every=7", "training.log_every=3"]
+def command_line(path: Path, steps: int, *more: str) -> Callable[[], object]:
+    """`alphabar train` as a process would run it, with `more` settings."""
+    overrides = [*TINY, f"training.steps={steps}", "training.checkpoint_every=7", "training.log_every=3", *more]
 
     def work() -> object:
         from alphabar import cli
@@ -49,20 +49,20 @@ def signalled_run(folder: Path, number: int, pause: float) -> tuple[int, str, in
     return wait(child), output.read_text(errors="replace"), newest_step(path)
 
 
-def check(number: int, status: int, said: str, newest: int) -> str:
-    """Whether the truth was told; returns how the run ended."""
+def check(number: int, status: int, said: str, newest: int, steps: int = 60) -> str:
+    """Whether the truth was told about a run of so many steps; returns how it ended."""
     assert "Traceback" not in said, said
     saved = [int(next(filter(None, match.groups()))) for match in SAVED.finditer(said)]
     if number == SAVE:
-        assert status == 0 and newest == 60, said
-        assert all(step <= 60 for step in saved)
+        assert status == 0 and newest == steps, said
+        assert all(step <= steps for step in saved)
         return "saved and continued" if saved else "after the last step"
     if status == 4:
         sentences = (f"interrupted and saved at step {newest}", "came while no step was made")
         assert any(sentence in said for sentence in sentences) or ("before the first step" in said and newest == 0)
         return "saved" if newest else "before the first step"
     if status == 0:
-        assert newest == 60, said
+        assert newest == steps, said
         return "finished"
     assert status == (130 if number == signal.SIGINT else -number), (status, said)
     assert "finishing this step and saving" not in said, said
