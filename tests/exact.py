@@ -32,6 +32,9 @@ SCORED = (
     "training.keep_checkpoints=1",
 )
 
+SMALL = ("network.channel_mult=[1]", "network.attention_resolutions=[]")
+"""A network of one level, where its shape does not matter."""
+
 
 def die_at_call(monkeypatch: pytest.MonkeyPatch, module: object, name: str, call: int) -> None:
     real, calls = getattr(module, name), iter(range(1, 10**6))

@@ -14,16 +14,15 @@ from alphabar.config import Config
 from alphabar.runs import checkpoint
 from alphabar.runs.run import Best, Run, read_best, write_best
 from alphabar.training import loop
-from exact import everything
+from exact import SMALL, everything
 from processes import forked, killed, wait
 
 CPU = torch.device("cpu")
-SETTINGS = ("training.keep_checkpoints=1", "optimizer.decay=constant", "network.channel_mult=[1]")
 
 
 @pytest.fixture(scope="module")
 def config(tiny: Callable[..., Config]) -> Config:
-    return tiny(*SETTINGS, "network.attention_resolutions=[]")
+    return tiny(*SMALL, "training.keep_checkpoints=1", "optimizer.decay=constant")
 
 
 @pytest.fixture(scope="module")
