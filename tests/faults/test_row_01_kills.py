@@ -14,12 +14,12 @@ from rich.console import Console
 from alphabar.config import Config
 from alphabar.runs import checkpoint
 from alphabar.training import loop
-from exact import EVERYTHING, SCORED, everything
+from exact import EVERYTHING, SCORED, SMALL, everything
 from processes import killed_after
 
 CPU = torch.device("cpu")
 EVERY = 5
-LENGTH = ("training.steps=40", f"training.checkpoint_every={EVERY}", "training.keep_checkpoints=2")
+LENGTH = (*SMALL, "training.steps=30", f"training.checkpoint_every={EVERY}", "training.keep_checkpoints=2")
 SETTINGS = {
     "previews": (*EVERYTHING, *LENGTH, "training.sample_every=13"),
     "evaluations": (*SCORED, *LENGTH, "evaluation.every=10", "evaluation.best=recall", "training.sample_every=0"),

@@ -9,13 +9,14 @@ import pytest
 from counts import SIGNALS, parts
 
 from alphabar.signals import EXIT, SAVE
-from exact import SCORED, everything
+from exact import SCORED, SMALL, everything
 from processes import forked, wait
 from signalled import check, command_line, newest_step
 
 STEPS = 20
 SETTINGS = (
     *SCORED,
+    *SMALL,
     "evaluation.every=8",
     "training.sample_every=6",
     "training.keep_checkpoints=20",
