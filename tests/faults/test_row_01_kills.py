@@ -72,7 +72,7 @@ def test_row_01_a_run_that_is_killed_at_random_moments_ends_as_if_nothing_had_ha
         number += 1
         (tmp_path / "made").unlink(missing_ok=True)
         while left > 0 and killed_after(
-            chance.uniform(0, seconds / 2), lambda to=path: loop.train(config, to, CPU, quiet)
+            chance.uniform(0, seconds / 4), lambda to=path: loop.train(config, to, CPU, quiet)
         ):
             left -= 1
             newest = checkpoint.latest(path / "checkpoints") if path.exists() else None
