@@ -7,11 +7,18 @@ TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
 # How many processes run the tests.
 JOBS ?= 2
+# How often test-faults tries each fault: SIGKILLs of a training, changes of the file system before which it is killed,
+# polite signals, SIGKILLs of a sampling job; and the steps of the training whose memory is watched.
+KILLS ?= 100
+EVENTS ?= 1000
+SIGNALS ?= 50
+JOB_KILLS ?= 20
+STEPS ?= 10000
 
 BIN := $(VENV)/bin
 RUN := demo/ddpm_digits
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all test-faults lint bench clean
 .DELETE_ON_ERROR:
 
 # One thread: this network is too small to gain from more, and on busy cores it would lose.
@@ -33,8 +40,14 @@ demo: $(VENV)/.core
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not heavy"
 
+# All but the faults, which test-faults provokes more often.
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/faults
+
+# Kills, signals and other faults at random moments, as often as said above; docs/reliability.md says what is tried.
+test-faults: $(VENV)/.dev
+	FAULTS_KILLS=$(KILLS) FAULTS_EVENTS=$(EVENTS) FAULTS_SIGNALS=$(SIGNALS) FAULTS_JOB_KILLS=$(JOB_KILLS) \
+	FAULTS_STEPS=$(STEPS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/faults
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "alphabar"
 
 FLOORS: list[tuple[str, ...]] = [
-    ("errors", "terminal", "json_text"),
+    ("errors", "terminal", "json_text", "signals"),
     ("distributed",),
     ("registry", "files", "json_lines", "names", "progress", "seeds"),
     ("outputs",),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_resume import die_at_call, everything, killed
 
 from alphabar.config import Optimizer
 from alphabar.errors import AlphabarError
@@ -18,6 +17,8 @@ from alphabar.training import loop
 from alphabar.training.length import GRACE, Length
 from alphabar.training.lr import DECAYS, learning_rate
 from alphabar.training.pace import MEASUREMENTS, Pace
+from exact import die_at_call, everything
+from processes import killed
 
 CPU = torch.device("cpu")
 FALLING = [name for name in DECAYS if name != "constant"]

@@ -8,24 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
-from test_resume import CPU, die_at_call, everything, killed
+from test_resume import CPU
 
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import Scorer
 from alphabar.runs import checkpoint, run
 from alphabar.runs.model import load_model
 from alphabar.training import loop, scoring
-
-SCORED = (
-    "evaluation.every=2",
-    "evaluation.count=12",
-    "evaluation.features=fashion-cnn",
-    'evaluation.metrics=["fd", "pr"]',
-    "evaluation.best=fd",
-    "training.steps=8",
-    "training.keep_checkpoints=1",
-)
-
+from exact import SCORED, die_at_call, everything
+from processes import killed
 
 pytestmark = pytest.mark.usefixtures("module_cache")
 

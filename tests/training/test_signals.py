@@ -1,6 +1,5 @@
 """Whatever signal comes and whenever it comes: what is said of saving is true, and there is never a traceback."""
 
-import contextlib
 import io
 import os
 import pty
@@ -9,8 +8,6 @@ import re
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,20 +16,15 @@ from rich.console import Console
 
 from alphabar.cli import train as command
 from alphabar.runs import checkpoint
+from alphabar.signals import EXIT, SAVE
 from alphabar.training import log, loop
-from alphabar.training.interrupt import EXIT, SAVE, Interrupt
+from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import Length
-from tiny_settings import TINY
+from processes import forked, status_of, wait, wait_for
+from signalled import SAVED, check, command_line, newest_step, signalled_run
 
 CPU = torch.device("cpu")
 SIGNALS = [*EXIT, SAVE]
-SAVED = re.compile(r"interrupted and saved at step (\d+)|saved the checkpoint of step (\d+) \(SIGUSR1\)")
-
-
-def newest_step(path: Path) -> int:
-    """The step of the newest checkpoint, verified; 0 if there is none."""
-    newest = checkpoint.latest(path / "checkpoints")
-    return int(newest.state["step"]) if newest else 0
 
 
 def at_call(monkeypatch: pytest.MonkeyPatch, where: object, name: str, call: int, number: int) -> None:
@@ -65,7 +57,7 @@ def ids(value: object) -> str:
     return str(value) if isinstance(value, str | int) else value.__name__.split(".")[-1]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, SAVE])
+@pytest.mark.parametrize("number", [signal.SIGUSR1, SAVE])
 @pytest.mark.parametrize(("where", "name", "call"), MOMENTS, ids=ids)
 def test_a_signal_saves_the_last_step_that_was_made(tiny, tmp_path, monkeypatch, where, name, call, number) -> None:
     config, console = tiny("training.checkpoint_every=4"), Console(file=io.StringIO(), width=500)
@@ -91,7 +83,7 @@ def test_a_signal_saves_the_last_step_that_was_made(tiny, tmp_path, monkeypatch,
         assert saved == ([] if finished else [made[-1]])
 
 
-def test_sigusr1_saves_between_checkpoints_and_changes_nothing_else(tiny, quiet, tmp_path, monkeypatch) -> None:
+def test_sigusr2_saves_between_checkpoints_and_changes_nothing_else(tiny, quiet, tmp_path, monkeypatch) -> None:
     config, kept = tiny("training.checkpoint_every=100"), []
     monkeypatch.setattr(loop.scoring, "prune", lambda run, keep: kept.append(newest_step(run.path)))
     with monkeypatch.context() as patch:
@@ -131,7 +123,7 @@ def test_only_a_further_ctrl_c_ends_the_program_at_once(first) -> None:
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt), Interrupt(said.append) as interrupt:
         signal.raise_signal(first)
-        for number in (signal.SIGTERM, signal.SIGHUP, SAVE, signal.SIGTERM):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, SAVE, signal.SIGTERM):
             signal.raise_signal(number)
         assert interrupt.requested and interrupt.save_requested and len(said) == 1
         signal.raise_signal(signal.SIGINT)
@@ -160,107 +152,10 @@ def test_a_sentence_that_cannot_be_written_does_not_stop_the_save(error, capfd) 
 # ---- whole processes ----------------------------------------------------------------------------------------------
 
 
-def in_a_process(work: Callable[[], object], output: int) -> int:
-    """Run `work` in a forked process whose stderr and stdout are the file `output`; returns its number."""
-    child = os.fork()
-    if child == 0:
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os._exit(status_of(work))
-    os.close(output)
-    return child
-
-
-def status_of(work: Callable[[], object]) -> int:
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
-    try:
-        work()
-    except SystemExit as error:
-        return int(error.code or 0)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            traceback.print_exc(file=sys.stderr)
-        return 97
-    return 0
-
-
-def opened(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT)
-
-
-def command_line(path: Path, steps: int) -> Callable[[], object]:
-    """`alphabar train` as a process would run it."""
-    overrides = [*TINY, f"training.steps={steps}", "training.checkpoint_every=7", "training.log_every=3"]
-
-    def work() -> object:
-        from alphabar import cli
-
-        torch.set_num_threads(1)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.argv = ["alphabar", "train", "ddpm_digits", "--run", str(path), *overrides]
-        return cli.main()
-
-    return work
-
-
-def wait(child: int) -> int:
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
-def wait_for(text: str, output: Path, seconds: float = 60) -> str:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if output.exists() and text in (said := output.read_text(errors="replace")):
-            return said
-        time.sleep(0.005)
-    raise AssertionError(f"{text!r} was not said: {output.read_text() if output.exists() else None}")
-
-
-def signalled_run(folder: Path, number: int, pause: float) -> tuple[int, str, int]:
-    """The exit status, the output and the newest checkpoint of a training that gets a signal after a pause."""
-    output, path = folder / "output", folder / "run"
-    child = in_a_process(command_line(path, 60), opened(output))
-    wait_for("run directory", output)
-    time.sleep(pause)
-    os.kill(child, number)
-    return wait(child), output.read_text(errors="replace"), newest_step(path)
-
-
-def check(number: int, status: int, said: str, newest: int) -> str:
-    """Whether the truth was told; returns how the run ended."""
-    assert "Traceback" not in said, said
-    saved = [int(next(filter(None, match.groups()))) for match in SAVED.finditer(said)]
-    if number == SAVE:
-        assert status == 0 and newest == 60, said
-        assert all(step <= 60 for step in saved)
-        return "saved and continued" if saved else "after the last step"
-    if status == 4:
-        assert f"interrupted and saved at step {newest}" in said or ("before the first step" in said and newest == 0)
-        return "saved" if newest else "before the first step"
-    if status == 0:
-        assert newest == 60, said
-        return "finished"
-    assert status in (130, -number), (status, said)
-    assert "finishing this step and saving" not in said, said
-    return "before or after training"
-
-
 @pytest.mark.heavy
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_to_the_command(tmp_path, number) -> None:
     assert check(number, *signalled_run(tmp_path, number, 0.3)) in ("saved", "saved and continued")
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_signals_to_the_command_at_random_moments(tmp_path, monkeypatch, number) -> None:
-    monkeypatch.setattr(loop.plots, "loss_curve", lambda *_: None)
-    chance, ends = random.Random(int(number)), []
-    for k in range(8):
-        (tmp_path / str(k)).mkdir()
-        ends.append(check(number, *signalled_run(tmp_path / str(k), number, chance.uniform(0, 0.5))))
-    assert {"saved", "saved and continued"} & set(ends)
 
 
 @pytest.mark.heavy
@@ -329,7 +224,7 @@ def test_ctrl_c_twice_exits_with_130_and_one_sentence(tmp_path, monkeypatch) -> 
         return real(update, state, batch)
 
     monkeypatch.setattr(loop, "train_step", slow)
-    child = in_a_process(command_line(tmp_path / "run", 60), opened(output))
+    child = forked(command_line(tmp_path / "run", 60), output)
     wait_for('"step": 3,', tmp_path / "run" / "metrics.jsonl")
     time.sleep(0.2)
     os.kill(child, signal.SIGINT)
@@ -348,7 +243,7 @@ def test_ctrl_c_many_times_never_ends_in_a_traceback(tmp_path) -> None:
     for k in range(10):
         (tmp_path / str(k)).mkdir()
         output = tmp_path / str(k) / "output"
-        child = in_a_process(command_line(tmp_path / str(k) / "run", 60), opened(output))
+        child = forked(command_line(tmp_path / str(k) / "run", 60), output)
         wait_for("run directory", output)
         time.sleep(chance.uniform(0, 0.8))
         for _ in range(3):
@@ -388,7 +283,7 @@ def test_a_pipe_that_nobody_reads_does_not_stop_a_training(tmp_path, monkeypatch
     slowly(monkeypatch)
     reader, writer = os.pipe()
     work = command_line(tmp_path / "run", 20)
-    child = in_a_process(lambda: (os.close(reader), work()), writer)
+    child = forked(lambda: (os.close(reader), work()), writer)
     os.read(reader, 1)
     os.close(reader)
     assert wait(child) == 0 and newest_step(tmp_path / "run") == 20

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
-from test_resume import CPU, die_at_call, everything, killed
+from test_resume import CPU
 from test_scoring import scored
 
 from alphabar import build
@@ -17,6 +17,8 @@ from alphabar.training import loop, scoring, stopping
 from alphabar.training.state import TrainState
 from alphabar.training.stopping import NAME, HeldOutLoss
 from digits_folder import digits_folder
+from exact import die_at_call, everything
+from processes import killed
 
 pytestmark = pytest.mark.usefixtures("module_cache")
 

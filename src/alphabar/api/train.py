@@ -11,7 +11,7 @@ from alphabar import distributed
 from alphabar.api import recipe_or_run
 from alphabar.api.resolved import Request, Resolved
 from alphabar.errors import AlphabarError, sentences
-from alphabar.runs import resuming
+from alphabar.runs import lock, resuming
 from alphabar.runs.origin import Origin
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def train(
         with distributed.alike(), distributed.alone():
             if plans:
                 resolved = request.resolved(_start(recipe, path, from_run, from_step))
+                lock.check_free(path)
                 resuming.check_early(path, resolved.config, allowed)  # before images are decoded and torch is imported
         return _trained(distributed.of_main(resolved), path, device, allowed)
 

@@ -6,18 +6,20 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from alphabar import terminal
 from alphabar.cli import options as o
+from alphabar.signals import EXIT, SAVE
 
 INTERRUPTED = 4
 STOPPED = 130
+_Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 
 def train(
@@ -94,26 +96,40 @@ def _holds_something(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """Ctrl-C ends the program at once, without a traceback; SIGUSR1, which asks to save, does not end it.
+    """What signals do where there is nothing to save: while images are read, say, or curves are drawn at the end.
 
-    While there is something to save, the training has handlers of its own.
+    Ctrl-C ends the program at once, without a traceback. The other signals that ask a training to exit end it with the
+    status of an interrupted run, so that a scheduler starts it again. The one that asks to save does nothing.
     """
     if threading.current_thread() is not threading.main_thread():  # other threads cannot set handlers
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
-    if before[signal.SIGINT] is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    wanted: dict[signal.Signals, tuple[object, _Handler]] = dict.fromkeys(EXIT, (signal.SIG_DFL, _leave)) | {
+        signal.SIGINT: (signal.default_int_handler, _stop),
+        SAVE: (signal.SIG_DFL, signal.SIG_IGN),
+    }
+    before = {number: signal.getsignal(number) for number in wanted}
+    for number, (usual, handler) in wanted.items():
+        if before[number] is usual:  # and not ignored, as by nohup, or handled by a program around us
+            signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    name = signal.Signals(number).name
+    _exit(f"{name} came while no step was made; a run keeps the checkpoints that it has.", INTERRUPTED)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    _exit("stopped at once; a run keeps the checkpoints that it has.", STOPPED)
+
+
+def _exit(sentence: str, status: int) -> NoReturn:
     with contextlib.suppress(OSError):
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-        os.write(2, f"{show_cursor}\nalphabar: stopped at once; a run keeps the checkpoints that it has.\n".encode())
-    os._exit(STOPPED)
+        os.write(2, f"{show_cursor}\nalphabar: {sentence}\n".encode())
+    os._exit(status)

@@ -9,7 +9,7 @@ Frames  Only the first frame of an animation is read. `Header.notes` mentions it
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -185,11 +185,15 @@ def _opened(path: Path, limit_pixels: int, data: BinaryIO | None = None) -> Iter
 
 def _without_end(path: Path, limit_pixels: int, content: bytes | None = None) -> bytes | None:
     """The contents of a JPEG that lacks nothing but its end marker, with the marker; None for any other file."""
-    with open_regular(path) if content is None else io.BytesIO(content) as file:
+    with (
+        open_regular(path) if content is None else io.BytesIO(content) as file,
+        suppress(OSError),
+    ):  # of a failing disk, about which the caller has an error already
         if file.read(2) != b"\xff\xd8":
             return None
         file.seek(0)
         return ended(read_whole(file, _MOST_BYTES * max(limit_pixels, MEGAPIXEL)), limit_pixels)
+    return None
 
 
 def _too_large(pixels: str, limit: int) -> str:

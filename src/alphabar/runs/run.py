@@ -11,7 +11,6 @@ scores.png         the metrics over training, if `evaluation.every` is set
 evaluations.jsonl  a row per `alphabar evaluate`
 """
 
-import fcntl
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from alphabar import json_lines
 from alphabar.errors import AlphabarError
 from alphabar.files import read_json, sweep, write_json
 from alphabar.runs import bundled, checkpoint, provenance, resuming
+from alphabar.runs.lock import locked, unwritable
 
 
 @dataclass(frozen=True)
@@ -117,22 +117,9 @@ def opened(
             raise AlphabarError(f"{path} holds other files than those of a run; name a new or empty folder with --run.")
         for folder in (run.checkpoints, run.samples):
             folder.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w")
     except OSError as error:
-        raise AlphabarError(
-            f"The run directory {path} cannot be written ({error.strerror}); choose one with --run."
-        ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlphabarError(
-                f"Another process is training in {path}; wait for it, or choose another --run."
-            ) from None
-        except OSError as error:
-            raise AlphabarError(
-                f"{path} lies on a file system without locks ({error.strerror or error}); choose another --run."
-            ) from None
+        raise unwritable(path, error) from None
+    with locked(path):
         for folder in (path, run.checkpoints, run.samples):
             sweep(folder)
         newest, changed = checkpoint.newest_good(run.checkpoints, say), list[str]()

@@ -9,11 +9,7 @@ from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 
 from alphabar import distributed, terminal
-
-EXIT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Finish the step, save, and exit."""
-SAVE = signal.SIGUSR1
-"""Finish the step, save, and continue."""
+from alphabar.signals import EXIT, SAVE
 
 
 @dataclass(frozen=True)

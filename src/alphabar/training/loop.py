@@ -88,8 +88,13 @@ class Session:
         self.before, self.began = state.seconds, time.perf_counter()
 
     def catch_up(self, log: Log, interrupt: Interrupt) -> None:
-        """Make the evaluation and the preview that are missing, because the run was killed after its checkpoint."""
+        """Make the evaluation and the preview that are missing, because the run was killed after its checkpoint.
+
+        And remove the checkpoints that it would have removed: they are large, and there may be no later save.
+        """
         state, config = self.state, self.state.config
+        if self.saved_step and distributed.is_main():
+            scoring.prune(self.run, self.training.keep_checkpoints)
         if self.saved_step and self.judges and scoring.is_missing(self.run, config, state.step, self.is_over):
             scoring.evaluate(self.run, state, self.pipeline, self.judges, log, interrupt)
         self._stop_early(log)
