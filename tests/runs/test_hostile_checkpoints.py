@@ -225,6 +225,21 @@ def test_only_what_is_loaded_is_opened(run: Path, monkeypatch: pytest.MonkeyPatc
     assert load_model(run).step == 6
 
 
+def test_loading_a_model_reads_no_more_bytes_than_its_weights_have(run: Path) -> None:
+    """The other files, of 20 MB here, are not even hashed."""
+    save_file({"w": torch.zeros(5_000_000)}, newest(run) / "optimizer.safetensors")
+    signed(newest(run))
+    wanted = sum((newest(run) / name).stat().st_size for name in ("ema-0.995.safetensors", "state.json"))
+    load_model(run)
+
+    def count() -> int:
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    before = count()
+    load_model(run)
+    assert wanted <= count() - before < wanted + 100_000
+
+
 @pytest.mark.parametrize("file", ["optimizer.safetensors", "state.json", "manifest.json", "network.safetensors"])
 def test_a_run_resumes_from_the_newest_good_checkpoint_and_says_so(run: Path, trained: Path, capsys, file: str) -> None:
     from rich.console import Console

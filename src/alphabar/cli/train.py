@@ -15,9 +15,7 @@ import typer
 
 from alphabar import terminal
 from alphabar.cli import options as o
-
-INTERRUPTED = 4
-STOPPED = 130
+from alphabar.errors import Exit
 
 
 def train(
@@ -79,7 +77,7 @@ def train(
         if _holds_something(trained.path / "checkpoints"):
             terminal.say(f"next        alphabar sample {shlex.quote(str(trained.path))}")
     if not trained.finished:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(Exit.INTERRUPTED)
 
 
 def _holds_something(path: Path) -> bool:
@@ -110,4 +108,4 @@ def _stop(number: int, frame: FrameType | None) -> None:
     with contextlib.suppress(OSError):
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
         os.write(2, f"{show_cursor}\nalphabar: stopped at once; a run keeps the checkpoints that it has.\n".encode())
-    os._exit(STOPPED)
+    os._exit(Exit.AT_ONCE)

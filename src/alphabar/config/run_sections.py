@@ -92,6 +92,8 @@ class Training(Section):
     """Steps between checkpoints; auto means every two minutes. One is also written with each preview grid."""
     keep_checkpoints: Positive = 3
     """How many of the newest checkpoints are kept."""
+    strict_checkpoints: bool = False
+    """Refuse to resume if the newest checkpoint is corrupt, instead of resuming from an older one."""
     tensorboard: bool = False
     """Also write the metrics for TensorBoard; needs the extra alphabar[tensorboard]."""
 

@@ -135,7 +135,8 @@ def opened(
             ) from None
         for folder in (path, run.checkpoints, run.samples):
             sweep(folder)
-        newest, changed = checkpoint.newest_good(run.checkpoints, say), list[str]()
+        newest = checkpoint.newest_good(run.checkpoints, say, config.training.strict_checkpoints)
+        changed = list[str]()
         if newest is not None:
             if "exported_from" in newest.state:
                 raise AlphabarError(f"{path} is an exported run: it can be sampled, not trained; choose another --run.")

@@ -43,10 +43,10 @@ class Interrupt:
         for number in list(self._previous):
             self._restore(number)
 
-    def saved(self, step: int) -> None:
-        """Answer a request to save: the checkpoint of `step` is written."""
-        if self.save_requested:
-            self.save_requested = False
+    def answer(self, step: int | None) -> None:
+        """Answer a request to save: the checkpoint of `step` is written; None: it could not be, as was said."""
+        is_asked, self.save_requested = self.save_requested, False
+        if is_asked and step is not None:
             self._say(f"saved the checkpoint of step {step:,} ({SAVE.name})")
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -32,6 +32,8 @@ class Log:
         self._metrics, self._set_size, self._console, self._length = metrics, set_size, console, length
         self.alarmed = False
         """Whether it was said that the samples copy training images."""
+        self._rows: list[dict[str, Any]] = []
+        """Rows that are not written yet."""
         self._dropped = _forget_after(metrics, state.step)
         self._board = _tensorboard(folder / "tensorboard", state.step) if state.config.training.tensorboard else None
         self._bar = Progress(
@@ -121,7 +123,13 @@ class Log:
 
     def _save(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:
         row = {"step": state.step, "images": state.images, **numbers}
-        json_lines.append(self._metrics, row)
+        self._rows.append(row)
+        try:
+            while self._rows:
+                json_lines.append(self._metrics, self._rows[0])
+                del self._rows[0]
+        except AlphabarError as error:  # a full disk, which does not end the training
+            self.say(f"warning: {error} The next line is written with those that are missing.")
         return row
 
     def _plot(self, step: int, numbers: Mapping[str, Any], prefix: str = "") -> None:

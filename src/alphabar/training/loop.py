@@ -8,11 +8,10 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from alphabar import build, data, plots
 from alphabar.config import Config
-from alphabar.runs import checkpoint
+from alphabar.errors import StorageError
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run, opened
 from alphabar.sampling.pipeline import Pipeline
@@ -23,6 +22,7 @@ from alphabar.training.length import Length
 from alphabar.training.log import Log, check_tensorboard
 from alphabar.training.moments import Moments
 from alphabar.training.previews import preview, preview_path, preview_pipeline
+from alphabar.training.saving import Saver
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
@@ -50,8 +50,12 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
             state.restore(saved)
         state.pace = state.pace.within(length.budget)
         greet(console, path, state, length, image_set, saved, notes)
-        session = Session(run, state, length, update, stream, pipeline, judges, state.step if saved else None)
-        with Log(path, run.metrics, state, length, len(image_set), console) as log, Interrupt(log.say) as interrupt:
+        with (
+            Log(path, run.metrics, state, length, len(image_set), console) as log,
+            Interrupt(log.say) as interrupt,
+            Saver(run, state, state.step if saved else None, log.say) as saver,
+        ):
+            session = Session(run, state, length, update, stream, pipeline, judges, saver)
             session.catch_up(log, interrupt)
             while not (session.is_over or interrupt.requested):
                 session.advance(log, interrupt)
@@ -71,12 +75,11 @@ class Session:
         stream: data.ShuffledStream,
         pipeline: Pipeline,
         judges: scoring.Judges | None,
-        saved_step: int | None,
+        saver: Saver,
     ) -> None:
         self.run, self.state, self.length, self.update = run, state, length, update
         self.stream, self.pipeline, self.judges = stream, pipeline, judges
-        self.saved_step = saved_step
-        """The step of the newest checkpoint."""
+        self.saver = saver
         self.is_over = length.is_over(state.pace, state.step, state.seconds)
         self.training = state.config.training
         calls = pipeline.section.num * pipeline.steps_per_image
@@ -86,10 +89,10 @@ class Session:
     def catch_up(self, log: Log, interrupt: Interrupt) -> None:
         """Make the evaluation and the preview that are missing, because the run was killed after its checkpoint."""
         state, config = self.state, self.state.config
-        if self.saved_step and self.judges and scoring.is_missing(self.run, config, state.step, self.is_over):
+        if self.saver.saved_step and self.judges and scoring.is_missing(self.run, config, state.step, self.is_over):
             scoring.evaluate(self.run, state, self.pipeline, self.judges, log, interrupt)
         self._stop_early(log)
-        is_missing = self.saved_step and (self.is_over or self.moments.preview_is_due_at(state.step))
+        is_missing = self.saver.saved_step and (self.is_over or self.moments.preview_is_due_at(state.step))
         if is_missing and not is_whole(preview_path(self.run, state)):
             preview(self.run, state, self.pipeline, log, interrupt)
         if self.judges:
@@ -99,8 +102,10 @@ class Session:
     def advance(self, log: Log, interrupt: Interrupt) -> None:
         """A step, and what is due after it."""
         state, moments = self.state, self.moments
+        self.saver.look()
         self.batch = self.stream.batch(state.images, self.training.batch_size)
         self.norm = train_step(self.update, state, self.batch)
+        self.saver.prepare(state)
         state.seconds = self.before + time.perf_counter() - self.began
         moments.stepped(self.training.batch_size, state.seconds)
         is_measured = self._measure()
@@ -108,27 +113,28 @@ class Session:
         show = self.is_over or moments.preview_is_due(state.step, state.seconds)
         score = scoring.is_due(state.config, state.step, self.is_over)
         is_due = is_measured or show or score or moments.checkpoint_is_due(state.step, state.seconds)
-        if is_due or interrupt.save_requested:
-            begin = time.perf_counter()
-            self._save()
-            moments.saved(state.seconds, time.perf_counter() - begin)
-            interrupt.saved(state.step)
+        saves = is_due or interrupt.save_requested
+        if saves:
+            self._save(interrupt)
         if show:
             self._preview(log, interrupt)
         if self.judges and score and not interrupt.requested:
+            self.saver.wait()  # it may become the best checkpoint
             self._evaluate(self.judges, log, interrupt)
             if not self.is_over and self._stop_early(log) and not show:
                 preview(self.run, state, self.pipeline, log, interrupt)
-        if self.saved_step == state.step:
+        if saves:
             log.restart_clock(state)
 
     def leave(self, log: Log, interrupt: Interrupt) -> None:
         """Save, if that is not done, and draw the curves; after Ctrl-C, a last preview."""
         state = self.state
-        if state.step and self.saved_step != state.step:  # an interrupt came, at whatever moment of the step
-            self._save()
-        if self.saved_step:
-            interrupt.saved(self.saved_step)
+        self.saver.wait()
+        if state.step and self.saver.saved_step != state.step:  # an interrupt came, at whatever moment of the step
+            self._save(interrupt)
+            self._wait_for_the_last(log)
+        if self.saver.saved_step:
+            interrupt.answer(self.saver.saved_step)
         by_clock = self.training.sample_every == "auto"
         if interrupt.by_hand and by_clock and state.step and not preview_path(self.run, state).exists():
             log.say(f"saved at step {state.step:,}; a last preview follows, and Ctrl-C leaves it out")
@@ -136,12 +142,20 @@ class Session:
         name = shlex.quote(str(self.run.path))
         if not self.is_over:
             log.say(
-                f"interrupted and saved at step {self.saved_step:,}; resume with alphabar train {name}"
-                if self.saved_step
+                f"interrupted and saved at step {self.saver.saved_step:,}; resume with alphabar train {name}"
+                if self.saver.saved_step
                 else "interrupted before the first step, so nothing was saved; the same command starts again"
             )
         plots.loss_curve(self.run.metrics, self.run.path / "loss.png")
         plots.scores(self.run.metrics, self.run.path / "scores.png")
+
+    def _wait_for_the_last(self, log: Log) -> None:
+        try:
+            self.saver.wait(last=True)
+        except StorageError:
+            if not self.is_over:
+                log.say(f"interrupted at step {self.state.step:,}, which is not saved")
+            raise
 
     def _measure(self) -> bool:
         """Measure the pace, if that is due; and find out whether the run is over."""
@@ -155,13 +169,21 @@ class Session:
     def _report(self, log: Log) -> None:
         state = self.state
         if state.step % self.training.log_every == 0 or self.is_over:
-            divergence.check_update(state, self.norm, self.saved_step, self.is_over)
+            divergence.check_update(state, self.norm, self.saver.saved_step, self.is_over)
             rate = state.optimizer.param_groups[0]["lr"]
             log.write(state, grad_norm=float(self.norm), learning_rate=rate)
         log.tick(state, self.is_over)
 
-    def _save(self) -> None:
-        self.saved_step = save(self.run, self.update, self.state, self.batch, self.norm, self.saved_step)
+    def _save(self, interrupt: Interrupt) -> None:
+        """Begin to write a checkpoint, unless the run has diverged; one that a signal asks for is waited for."""
+        state, saver, begin = self.state, self.saver, time.perf_counter()
+        divergence.check_update(state, self.norm, saver.saved_step, last=False)
+        divergence.check_weights(self.update, state, self.batch, saver.saved_step)
+        saver.begin(state)
+        if interrupt.save_requested:
+            saver.wait()
+            interrupt.answer(state.step if saver.saved_step == state.step else None)
+        self.moments.saved(state.seconds, time.perf_counter() - begin)
 
     def _preview(self, log: Log, interrupt: Interrupt) -> None:
         begin = time.perf_counter()
@@ -189,12 +211,3 @@ class Session:
         self.is_over = True
         log.say(stopping.farewell(self.run, self.state))
         return True
-
-
-def save(run: Run, update: Update, state: TrainState, batch: data.Batch, norm: Tensor, saved_step: int | None) -> int:
-    """Write a checkpoint, unless the run has diverged, and remove the oldest; returns the step."""
-    divergence.check_update(state, norm, saved_step, last=False)
-    divergence.check_weights(update, state, batch, saved_step)
-    checkpoint.save(run.checkpoints, state.step, state.tensors(), state.numbers())
-    scoring.prune(run, state.config.training.keep_checkpoints)
-    return state.step
