@@ -41,6 +41,11 @@ class ShuffledStream:
             selected = torch.where(mirrored[:, None, None, None], selected.flip(3), selected)
         return Batch(selected, None if labels is None else labels.index_select(0, rows.to(labels.device)))
 
+    def numbers(self, start: int, count: int) -> list[int]:
+        """The numbers, in the set, of the images at positions start..start+count-1."""
+        numbers: list[int] = self._rows(start, count).tolist()
+        return numbers
+
     def _rows(self, start: int, count: int) -> npt.NDArray[np.int64]:
         size, end = len(self.image_set), start + count
         stretches = []

@@ -1,6 +1,5 @@
 """Whether a training has diverged. It is asked before a checkpoint is written, so that the last one stays good."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -24,17 +23,18 @@ IMAGES = 32
 """How many images of the last batch the loss is computed of: one forward pass for each checkpoint."""
 
 
-def check_update(state: TrainState, norm: Tensor, saved_step: int | None, last: bool) -> None:
-    """DivergedError if the losses since the last report, or the last gradient of this `norm`, are not finite.
+def check_update(state: TrainState, saved_step: int | None, last: bool) -> None:
+    """DivergedError if too many steps in a row were skipped, as their loss or gradient was not finite.
 
-    last: whether the run ends here; in fp16 it must not end without a single update.
+    last: whether the run ends here, which it must not without a single update.
     """
-    in_fp16 = state.scaler.is_enabled()  # there, an update whose gradient overflows is skipped, and usual
-    if not state.meter.is_finite() or not (in_fp16 or math.isfinite(float(norm))):
-        raise _diverged(f"the loss or its gradient is not finite by step {state.step}", state.config, saved_step)
-    skipped = int(state.skipped)
-    if in_fp16 and (skipped >= MOST_SKIPPED or (last and skipped == state.step)):
-        why = f"the gradient is not finite in the last {skipped} updates by step {state.step}, which were skipped"
+    skipped, in_fp16 = int(state.skips.in_a_row), state.scaler.is_enabled()
+    most = MOST_SKIPPED - 1 if in_fp16 else state.config.training.bad_steps
+    if skipped > most or (last and skipped == state.step > 0):
+        why = (
+            f"the loss or its gradient is not finite in the last {skipped} updates by step {state.step}, which were "
+            "skipped"
+        )
         raise _diverged(why, state.config, saved_step)
 
 

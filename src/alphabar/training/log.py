@@ -71,6 +71,12 @@ class Log:
         """Measure images/s from here on: the time since the last step was not spent on training."""
         self._mark, self._marked_images = time.perf_counter(), state.images
 
+    def go_back(self, state: TrainState) -> None:
+        """Drop the rows after the step of `state`, which an earlier checkpoint brought back."""
+        self._rows.clear()
+        _forget_after(self._metrics, state.step)
+        self.restart_clock(state)
+
     def tick(self, state: TrainState, last: bool = False) -> None:
         """Move the bar; without a terminal, a line at the first step, after every minute, and at the end."""
         terminal.outlive()

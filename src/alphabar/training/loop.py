@@ -3,19 +3,21 @@
 import shlex
 import time
 from collections.abc import Set
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from alphabar import build, data, plots
+from alphabar import build, data, json_lines, plots
 from alphabar.config import Config
-from alphabar.errors import StorageError
+from alphabar.errors import DivergedError, StorageError
+from alphabar.runs import provenance
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run, opened
 from alphabar.sampling.pipeline import Pipeline
-from alphabar.training import divergence, scoring, start, stopping
+from alphabar.training import divergence, memory, recovery, scoring, start, stopping
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import Length
@@ -23,6 +25,7 @@ from alphabar.training.log import Log, check_tensorboard
 from alphabar.training.moments import Moments
 from alphabar.training.previews import preview, preview_path, preview_pipeline
 from alphabar.training.saving import Saver
+from alphabar.training.skip_report import SkipReport
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
@@ -80,6 +83,9 @@ class Session:
         self.run, self.state, self.length, self.update = run, state, length, update
         self.stream, self.pipeline, self.judges = stream, pipeline, judges
         self.saver = saver
+        self.skips = SkipReport(state, stream, saver)
+        self.is_postponed = False
+        self.micro_batch_size = update.micro_batch_size
         self.is_over = length.is_over(state.pace, state.step, state.seconds)
         self.training = state.config.training
         calls = pipeline.section.num * pipeline.steps_per_image
@@ -100,11 +106,23 @@ class Session:
         self._put_aside(time.perf_counter() - self.began)
 
     def advance(self, log: Log, interrupt: Interrupt) -> None:
-        """A step, and what is due after it."""
+        """A step, and what is due after it; or, the first time that the numbers go bad, back to the last checkpoint."""
+        try:
+            self._advance(log, interrupt)
+        except DivergedError as error:
+            with suppress(DivergedError):
+                self.saver.wait()
+            if not recovery.go_back(self.run, self.state, error, log):
+                raise
+            self.saver.saved_step, self.is_postponed = self.state.step, False
+            self.is_over = self.length.is_over(self.state.pace, self.state.step, self.state.seconds)
+
+    def _advance(self, log: Log, interrupt: Interrupt) -> None:
         state, moments = self.state, self.moments
         self.saver.look()
         self.batch = self.stream.batch(state.images, self.training.batch_size)
-        self.norm = train_step(self.update, state, self.batch)
+        self.update, self.norm = memory.fitting(train_step, self.update, state, self.batch)
+        self._mind_memory(log)
         self.saver.prepare(state)
         state.seconds = self.before + time.perf_counter() - self.began
         moments.stepped(self.training.batch_size, state.seconds)
@@ -113,7 +131,8 @@ class Session:
         show = self.is_over or moments.preview_is_due(state.step, state.seconds)
         score = scoring.is_due(state.config, state.step, self.is_over)
         is_due = is_measured or show or score or moments.checkpoint_is_due(state.step, state.seconds)
-        saves = is_due or interrupt.save_requested
+        must = self.is_over or show or score or interrupt.save_requested
+        saves = must or ((is_due or self.is_postponed) and not self._postpones())
         if saves:
             self._save(interrupt)
         if show:
@@ -168,16 +187,32 @@ class Session:
 
     def _report(self, log: Log) -> None:
         state = self.state
-        if state.step % self.training.log_every == 0 or self.is_over:
-            divergence.check_update(state, self.norm, self.saver.saved_step, self.is_over)
+        is_due = state.step % self.training.log_every == 0 or self.is_over
+        self.skips.look(log, is_due, self.is_over)
+        if is_due:
             rate = state.optimizer.param_groups[0]["lr"]
-            log.write(state, grad_norm=float(self.norm), learning_rate=rate)
+            log.write(state, grad_norm=float(self.norm), learning_rate=rate, **self.skips.row())
         log.tick(state, self.is_over)
+
+    def _postpones(self) -> bool:
+        """Whether a checkpoint that is due waits for a good step: the weights may be why the last one was bad."""
+        self.is_postponed = not self.state.scaler.is_enabled() and bool(self.state.skips.in_a_row)
+        return self.is_postponed
+
+    def _mind_memory(self, log: Log) -> None:
+        """Say and record that micro-batches were made smaller, if they were."""
+        before, after = self.micro_batch_size, self.update.micro_batch_size
+        if before == after:
+            return
+        self.micro_batch_size = after
+        log.say(f"out of memory: from here on {after} images at a time, in batches of {self.training.batch_size}")
+        change = f"training.micro_batch_size: {before or 'none'} -> {after} from step {self.state.step - 1} on (memory)"
+        json_lines.append(self.run.environment, provenance.environment() | {"changed": [change]})
 
     def _save(self, interrupt: Interrupt) -> None:
         """Begin to write a checkpoint, unless the run has diverged; one that a signal asks for is waited for."""
         state, saver, begin = self.state, self.saver, time.perf_counter()
-        divergence.check_update(state, self.norm, saver.saved_step, last=False)
+        divergence.check_update(state, saver.saved_step, last=False)
         divergence.check_weights(self.update, state, self.batch, saver.saved_step)
         saver.begin(state)
         if interrupt.save_requested:

@@ -1,18 +1,16 @@
-"""Checkpoints beside the training: tensors are copied between two steps, and a thread verifies, writes and commits."""
+"""Checkpoints beside the training: a thread copies the tensors before the next update, verifies, writes and commits."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
-
-from torch import Tensor
 
 from alphabar.config import Config
 from alphabar.errors import StorageError
 from alphabar.runs import checkpoint
 from alphabar.runs.run import Run
 from alphabar.training import divergence, scoring
-from alphabar.training.host_copy import HostCopy
+from alphabar.training.host_copy import Files, HostCopy
 from alphabar.training.state import TrainState
 
 MOST_FAILURES = 3
@@ -57,10 +55,13 @@ class Saver:
             self._start(self._copy.prepare, state.tensors())
 
     def begin(self, state: TrainState) -> None:
-        """Copy the state, whose checkpoint is then written while the training goes on; waits for the one before."""
+        """Write a checkpoint of this state while the training goes on; waits for the one before.
+
+        The tensors are copied during the next step, which waits for that before it changes them.
+        """
         self.wait()
-        copies = self._copy.of(state.tensors())
-        self._start(self._commit, state.config, state.step, copies, state.numbers())
+        state.is_copied.clear()
+        self._start(self._write, state, state.step, state.tensors(), state.numbers())
 
     def look(self) -> None:
         """Raise the error of the last save, if it is over and had one."""
@@ -93,9 +94,14 @@ class Saver:
         self._thread = threading.Thread(target=run, name="checkpoint")
         self._thread.start()
 
-    def _commit(
-        self, config: Config, step: int, tensors: Mapping[str, Mapping[str, Tensor]], numbers: dict[str, Any]
-    ) -> None:
+    def _write(self, state: TrainState, step: int, tensors: Files, numbers: dict[str, Any]) -> None:
+        try:
+            copies = self._copy.of(tensors)
+        finally:
+            state.is_copied.set()
+        self._commit(state.config, step, copies, numbers)
+
+    def _commit(self, config: Config, step: int, tensors: Files, numbers: dict[str, Any]) -> None:
         self._copy.finish()
         divergence.check_finite(config, tensors, step, self.saved_step)
         checkpoint.save(self._run.checkpoints, step, tensors, numbers)

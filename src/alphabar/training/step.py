@@ -14,6 +14,7 @@ from alphabar.diffusion import Denoiser, Objective, training_loss
 from alphabar.networks.precision import PRECISIONS, autocast
 from alphabar.training.lr import learning_rate
 from alphabar.training.pace import earliest
+from alphabar.training.skipping import learn
 from alphabar.training.state import TrainState
 
 
@@ -78,6 +79,7 @@ def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
     if update.augment:
         x0, augmentation = data.augmented(x0, update.augment)
 
+    parts: list[dict[str, Tensor]] = []
     size = update.micro_batch_size or len(x0)
     for first in range(0, len(x0), size):
         rows = slice(first, first + size)
@@ -85,19 +87,15 @@ def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
         conditioned = conditioned if augmentation is None else conditioned.augmented(augmentation[rows])
         losses = training_loss(conditioned, update.objective, x0[rows], t[rows], eps[rows])
         state.scaler.scale((losses["loss"] * weight[rows]).sum() / len(x0)).backward()  # type: ignore[no-untyped-call]
-        state.timestep_sampler.update(t[rows], losses.get("vlb", losses["loss"]).detach())
-        state.meter.update(t[rows], losses, weight[rows])
+        parts.append({name: loss.detach() for name, loss in losses.items()})
+    losses = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), update.clip_norm)
-    state.skipped = torch.where(norm.isfinite(), 0, state.skipped + 1)
-    rate = update.learning_rate(state.step, earliest(update.total_steps, state.pace.end))
+    rate = state.rate_factor * update.learning_rate(state.step, earliest(update.total_steps, state.pace.end))
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    state.scaler.step(state.optimizer)
-    state.scaler.update()
-    state.optimizer.zero_grad(set_to_none=True)
-    state.ema.update(state.network)
+    learn(state, norm, t, losses, weight)
     state.step += 1
     state.images += len(x0)
     return norm
