@@ -25,8 +25,14 @@ def disk(place: Path, options: str) -> Iterator[Path]:
 
 
 def remount(place: Path, options: str) -> None:
-    """Change the options of the file system at `place`."""
+    """Change the options of the file system at `place`, of which no file is open for writing."""
     subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
+
+
+def close(folder: Path) -> None:
+    """Make `folder` read-only, whatever is open beside it; its own file system goes away with that it lies on."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
 
 
 @contextlib.contextmanager

@@ -66,7 +66,9 @@ def made(config: c.Config) -> tuple[Update, TrainState, Callable[[], data.Batch]
 @pytest.mark.parametrize(
     "settings", [*[(f"optimizer.name={name}", "optimizer.weight_decay=0.1") for name in OPTIMIZERS], IMPORTANCE]
 )
-def test_a_step_that_is_not_finite_changes_no_tensor_and_counts(tiny, monkeypatch, settings, what, branches) -> None:
+def test_row_13_a_step_that_is_not_finite_changes_no_tensor_and_counts(
+    tiny, monkeypatch, settings, what, branches
+) -> None:
     """On the CPU, where the host looks, and as on a GPU, where it does not."""
     monkeypatch.setattr(skipping, "BRANCHING", branches)
     update, state, batch = made(tiny(*settings))
@@ -85,7 +87,7 @@ def test_a_step_that_is_not_finite_changes_no_tensor_and_counts(tiny, monkeypatc
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_without_the_host_looking_a_run_learns_the_same(tiny, monkeypatch, name) -> None:
+def test_row_13_without_the_host_looking_a_run_learns_the_same(tiny, monkeypatch, name) -> None:
     ends = []
     for branches in ({"cpu"}, set()):
         monkeypatch.setattr(skipping, "BRANCHING", branches)
@@ -97,7 +99,7 @@ def test_without_the_host_looking_a_run_learns_the_same(tiny, monkeypatch, name)
 
 
 @pytest.mark.parametrize("steps", [[3], [2, 3, 4]])
-def test_skipped_steps_are_said_once_with_t_and_images_and_recorded(tiny, tmp_path, monkeypatch, steps) -> None:
+def test_row_13_skipped_steps_are_said_once_with_t_and_images_and_recorded(tiny, tmp_path, monkeypatch, steps) -> None:
     console = Console(file=io.StringIO(), width=500)
     bad_at(monkeypatch, steps)
     assert loop.train(tiny(), tmp_path / "run", CPU, console)
@@ -111,7 +113,9 @@ def test_skipped_steps_are_said_once_with_t_and_images_and_recorded(tiny, tmp_pa
     assert [row["step"] for row in rows] == [2, 4, 6]
 
 
-def test_a_checkpoint_that_is_due_after_a_bad_step_waits_for_a_good_one(tiny, quiet, tmp_path, monkeypatch) -> None:
+def test_row_13_a_checkpoint_that_is_due_after_a_bad_step_waits_for_a_good_one(
+    tiny, quiet, tmp_path, monkeypatch
+) -> None:
     bad_at(monkeypatch, [3])
     assert loop.train(tiny(), tmp_path / "run", CPU, quiet)
     assert [checkpoint.step_of(path) for path in checkpoint.steps(tmp_path / "run" / "checkpoints")] == [2, 5, 6]
@@ -138,7 +142,7 @@ def once_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "train_step", step)
 
 
-def test_after_too_many_bad_steps_the_run_goes_back_once_with_half_the_rate(tiny, tmp_path, monkeypatch) -> None:
+def test_row_13_after_too_many_bad_steps_the_run_goes_back_once_with_half_the_rate(tiny, tmp_path, monkeypatch) -> None:
     once_bad(monkeypatch)
     path, console = tmp_path / "run", Console(file=io.StringIO(), width=500)
     assert loop.train(tiny(*BACK), path, CPU, console)
@@ -159,7 +163,7 @@ def test_after_too_many_bad_steps_the_run_goes_back_once_with_half_the_rate(tiny
     assert "the learning rate is 0.5 times what is set" in resumed.file.getvalue()
 
 
-def test_a_run_that_goes_back_and_is_interrupted_ends_where_it_would_have_ended(
+def test_row_13_a_run_that_goes_back_and_is_interrupted_ends_where_it_would_have_ended(
     tiny, quiet, tmp_path, monkeypatch
 ) -> None:
     once_bad(monkeypatch)
@@ -172,7 +176,9 @@ def test_a_run_that_goes_back_and_is_interrupted_ends_where_it_would_have_ended(
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
-def test_the_second_time_it_stops_with_exit_5_and_keeps_its_last_good_checkpoint(tiny, tmp_path, monkeypatch) -> None:
+def test_row_13_the_second_time_it_stops_with_exit_5_and_keeps_its_last_good_checkpoint(
+    tiny, tmp_path, monkeypatch
+) -> None:
     bad_at(monkeypatch, range(4, 100))
     console = Console(file=io.StringIO(), width=500)
     with pytest.raises(DivergedError, match=r"the checkpoint of step 3 is kept\); resume with") as error:
@@ -183,7 +189,7 @@ def test_the_second_time_it_stops_with_exit_5_and_keeps_its_last_good_checkpoint
 
 
 @pytest.mark.parametrize("factor", [0, -1, 2, "half", True, None])
-def test_a_rate_factor_that_is_none_is_refused(tiny, quiet, tmp_path, factor) -> None:
+def test_row_13_a_rate_factor_that_is_none_is_refused(tiny, quiet, tmp_path, factor) -> None:
     from alphabar.errors import AlphabarError
     from spoiled_runs import newest, state
 
@@ -191,56 +197,3 @@ def test_a_rate_factor_that_is_none_is_refused(tiny, quiet, tmp_path, factor) ->
     state(newest(tmp_path / "run"), lambda s: s.update(rate_factor=factor))
     with pytest.raises(AlphabarError, match="is damaged"):
         loop.train(tiny("training.steps=7"), tmp_path / "run", CPU, quiet)
-
-
-# ---- memory ----------------------------------------------------------------------------------------------------
-
-
-def memory_of(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
-    """No more than `most` images fit; returns the sizes of the micro-batches that go through."""
-    from alphabar.training import step
-
-    real, sizes = step.training_loss, list[int]()
-
-    def loss(denoiser, objective, x0, t, eps):
-        if len(x0) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        sizes.append(len(x0))
-        return real(denoiser, objective, x0, t, eps)
-
-    monkeypatch.setattr(step, "training_loss", loss)
-    return sizes
-
-
-def test_out_of_memory_halves_the_micro_batch_and_the_result_is_that_of_the_small_one(
-    tiny, quiet, tmp_path, monkeypatch
-) -> None:
-    assert loop.train(tiny("training.micro_batch_size=2"), tmp_path / "small", CPU, quiet)
-    console = Console(file=io.StringIO(), width=500)
-    with monkeypatch.context() as patch:
-        sizes = memory_of(patch, 3)
-        assert loop.train(tiny(), tmp_path / "run", CPU, console)
-    assert set(sizes) == {2} and len(sizes) == 4 * 6
-    assert console.file.getvalue().count("out of memory: from here on 2 images at a time, in batches of 8") == 1
-    changes = [json.loads(line)["changed"] for line in (tmp_path / "run" / "environment.jsonl").open()]
-    assert changes == [[], ["training.micro_batch_size: none -> 2 from step 0 on (memory)"]]
-    ours, theirs = (checkpoint.latest(tmp_path / name / "checkpoints") for name in ("run", "small"))
-    for name in ours.names():
-        mine, small = ours.tensors(name), theirs.tensors(name)
-        assert all(torch.equal(mine[key], small[key]) for key in small)
-
-
-def test_if_not_one_image_fits_the_sentence_names_a_size_that_does(tiny, quiet, tmp_path, monkeypatch) -> None:
-    from alphabar.errors import AlphabarError
-    from alphabar.training import memory, step
-
-    def never(*args):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(step, "training_loss", never)
-    monkeypatch.setattr(memory, "LEAST_SIDE", 4)
-    monkeypatch.setattr(memory, "images_per_second", lambda config, size, device: 1.0)
-    with pytest.raises(
-        AlphabarError, match=r"^Not even one image of 1x8x8 fits .* 1x4x4 does: choose data.image_size=4, "
-    ):
-        loop.train(tiny(), tmp_path / "run", CPU, quiet)
