@@ -20,7 +20,8 @@ from alphabar.runs import checkpoint
 from alphabar.training import loop, saving
 
 OVERRIDES = [
-    "network.channels=96", "network.channel_mult=[1,2,2]", "training.batch_size=1", "training.steps=60", "training.minutes=none",
+    "network.channels=96", "network.channel_mult=[1,2,2]", "training.batch_size=1", "training.steps=60",
+    "training.minutes=none",
     "training.checkpoint_every=15", "training.sample_every=0", "training.log_every=1000", "sampling.num=1",
     "sampling.steps=1",
 ]  # fmt: skip
