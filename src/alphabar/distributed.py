@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
+E = TypeVar("E", bound=AlphabarError)
 
 _PATIENCE = timedelta(days=7)  # one rank may sample for a long time while the others wait
 
@@ -159,15 +160,26 @@ def alike() -> Iterator[None]:
             dist.all_gather_object(reasons, error and error.args)
         failed = [number for number, reason in enumerate(reasons) if reason is not None]
         if failed and not is_main():
-            raise Silent(*(reasons[failed[0]] or ()))
+            raise _said_elsewhere(error or AlphabarError(*(reasons[failed[0]] or ())))
         if failed and error is None:
             raise AlphabarError(*(f"In process {failed[0]}: {reason}" for reason in reasons[failed[0]] or ()))
     if error is not None:
         raise error
 
 
-class Silent(AlphabarError):
-    """A mistake that another process says."""
+def is_said_elsewhere(error: BaseException) -> bool:
+    """Whether the main process says what this error of another one says."""
+    return getattr(error, "is_said_elsewhere", False)
+
+
+def said_once(error: E) -> E:
+    """`error`, which is raised in all processes alike, so that the main one alone says it."""
+    return error if is_main() else _said_elsewhere(error)
+
+
+def _said_elsewhere(error: E) -> E:
+    error.is_said_elsewhere = True  # type: ignore[attr-defined]
+    return error
 
 
 @contextmanager
@@ -176,8 +188,7 @@ def _company() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError):
-        kind = AlphabarError if is_main() else Silent
-        raise kind(f"Process {rank()} stops, because another process stopped.") from None
+        raise said_once(AlphabarError(f"Process {rank()} stops, because another process stopped.")) from None
 
 
 def _attempt() -> str:

@@ -14,10 +14,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar.cli import train as command
+from alphabar.errors import Exit
 from alphabar.runs import checkpoint
 from alphabar.signals import EXIT, SAVE
-from alphabar.training import log, loop
+from alphabar.training import log, loop, saving
 from alphabar.training.interrupt import Interrupt
 from alphabar.training.length import Length
 from processes import forked, status_of, wait, wait_for
@@ -46,7 +46,7 @@ MOMENTS: list[tuple[object, str, int]] = [
     (log.Log, "tick", 3),
     (log.Log, "write", 1),
     (loop.divergence, "check_weights", 1),
-    (loop, "save", 1),
+    (saving.Saver, "begin", 1),
     (checkpoint, "_sync", 3),
     (loop.scoring, "prune", 1),
     (loop, "preview", 1),
@@ -231,7 +231,7 @@ def test_ctrl_c_twice_exits_with_130_and_one_sentence(tmp_path, monkeypatch) -> 
     wait_for("finishing this step", output)
     os.kill(child, signal.SIGINT)
     start = time.monotonic()
-    assert wait(child) == command.STOPPED == 130 and time.monotonic() - start < 5
+    assert wait(child) == Exit.AT_ONCE == 130 and time.monotonic() - start < 5
     said = output.read_text()
     assert "Traceback" not in said
     assert said.endswith("\nalphabar: stopped at once; a run keeps the checkpoints that it has.\n")
@@ -275,7 +275,7 @@ def test_a_terminal_that_closes_does_not_lose_a_step(tmp_path, monkeypatch) -> N
     while not re.search(rb"step [1-9]\d* of 2,000", seen):
         seen += os.read(terminal, 4096)
     os.close(terminal)
-    assert wait(child) == command.INTERRUPTED
+    assert wait(child) == Exit.INTERRUPTED
     assert newest_step(tmp_path / "run") > 0
 
 

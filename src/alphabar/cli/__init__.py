@@ -28,6 +28,7 @@ from alphabar.cli import (
     train,
     vary,
 )
+from alphabar.errors import AlphabarError, Exit
 
 app = typer.Typer(
     name="alphabar",
@@ -73,7 +74,7 @@ def _top(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one sentence on stderr and exit status 2."""
+    """Run the command line; a user's mistake is one sentence on stderr and its exit status."""
     # Threads that wait should yield: spinning ones make a step several times slower when the cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     debug = "--debug" in sys.argv
@@ -83,17 +84,17 @@ def main() -> None:
     try:
         status = app(standalone_mode=False, prog_name="alphabar")
     except typer.Abort:  # Ctrl-C, in older versions of typer
-        status = 130
+        status = Exit.AT_ONCE
     except Exception as error:
         if debug or not (sentences := mistakes.sentences(error, _options(sys.argv[1:]))):
             raise
-        if not isinstance(error, distributed.Silent):
+        if not distributed.is_said_elsewhere(error):
             who = "alphabar" if distributed.is_main() else f"alphabar, process {distributed.rank()}"
             terminal.say(f"{who}: {sentences[0]}", error=True)
             for sentence in sentences[1:]:
                 terminal.say(sentence, error=True)
-        status = 2
-    sys.exit(status if isinstance(status, int) else 0)
+        status = error.status if isinstance(error, AlphabarError) else Exit.MISTAKE
+    sys.exit(int(status) if isinstance(status, int) else Exit.DONE)
 
 
 def _options(words: Sequence[str]) -> set[str]:

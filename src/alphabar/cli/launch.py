@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from alphabar.errors import AlphabarError
+from alphabar.errors import AlphabarError, Exit
 
-INTERRUPTED = 4
 PATIENCE = 600
 """Seconds that the processes have for their last step and checkpoint, after a signal to leave."""
 SHARED = ("train", "sample", "evaluate")
@@ -45,7 +44,7 @@ def launch(
     except ChildFailedError as error:
         raise typer.Exit(_status(error.get_first_failure()[1].exitcode)) from None
     except SignalException:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(Exit.INTERRUPTED) from None
 
 
 def _status(exit_code: int) -> int:

@@ -15,10 +15,9 @@ import typer
 
 from alphabar import terminal
 from alphabar.cli import options as o
+from alphabar.errors import Exit
 from alphabar.signals import EXIT, SAVE
 
-INTERRUPTED = 4
-STOPPED = 130
 _Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 
@@ -80,14 +79,14 @@ def train(
         )
         terminal.outlive()
         if not distributed.is_main():
-            raise typer.Exit(0 if trained.finished else INTERRUPTED)
+            raise typer.Exit(Exit.DONE if trained.finished else Exit.INTERRUPTED)
         for name, place in {"samples": "samples", "loss curve": "loss.png", "weights": "checkpoints"}.items():
             if _holds_something(trained.path / place):
                 terminal.say(f"{name:12}{trained.path / place}")
         if _holds_something(trained.path / "checkpoints"):
             terminal.say(f"next        alphabar sample {shlex.quote(str(trained.path))}")
     if not trained.finished:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(Exit.INTERRUPTED)
 
 
 def _holds_something(path: Path) -> bool:
@@ -121,11 +120,11 @@ def _signals() -> Iterator[None]:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     name = signal.Signals(number).name
-    _exit(f"{name} came while no step was made; a run keeps the checkpoints that it has.", INTERRUPTED)
+    _exit(f"{name} came while no step was made; a run keeps the checkpoints that it has.", Exit.INTERRUPTED)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    _exit("stopped at once; a run keeps the checkpoints that it has.", STOPPED)
+    _exit("stopped at once; a run keeps the checkpoints that it has.", Exit.AT_ONCE)
 
 
 def _exit(sentence: str, status: int) -> NoReturn:

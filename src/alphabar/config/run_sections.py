@@ -92,6 +92,11 @@ class Training(Section):
     """Steps between checkpoints; auto means every two minutes. One is also written with each preview grid."""
     keep_checkpoints: Positive = 3
     """How many of the newest checkpoints are kept."""
+    strict_checkpoints: bool = False
+    """Refuse to resume if the newest checkpoint is corrupt, instead of resuming from an older one."""
+    bad_steps: Count = 10
+    """Steps in a row whose loss or gradient is not finite, each of which is skipped; after more of them the run goes
+    back to its last checkpoint once, with half the learning rate, and stops the next time. (In fp16, 20 overflows.)"""
     tensorboard: bool = False
     """Also write the metrics for TensorBoard; needs the extra alphabar[tensorboard]."""
 

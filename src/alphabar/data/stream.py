@@ -45,6 +45,11 @@ class ShuffledStream:
         """These rows of the batch of the images at positions start..start+count-1."""
         return replace(self.batch(start + rows.start, len(rows)), whole=count)
 
+    def numbers(self, start: int, count: int) -> list[int]:
+        """The numbers, in the set, of the images at positions start..start+count-1."""
+        numbers: list[int] = self._rows(start, count).tolist()
+        return numbers
+
     def _rows(self, start: int, count: int) -> npt.NDArray[np.int64]:
         size, end = len(self.image_set), start + count
         stretches = []

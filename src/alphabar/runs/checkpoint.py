@@ -19,8 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from alphabar.errors import AlphabarError
+from alphabar.errors import AlphabarError, StorageError
 from alphabar.files import inside, open_regular, read_json
+from alphabar.runs import space
 from alphabar.runs.naming import is_one, step_of, steps
 from alphabar.runs.tensor_file import CorruptError, TensorFile, Vanished, reading
 
@@ -79,12 +80,14 @@ class Checkpoint:
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
-    """Write folder/step-XXXXXXXX, whole or not at all; AlphabarError if that fails. Returns its path."""
+    """Write folder/step-XXXXXXXX, whole or not at all; StorageError if that fails. Returns its path."""
     final = folder / f"step-{step:08d}"
     temporary = folder / f".tmp-{final.name}-{os.getpid()}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)  # of a killed process with our number
-        temporary.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        space.check(folder, tensors)
+        temporary.mkdir()
         for name, group in tensors.items():
             save_file(
                 {key: t.detach().cpu().contiguous() for key, t in group.items()}, temporary / f"{name}.safetensors"
@@ -103,8 +106,9 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         _sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        why = getattr(error, "strerror", None) or error
         untouched = "; earlier ones are untouched" if steps(folder) else ""
-        raise AlphabarError(f"The checkpoint {final} could not be written: {error}{untouched}.") from None
+        raise StorageError(f"The checkpoint {final} could not be written: {why}{untouched}.") from None
     return final
 
 
@@ -126,17 +130,20 @@ def retried(work: Callable[[], T]) -> T:
     return work()
 
 
-def newest_good(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
+def newest_good(folder: Path, say: Callable[[str], None], strict: bool = False) -> Checkpoint | None:
     """The newest checkpoint of which every file is what was written; None if there is none at all.
 
     Corrupt ones that are newer are renamed, so that nothing takes them for checkpoints, and `say` gets a line about
-    each; nothing is deleted. AlphabarError if all are corrupt, or if one cannot be read.
+    each; nothing is deleted. AlphabarError if all are corrupt, or if one cannot be read. strict: CorruptError if the
+    newest is.
     """
     bad: list[CorruptError] = []
     for path in reversed(steps(folder)):
         try:
             good = read(path).verify()
         except CorruptError as error:
+            if strict:
+                raise
             bad.append(error)
             continue
         for corrupt in bad:

@@ -1,7 +1,7 @@
 """A run directory: everything that a training run leaves behind, enough to resume it or to sample from it.
 
 config.json        the resolved settings
-environment.jsonl  a line per start: command, versions, git commit, machine
+environment.jsonl  a line per start: command, versions, git commit, machine; and per change of rate or micro-batch
 metrics.jsonl      a line per `training.log_every` steps
 checkpoints/       step-XXXXXXXX/ (see checkpoint.py)
 samples/           a preview grid of the same seeds every `training.sample_every` steps, and latest.png
@@ -37,6 +37,11 @@ class Run:
     def config(self) -> Path:
         """The resolved settings."""
         return self.path / "config.json"
+
+    @property
+    def environment(self) -> Path:
+        """What each start of the run was made with, and what changed on the way."""
+        return self.path / "environment.jsonl"
 
     @property
     def metrics(self) -> Path:
@@ -122,13 +127,14 @@ def opened(
     with locked(path):
         for folder in (path, run.checkpoints, run.samples):
             sweep(folder)
-        newest, changed = checkpoint.newest_good(run.checkpoints, say), list[str]()
+        newest = checkpoint.newest_good(run.checkpoints, say, config.training.strict_checkpoints)
+        changed = list[str]()
         if newest is not None:
             if "exported_from" in newest.state:
                 raise AlphabarError(f"{path} is an exported run: it can be sampled, not trained; choose another --run.")
             changed = _check_same(path, newest, config, facts, allowed)
         write_json(run.config, config.model_dump(mode="json"))
-        json_lines.append(path / "environment.jsonl", provenance.environment() | {"changed": changed})
+        json_lines.append(run.environment, provenance.environment() | {"changed": changed})
         yield run, newest
 
 

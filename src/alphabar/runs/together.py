@@ -25,8 +25,21 @@ def opened_together(
             distributed.of_main(None if saved is None else saved.path.name)
             yield run, saved
         return
+    yield Run(path), _same_as_main(Run(path))
+
+
+def newest_good(run: Run, say: Callable[[str], None]) -> checkpoint.Checkpoint | None:
+    """`checkpoint.newest_good`, by the main process for all."""
+    if not distributed.is_main():
+        return _same_as_main(run)
+    saved = checkpoint.newest_good(run.checkpoints, say)
+    distributed.of_main(None if saved is None else saved.path.name)
+    return saved
+
+
+def _same_as_main(run: Run) -> checkpoint.Checkpoint | None:
     name = distributed.of_main(None)
-    yield Run(path), None if name is None else _read(Run(path).checkpoints / name)
+    return None if name is None else _read(run.checkpoints / name)
 
 
 def _read(path: Path) -> checkpoint.Checkpoint:

@@ -1,15 +1,16 @@
 """Whether a training has diverged. It is asked before a checkpoint is written, so that the last one stays good."""
 
-import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from alphabar import distributed
+from alphabar.config import Config
 from alphabar.data import Batch
 from alphabar.diffusion import training_loss
-from alphabar.errors import AlphabarError
+from alphabar.errors import DivergedError
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, on_device
 
@@ -23,32 +24,38 @@ IMAGES = 32
 """How many images of the last batch the loss is computed of: one forward pass for each checkpoint."""
 
 
-def check_update(state: TrainState, norm: Tensor, saved_step: int | None, last: bool) -> None:
-    """AlphabarError if the losses since the last report, or the last gradient of this `norm`, are not finite.
+def check_update(state: TrainState, saved_step: int | None, last: bool) -> None:
+    """DivergedError if too many steps in a row were skipped, as their loss or gradient was not finite.
 
-    last: whether the run ends here; in fp16 it must not end without a single update.
+    last: whether the run ends here, which it must not without a single update.
     """
-    in_fp16 = state.scaler.is_enabled()  # there, an update whose gradient overflows is skipped, and usual
-    if not state.meter.is_finite() or not (in_fp16 or math.isfinite(float(norm))):
-        raise _diverged(f"the loss or its gradient is not finite by step {state.step}", state, saved_step)
-    skipped = int(state.skipped)
-    if in_fp16 and (skipped >= MOST_SKIPPED or (last and skipped == state.step)):
-        why = f"the gradient is not finite in the last {skipped} updates by step {state.step}, which were skipped"
-        raise _diverged(why, state, saved_step)
+    skipped, in_fp16 = int(state.skips.in_a_row), state.scaler.is_enabled()
+    most = MOST_SKIPPED - 1 if in_fp16 else state.config.training.bad_steps
+    if skipped > most or (last and skipped == state.step > 0):
+        why = (
+            f"the loss or its gradient is not finite in the last {skipped} updates by step {state.step}, which were "
+            "skipped"
+        )
+        raise _diverged(why, state.config, saved_step)
 
 
 def check_weights(update: Update, state: TrainState, batch: Batch, saved_step: int | None) -> None:
-    """AlphabarError if a tensor of the checkpoint is not finite, or the network is far worse than one that outputs 0.
+    """DivergedError if the network is far worse than one that outputs 0.
 
     A finite loss says nothing of the weights that were updated after it: an update can throw them to 1e20.
     """
-    for name, tensors in state.tensors().items():
-        if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise _diverged(f"'{name}' is not finite at step {state.step}", state, saved_step)
     loss, zero = _losses(update, state, batch)
     if any(distributed.highest(not loss <= HOPELESS * max(zero, 1))):  # each process looks at its own images
+        check_finite(state.config, state.tensors(), state.step, saved_step)
         why = f"the loss at step {state.step} is {loss:.3g}, and that of a network that outputs 0 is {zero:.3g}"
-        raise _diverged(why, state, saved_step)
+        raise _diverged(why, state.config, saved_step)
+
+
+def check_finite(config: Config, files: Mapping[str, Mapping[str, Tensor]], step: int, saved_step: int | None) -> None:
+    """DivergedError if a tensor of the checkpoint of `step` is not finite."""
+    for name, tensors in files.items():
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise _diverged(f"'{name}' is not finite at step {step}", config, saved_step)
 
 
 @torch.no_grad()
@@ -66,11 +73,11 @@ def _losses(update: Update, state: TrainState, batch: Batch) -> tuple[float, flo
     return float(now), float(idle)
 
 
-def _diverged(why: str, state: TrainState, saved_step: int | None) -> AlphabarError:
+def _diverged(why: str, config: Config, saved_step: int | None) -> DivergedError:
     kept = f"the checkpoint of step {saved_step} is kept" if saved_step else "no checkpoint was written yet"
     again = "resume" if saved_step else "start again"
-    half = state.config.training.precision != "fp32"
+    half = config.training.precision != "fp32"
     fp32 = ", or training.precision=fp32" if half else ""
     remedies = ["a smaller optimizer.learning_rate", "a longer optimizer.warmup_steps", "a smaller optimizer.clip_norm"]
     listed = ", ".join(remedies) + fp32 if half else f"{', '.join(remedies[:-1])} or {remedies[-1]}"
-    return AlphabarError(f"Training diverged: {why} ({kept}); {again} with {listed}.")
+    return distributed.said_once(DivergedError(f"Training diverged: {why} ({kept}); {again} with {listed}."))

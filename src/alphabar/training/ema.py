@@ -20,11 +20,17 @@ class EMA:
         self.updates = 0
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Take the present weights of `network` into every average."""
+    def update(self, network: nn.Module, is_good: Tensor | None = None) -> None:
+        """Take the present weights of `network` into every average; not if `is_good` (), on the device, is false."""
         self.updates += 1
         ramp = (1 + self.updates) / (10 + self.updates) if self.warmup else 1.0
         weights: list[Tensor] = list(network.parameters())
         for rate, average in self.networks.items():
             averages: list[Tensor] = list(average.parameters())
-            torch._foreach_lerp_(averages, weights, 1 - min(rate, ramp))
+            share = 1 - min(rate, ramp)
+            if is_good is None:
+                torch._foreach_lerp_(averages, weights, share)
+            else:
+                steps = torch._foreach_sub(weights, averages)
+                torch._foreach_mul_(steps, is_good.float() * share)
+                torch._foreach_add_(averages, steps)

@@ -50,6 +50,8 @@ def greet(
         decay = f"; the learning rate ends at 0 at {about}step {end:,}" if decays else ""
         lines.append(f"resumed at step {state.step:,}{decay}")
         lines += _differences(state, saved) if saved else []
+        if state.rate_factor != 1:
+            lines.append(f"the learning rate is {state.rate_factor:g} times what is set, since the run diverged once")
     if not state.step and end and optimizer.warmup_steps >= end:
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
     if image_set.contents.warning:

@@ -78,10 +78,11 @@ class Interrupt:
             heard = self._heard
             self._agreed = Requests(*map(bool, distributed.highest(heard.exit, heard.by_hand, heard.save)))
 
-    def saved(self, step: int) -> None:
-        """Answer a request to save: the checkpoint of `step` is written."""
-        if self.save_requested:
-            self._heard, self._agreed = replace(self._heard, save=False), replace(self._agreed, save=False)
+    def answer(self, step: int | None) -> None:
+        """Answer a request to save: the checkpoint of `step` is written; None: it could not be, as was said."""
+        is_asked = self.save_requested
+        self._heard, self._agreed = replace(self._heard, save=False), replace(self._agreed, save=False)
+        if is_asked and step is not None:
             self._say(f"saved the checkpoint of step {step:,} ({SAVE.name})")
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -36,6 +36,8 @@ class Log:
         self._dropped = _forget_after(metrics, state.step) if self._writes else 0
         has_board = self._writes and state.config.training.tensorboard
         self._board = _tensorboard(folder / "tensorboard", state.step) if has_board else None
+        self._rows: list[dict[str, Any]] = []
+        """Rows that are not written yet."""
         self._bar = Progress(
             TextColumn("training"), BarColumn(), TextColumn("{task.fields[news]}"), console=console,
             disable=not console.is_terminal,
@@ -70,6 +72,13 @@ class Log:
     def restart_clock(self, state: TrainState) -> None:
         """Measure images/s from here on: the time since the last step was not spent on training."""
         self._mark, self._marked_images = time.perf_counter(), state.images
+
+    def go_back(self, state: TrainState) -> None:
+        """Drop the rows after the step of `state`, which an earlier checkpoint brought back."""
+        self._rows.clear()
+        if self._writes:
+            _forget_after(self._metrics, state.step)
+        self.restart_clock(state)
 
     def tick(self, state: TrainState, last: bool = False) -> None:
         """Move the bar; without a terminal, a line at the first step, after every minute, and at the end."""
@@ -124,7 +133,13 @@ class Log:
     def _save(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:
         row = {"step": state.step, "images": state.images, **numbers}
         if self._writes:
-            json_lines.append(self._metrics, row)
+            self._rows.append(row)
+        try:
+            while self._rows:
+                json_lines.append(self._metrics, self._rows[0])
+                del self._rows[0]
+        except AlphabarError as error:  # a full disk, which does not end the training
+            self.say(f"warning: {error} The next line is written with those that are missing.")
         return row
 
     def _plot(self, step: int, numbers: Mapping[str, Any], prefix: str = "") -> None:

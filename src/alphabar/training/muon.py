@@ -67,7 +67,8 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """One update of every parameter that has a gradient; none if `found_inf`, as of a GradScaler, is not 0."""
+        found_inf: Tensor | None = getattr(self, "found_inf", None)
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -77,27 +78,34 @@ class Muon(torch.optim.Optimizer):
             for parameter in parameters:
                 self.state[parameter] = self.state[parameter] or _zeros(parameter, group["moments"])
             if group["moments"] == ADAM_MOMENTS:
-                self._step_adam(parameters, group["lr"] * self._adam_factor)
+                self._step_adam(parameters, group["lr"] * self._adam_factor, found_inf)
             else:
-                self._step_muon(parameters, group["lr"])
+                self._step_muon(parameters, group["lr"], found_inf)
         return loss
 
-    def _step_muon(self, parameters: Sequence[Tensor], lr: float) -> None:
+    def _step_muon(self, parameters: Sequence[Tensor], lr: float, found_inf: Tensor | None) -> None:
         by_shape: dict[tuple[int, int], list[Tensor]] = {}
         for parameter in parameters:
             by_shape.setdefault((len(parameter), parameter[0].numel()), []).append(parameter)
         for (rows, columns), alike in by_shape.items():
             momenta = [self.state[parameter]["momentum"] for parameter in alike]
             gradients = [_gradient(parameter) for parameter in alike]
+            if found_inf is not None:  # a momentum that meets itself does not change
+                gradients = [torch.where(found_inf == 0, *pair) for pair in zip(gradients, momenta, strict=True)]
             torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
             ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)
             directions = orthogonalised(torch.stack([whole(each).reshape(rows, columns) for each in ahead]))
             rate = lr * max(1.0, rows / columns) ** 0.5
+            decay = lr * self._weight_decay
             for parameter, direction in zip(alike, directions, strict=True):
-                step = share(direction.reshape(parameter.shape), parameter)
-                parameter.mul_(1 - lr * self._weight_decay).sub_(step, alpha=rate)
+                direction = share(direction.reshape(parameter.shape), parameter)
+                if found_inf is None:
+                    parameter.mul_(1 - decay).sub_(direction, alpha=rate)
+                else:
+                    step = parameter * decay + direction * rate
+                    parameter.sub_(torch.where(found_inf == 0, step, 0))
 
-    def _step_adam(self, parameters: Sequence[Tensor], lr: float) -> None:
+    def _step_adam(self, parameters: Sequence[Tensor], lr: float, found_inf: Tensor | None) -> None:
         states = [self.state[parameter] for parameter in parameters]
         adam(
             list(parameters),
@@ -114,6 +122,7 @@ class Muon(torch.optim.Optimizer):
             weight_decay=0.0,
             eps=self._eps,
             maximize=False,
+            found_inf=found_inf,
         )
 
 

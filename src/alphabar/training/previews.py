@@ -37,6 +37,9 @@ def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt
         log.say(f"the samples of step {state.step} are missing{again}")
     elif distributed.is_main():
         sheet = images.sheet(samples)
-        images.save_png(preview_path(run, state), sheet)
-        images.save_png(run.latest_preview, sheet)
-        log.say(f"samples of step {state.step}: {preview_path(run, state)}")
+        try:
+            images.save_png(preview_path(run, state), sheet)
+            images.save_png(run.latest_preview, sheet)
+            log.say(f"samples of step {state.step}: {preview_path(run, state)}")
+        except AlphabarError as error:  # a full disk, which does not end the training
+            log.say(f"warning: {error}")

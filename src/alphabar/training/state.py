@@ -1,5 +1,6 @@
 """Everything that changes during training, and its way into a checkpoint and back."""
 
+import threading
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from alphabar.training import optimizers, sharding, strategies
 from alphabar.training.ema import EMA
 from alphabar.training.meter import LossMeter
 from alphabar.training.pace import Pace
+from alphabar.training.skips import Skips
 
 
 class TrainState:
@@ -37,8 +39,14 @@ class TrainState:
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
         self.timestep_sampler: TimestepSampler = build.timestep_sampler(config)
         self.meter = LossMeter(config.diffusion.steps, device)
-        self.skipped = torch.zeros((), dtype=torch.int64, device=device)
-        """The latest updates, in a row, whose gradient was not finite, so that the weights did not change."""
+        self.skips = Skips(device)
+        self.rate_factor = 1.0
+        """What the learning rate is multiplied by: 1, or 1/2 after the run went back to a checkpoint."""
+        self.is_copied = threading.Event()
+        """Set, unless a checkpoint still reads the tensors, so that they must not change."""
+        self.is_copied.set()
+        self.is_changing = False
+        """Whether an update has begun and not ended."""
         self.origin: dict[str, Any] | None = None
         """The checkpoint whose weights the run started from, and their sha256."""
         self.step = 0
@@ -93,7 +101,8 @@ class TrainState:
             "pace": asdict(self.pace),
             "ema_updates": self.ema.updates,
             "loss_scale": self.scaler.state_dict(),
-            "skipped": int(self.skipped),
+            "skipped": int(self.skips.in_a_row),
+            **({"rate_factor": self.rate_factor} if self.rate_factor != 1 else {}),
             "computed_on": computed_on(self.device),
             **({"initialised_from": self.origin} if self.origin else {}),
             "config": self.config.model_dump(mode="json"),
@@ -110,7 +119,8 @@ class TrainState:
         if like := self.timestep_sampler.state_dict():
             self.timestep_sampler.load_state_dict(saved.fitting("timestep_sampler", like))
         self.ema.updates, self.step, self.images = (_counter(saved, key) for key in ("ema_updates", "step", "images"))
-        self.skipped.fill_(_counter(saved, "skipped") if "skipped" in saved.state else 0)
+        self.skips.forget(_counter(saved, "skipped") if "skipped" in saved.state else 0)
+        self.rate_factor = _rate_factor(saved)
         self.seconds = _number(saved, "seconds")
         self.aside = _number(saved, "aside") if "aside" in saved.state else 0.0
         self.pace = _pace(saved)
@@ -131,6 +141,13 @@ def _counter(saved: Checkpoint, key: str) -> int:
     if not isinstance(value, int):
         raise _damaged(saved, f"{key} is {value!r}, not a whole number")
     return value
+
+
+def _rate_factor(saved: Checkpoint) -> float:
+    factor = _number(saved, "rate_factor") if "rate_factor" in saved.state else 1.0
+    if not 0 < factor <= 1:
+        raise _damaged(saved, f"rate_factor is {factor!r}, not above 0 and at most 1")
+    return factor
 
 
 def _pace(saved: Checkpoint) -> Pace:

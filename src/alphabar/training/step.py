@@ -18,6 +18,7 @@ from alphabar.training.division import Division
 from alphabar.training.draws import Draws, Randomness
 from alphabar.training.lr import learning_rate
 from alphabar.training.pace import earliest
+from alphabar.training.skipping import learn
 from alphabar.training.state import TrainState
 
 
@@ -32,9 +33,9 @@ class Update:
     total_steps: int | None
     """The step at which the run ends if its time does not end it before."""
     randomness: Randomness
-    division: Callable[[int], Division]
-    """The number of images in a batch -> how they are divided."""
     micro_batch_size: int | None
+    exact: bool
+    """Whether the micro-batches do not depend on the number of processes."""
     clip_norm: float
     class_conditional: bool
     null_class: int
@@ -44,7 +45,6 @@ class Update:
     def of(cls, state: TrainState, device: torch.device, total_steps: int | None) -> "Update":
         """The update of the run that `state` belongs to; AlphabarError for an objective that cannot be trained."""
         config = state.config
-        micro_batch_size, exact = config.training.micro_batch_size, config.parallel.exact
         return cls(
             denoiser=training_denoiser(config, state, device),
             objective=build.objective(config),
@@ -57,12 +57,16 @@ class Update:
                 augment=config.data.augment,
                 dropout_layers=len(dropout.layers(state.network)),
             ),
-            division=partial(Division.of, micro_batch_size=micro_batch_size, exact=exact),
-            micro_batch_size=micro_batch_size,
+            micro_batch_size=config.training.micro_batch_size,
+            exact=config.parallel.exact,
             clip_norm=config.optimizer.clip_norm or torch.inf,
             class_conditional=config.network.class_conditional,
             null_class=len(state.facts.class_names),
         )
+
+    def division(self, batch: int) -> Division:
+        """How a batch of so many images is divided."""
+        return Division.of(batch, self.micro_batch_size, self.exact)
 
 
 def training_denoiser(config: Config, state: TrainState, device: torch.device) -> Denoiser:
@@ -81,21 +85,14 @@ def train_step(update: Update, state: TrainState, batch: Batch) -> Tensor:
     rows = division.rows
     tables = update.denoiser.schedule.alpha_bar.device
     draws = update.randomness.draws(state.step, division.batch, state.timestep_sampler, device, tables)
-    losses = _backward(update, state, batch, draws.of(slice(rows.start, rows.stop)), division)
-    losses = _of_all(losses, division)
-    state.timestep_sampler.update(draws.t, losses.get("vlb", losses["loss"]))
-    state.meter.update(draws.t, losses, draws.weight)
+    losses = _of_all(_backward(update, state, batch, draws.of(slice(rows.start, rows.stop)), division), division)
 
     state.scaler.unscale_(state.optimizer)
     norm = sharding.whole(torch.nn.utils.clip_grad_norm_(state.network.parameters(), update.clip_norm))
-    state.skipped = torch.where(norm.isfinite(), 0, state.skipped + 1)
-    rate = update.learning_rate(state.step, earliest(update.total_steps, state.pace.end))
+    rate = state.rate_factor * update.learning_rate(state.step, earliest(update.total_steps, state.pace.end))
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    state.scaler.step(state.optimizer)
-    state.scaler.update()
-    state.optimizer.zero_grad(set_to_none=True)
-    state.ema.update(state.network)
+    learn(state, norm, draws.t, losses, draws.weight)
     state.step += 1
     state.images += division.batch
     return norm
