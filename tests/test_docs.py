@@ -57,6 +57,7 @@ def commands() -> dict[tuple[str, ...], set[str]]:
 def check_command(text: str) -> None:
     """`alphabar COMMAND ... --option`: the command, its options and its overrides exist."""
     words = shlex.split(text, comments=True)[1:]
+    words = words[3:] if words[:2] == ["launch", "-n"] else words  # the rest is a command of its own
     known = commands()
     path: tuple[str, ...] = ()
     while words and (*path, words[0]) in known:
