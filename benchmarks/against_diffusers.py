@@ -76,7 +76,7 @@ def our_network(work: Workload) -> nn.Module:
 
 def our_training(network: nn.Module, work: Workload) -> Step:
     from alphabar.diffusion import linear, q_sample
-    from alphabar.training.ema import EMA
+    from alphabar.training.optimizers.ema import EMA
 
     schedule = linear(1000)
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-4, fused=True)
@@ -230,7 +230,7 @@ def report_peak(side: str, workload: str) -> None:
     """What a child process prints: MiB by which its peak exceeds what it held with the network built."""
     work = WORKLOADS[workload]
     network = SIDES[side].network(work)
-    for module in ("alphabar.diffusion", "alphabar.training.ema", "diffusers", "diffusers.training_utils"):
+    for module in ("alphabar.diffusion", "alphabar.training.optimizers.ema", "diffusers", "diffusers.training_utils"):
         import_module(module)
     baseline = resident_mib()
     step = SIDES[side].step(network, work)

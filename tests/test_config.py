@@ -10,9 +10,9 @@ from alphabar import data, diffusion, images, metrics, networks
 from alphabar.config.one_of import choices
 from alphabar.errors import AlphabarError
 from alphabar.networks.precision import PRECISIONS
-from alphabar.training.lr import DECAYS
 from alphabar.training.optimizers import OPTIMIZERS
-from alphabar.training.strategies import STRATEGIES
+from alphabar.training.optimizers.lr import DECAYS
+from alphabar.training.parallel.strategies import STRATEGIES
 
 REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Data, "name"): data.DATASETS,

@@ -57,8 +57,9 @@ def commands() -> dict[tuple[str, ...], set[str]]:
 def check_command(text: str) -> None:
     """`alphabar COMMAND ... --option`: the command, its options and its overrides exist."""
     words = shlex.split(text, comments=True)[1:]
-    words = words[3:] if words[:2] == ["launch", "-n"] else words  # the rest is a command of its own
     known = commands()
+    if words[:2] == ["launch", "-n"] and tuple(words[3:4]) in known:  # the rest is a command of its own
+        words = words[3:]
     path: tuple[str, ...] = ()
     while words and (*path, words[0]) in known:
         path = (*path, words.pop(0))

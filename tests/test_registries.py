@@ -105,9 +105,9 @@ def test_names_are_known_without_torch_and_are_the_registries(registry: str) -> 
     from alphabar.data import sources
     from alphabar.diffusion.editing import MIXES
     from alphabar.networks.precision import PRECISIONS
-    from alphabar.training.lr import DECAYS
     from alphabar.training.optimizers import OPTIMIZERS
-    from alphabar.training.strategies import STRATEGIES
+    from alphabar.training.optimizers.lr import DECAYS
+    from alphabar.training.parallel.strategies import STRATEGIES
 
     here = {"OPTIMIZERS": OPTIMIZERS, "STRATEGIES": STRATEGIES}
     here |= {"MIXES": MIXES, "PRECISIONS": PRECISIONS, "DECAYS": DECAYS, "FILM_FORMATS": films.FORMATS}

@@ -13,7 +13,8 @@ from alphabar import build, data
 from alphabar import config as c
 from alphabar.errors import DivergedError, Exit
 from alphabar.runs import checkpoint
-from alphabar.training import loop, skipping
+from alphabar.training import loop
+from alphabar.training.mishaps import skipping
 from alphabar.training.optimizers import OPTIMIZERS
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint
-from alphabar.training import loop, memory, step
+from alphabar.training import loop, step
+from alphabar.training.mishaps import memory
 
 CPU = torch.device("cpu")
 

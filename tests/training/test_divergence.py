@@ -14,7 +14,8 @@ from alphabar import config as c
 from alphabar.config import loading
 from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint
-from alphabar.training import divergence, loop
+from alphabar.training import loop
+from alphabar.training.mishaps import divergence
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 

@@ -3,7 +3,7 @@
 import pytest
 
 from alphabar.config import Training
-from alphabar.training.moments import Moments
+from alphabar.training.clock.moments import Moments
 
 AUTO = Training(minutes=60, sample_every="auto", checkpoint_every="auto")
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from alphabar import build, networks
-from alphabar.training.muon import Muon, hidden_matrices, orthogonalised
+from alphabar.training.optimizers.muon import Muon, hidden_matrices, orthogonalised
 
 RATE = 0.01
 SHAPES = [(8, 8), (5, 40), (40, 5)]

@@ -14,9 +14,9 @@ from alphabar.config import Optimizer
 from alphabar.errors import AlphabarError
 from alphabar.runs import checkpoint
 from alphabar.training import loop
-from alphabar.training.length import GRACE, Length
-from alphabar.training.lr import DECAYS, learning_rate
-from alphabar.training.pace import MEASUREMENTS, Pace
+from alphabar.training.clock.length import GRACE, Length
+from alphabar.training.clock.pace import MEASUREMENTS, Pace
+from alphabar.training.optimizers.lr import DECAYS, learning_rate
 from exact import die_at_call, everything
 from processes import killed
 

@@ -12,7 +12,7 @@ from alphabar import config as c
 from alphabar.api import train as door
 from alphabar.config.run_sections import PLANNABLE
 from alphabar.errors import AlphabarError
-from alphabar.training import affordable, plan
+from alphabar.training.planning import affordable, plan
 from digits_folder import digits_folder
 
 CPU = torch.device("cpu")

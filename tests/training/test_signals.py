@@ -18,8 +18,8 @@ from alphabar.errors import Exit
 from alphabar.runs import checkpoint
 from alphabar.signals import EXIT, SAVE
 from alphabar.training import log, loop, saving
+from alphabar.training.clock.length import Length
 from alphabar.training.interrupt import Interrupt
-from alphabar.training.length import Length
 from processes import forked, status_of, wait, wait_for
 from signalled import SAVED, check, command_line, newest_step, signalled_run
 

@@ -7,12 +7,13 @@ import torch
 
 from alphabar import build, data
 from alphabar.errors import AlphabarError
-from alphabar.training import EMA, loop, skipping
-from alphabar.training.length import Length, total_steps
-from alphabar.training.lr import learning_rate
+from alphabar.training import EMA, loop
+from alphabar.training.clock.length import Length, total_steps
+from alphabar.training.clock.pace import Pace
 from alphabar.training.meter import LossMeter
+from alphabar.training.mishaps import skipping
 from alphabar.training.optimizers import OPTIMIZERS
-from alphabar.training.pace import Pace
+from alphabar.training.optimizers.lr import learning_rate
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 

@@ -82,7 +82,7 @@ class Request:
     ) -> tuple[dict[str, Any], list[str]]:
         """`settings` with the plan put in, and its lines. A network whose weights come from `start` is not planned."""
         from alphabar import build
-        from alphabar.training import plan
+        from alphabar.training.planning import plan
 
         device = build.device(self.device)
         config = self._left_to_plan(settings, planned)

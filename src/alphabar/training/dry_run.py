@@ -13,7 +13,7 @@ from alphabar import build, data
 from alphabar.config import Config
 from alphabar.runs.prospect import prospect
 from alphabar.training import scoring, start
-from alphabar.training.length import total_steps
+from alphabar.training.clock.length import total_steps
 from alphabar.training.previews import preview_pipeline
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step

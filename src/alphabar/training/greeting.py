@@ -11,7 +11,7 @@ from alphabar.data import ImageSet
 from alphabar.data.contents import warning_of_few
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.run import described
-from alphabar.training.length import Length
+from alphabar.training.clock.length import Length
 from alphabar.training.state import TrainState, computed_on
 
 

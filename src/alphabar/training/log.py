@@ -15,7 +15,7 @@ from alphabar import distributed, json_lines, terminal
 from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
-from alphabar.training.length import Length
+from alphabar.training.clock.length import Length
 from alphabar.training.state import TrainState
 
 REFRESH = 0.2

@@ -18,15 +18,16 @@ from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run
 from alphabar.runs.together import opened_together
 from alphabar.sampling.pipeline import Pipeline
-from alphabar.training import divergence, memory, recovery, scoring, start, stopping
+from alphabar.training import scoring, start, stopping
+from alphabar.training.clock.length import Length
+from alphabar.training.clock.moments import Moments
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
-from alphabar.training.length import Length
 from alphabar.training.log import Log, check_tensorboard
-from alphabar.training.moments import Moments
+from alphabar.training.mishaps import divergence, memory, recovery
+from alphabar.training.mishaps.skip_report import SkipReport
 from alphabar.training.previews import preview, preview_path, preview_pipeline
 from alphabar.training.saving import Saver
-from alphabar.training.skip_report import SkipReport
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 

@@ -10,8 +10,9 @@ from alphabar.config import Config
 from alphabar.errors import AlphabarError, StorageError
 from alphabar.runs import checkpoint
 from alphabar.runs.run import Run
-from alphabar.training import divergence, scoring
+from alphabar.training import scoring
 from alphabar.training.host_copy import Files, HostCopy
+from alphabar.training.mishaps import divergence
 from alphabar.training.state import TrainState
 
 MOST_FAILURES = 3

@@ -13,7 +13,7 @@ from alphabar.networks.transfer import Transfer, transferred
 from alphabar.runs import checkpoint, origin
 from alphabar.runs.model import LoadedModel, load_model
 from alphabar.runs.run import Run, described
-from alphabar.training import sharding
+from alphabar.training.parallel import sharding
 from alphabar.training.state import TrainState
 
 SHOWN = 6

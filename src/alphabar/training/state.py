@@ -16,11 +16,12 @@ from alphabar.diffusion import TimestepSampler
 from alphabar.errors import AlphabarError
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.model import LoadedModel
-from alphabar.training import optimizers, sharding, strategies
-from alphabar.training.ema import EMA
+from alphabar.training import optimizers
+from alphabar.training.clock.pace import Pace
 from alphabar.training.meter import LossMeter
-from alphabar.training.pace import Pace
-from alphabar.training.skips import Skips
+from alphabar.training.mishaps.skips import Skips
+from alphabar.training.optimizers.ema import EMA
+from alphabar.training.parallel import sharding, strategies
 
 
 class TrainState:

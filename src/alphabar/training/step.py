@@ -13,12 +13,12 @@ from alphabar.data import Batch
 from alphabar.diffusion import Denoiser, Objective, training_loss
 from alphabar.networks import dropout
 from alphabar.networks.precision import PRECISIONS, autocast
-from alphabar.training import sharding
-from alphabar.training.division import Division
+from alphabar.training.clock.pace import earliest
 from alphabar.training.draws import Draws, Randomness
-from alphabar.training.lr import learning_rate
-from alphabar.training.pace import earliest
-from alphabar.training.skipping import learn
+from alphabar.training.mishaps.skipping import learn
+from alphabar.training.optimizers.lr import learning_rate
+from alphabar.training.parallel import sharding
+from alphabar.training.parallel.division import Division
 from alphabar.training.state import TrainState
 
 

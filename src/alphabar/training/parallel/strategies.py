@@ -15,7 +15,7 @@ from alphabar import distributed
 from alphabar.config import Parallel
 from alphabar.errors import AlphabarError
 from alphabar.networks.layers import Block
-from alphabar.training.division import Division
+from alphabar.training.parallel.division import Division
 
 
 class Strategy(Protocol):

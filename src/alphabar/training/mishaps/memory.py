@@ -10,7 +10,7 @@ from torch import Tensor
 from alphabar import distributed
 from alphabar.data import Batch
 from alphabar.errors import AlphabarError
-from alphabar.training.probe import images_per_second
+from alphabar.training.planning.probe import images_per_second
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update
 

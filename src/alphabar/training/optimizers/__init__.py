@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from alphabar.config import Optimizer
 from alphabar.runs.checkpoint import Checkpoint
-from alphabar.training import sharding
-from alphabar.training.muon import ADAM_MOMENTS, Muon
+from alphabar.training.optimizers.muon import ADAM_MOMENTS, Muon
+from alphabar.training.parallel import sharding
 
 
 def adam(section: Optimizer, network: nn.Module) -> torch.optim.Optimizer:

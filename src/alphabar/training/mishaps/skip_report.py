@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from alphabar.data import ShuffledStream
-from alphabar.training import divergence
 from alphabar.training.log import Log
+from alphabar.training.mishaps import divergence
+from alphabar.training.mishaps.skips import Bad
 from alphabar.training.saving import Saver
-from alphabar.training.skips import Bad
 from alphabar.training.state import TrainState
 
 SHOWN = 8

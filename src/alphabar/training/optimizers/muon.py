@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from alphabar.training.sharding import share, whole
+from alphabar.training.parallel.sharding import share, whole
 
 MOMENTUM = 0.95
 ITERATIONS = 5

@@ -7,7 +7,7 @@ import torch
 from alphabar.config import Config
 from alphabar.errors import AlphabarError
 from alphabar.images import Size
-from alphabar.training.probe import images_per_second
+from alphabar.training.planning.probe import images_per_second
 
 SIDES = (256, 128, 64)
 SMALLEST = 32

@@ -14,8 +14,8 @@ from alphabar import build, data
 from alphabar.config import Config
 from alphabar.data.options import sized
 from alphabar.images import Size, colour_name
-from alphabar.training.affordable import SMALLEST, batch_of, images_seen, largest_side, levels_of, widest
 from alphabar.training.log import span
+from alphabar.training.planning.affordable import SMALLEST, batch_of, images_seen, largest_side, levels_of, widest
 
 RECOGNISABLE = 25_000
 """After so many training images, samples begin to be recognised."""

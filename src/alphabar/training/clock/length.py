@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from alphabar.config import Config, Training
-from alphabar.training.pace import Pace, earliest
+from alphabar.training.clock.pace import Pace, earliest
 
 GRACE = 1.03
 """By how much a run may exceed its budget of time, so that its learning rate reaches 0."""

@@ -1,0 +1,1 @@
+"""How long a run is, how fast, and when something is due."""

@@ -1,0 +1,1 @@
+"""What a training does when numbers go bad or memory runs out."""

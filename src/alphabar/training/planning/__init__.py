@@ -1,0 +1,1 @@
+"""What `training.planned` names, from the images, the machine and the time."""
