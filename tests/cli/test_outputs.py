@@ -114,6 +114,7 @@ FOLDERS = {
     ("sample", "--out"): ["{run}", "--num", "1"],
     ("evaluate", "--out"): ["{run}", "--features", "fashion-cnn", "--count", "4"],
     ("export", "out"): ["{run}"],
+    ("data pack", "out"): ["{pictures}"],
 }
 OUTPUTS = {"--out", "--run", "--statistics"}
 INPUTS = {"--data", "--data-root", "--reference", "--extractor-weights"}
@@ -214,7 +215,7 @@ def test_a_folder_of_other_files_and_the_checkpoints_are_left_alone(
     (tmp_path / "mine" / "evaluations.jsonl").write_text('{"mine": 1}\n')
     for out in (tmp_path / "mine", run / "checkpoints" / "new", run / "checkpoints" / "step-00000004"):
         before = {path: path.read_bytes() for path in out.glob("*") if path.is_file()}
-        status, said = call(command, *words(FOLDERS[command, option]), *flag, out)
+        status, said = call(*command.split(), *words(FOLDERS[command, option]), *flag, out)
         assert (status, said.count("\n")) == (2, 1), said
         assert {path: path.read_bytes() for path in out.glob("*") if path.is_file()} == before
     assert not (run / "checkpoints" / "new").exists()

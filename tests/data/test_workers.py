@@ -43,8 +43,8 @@ class Doubled:
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))  # the processes import this module
-    monkeypatch.setattr(workers, "PATIENCE", 1.0)
-    monkeypatch.setattr(workers, "_START", 12)
+    monkeypatch.setattr(workers, "PATIENCE", 2.0)
+    monkeypatch.setattr(workers, "_START", 30)
 
 
 def test_results_come_in_order_with_a_reason_for_what_is_unreadable_and_processes_end_with_their_reader() -> None:

@@ -63,7 +63,7 @@ def test_row_21_a_sampling_job_that_is_killed_and_restarted_with_other_batches_e
     assert len(expected) == len(set(expected.values())) == IMAGES
     kills, finished = 0, dict[str, int]()
     while kills < JOB_KILLS and killed_after(
-        chance.uniform(0, 2.5 * took / JOB_KILLS), job(cut, chance.choice((20, 50, 64)))
+        chance.uniform(0, 1.2 * took / JOB_KILLS), job(cut, chance.choice((20, 50, 64)))
     ):
         kills += 1
         assert hashes(cut).items() <= expected.items()

@@ -28,7 +28,7 @@ def test_row_24_a_clock_that_goes_back_changes_nothing(tiny, quiet, tmp_path, mo
 
 
 @pytest.mark.parametrize("number", [errno.EXDEV, errno.EROFS, errno.EPERM])
-def test_row_24_a_file_system_that_does_not_rename_is_a_sentence_and_costs_no_checkpoint(
+def test_row_24_a_file_system_that_does_not_rename_costs_one_checkpoint_and_a_sentence(
     tiny, quiet, tmp_path, monkeypatch, number: int
 ) -> None:
     real = Path.rename
@@ -39,10 +39,10 @@ def test_row_24_a_file_system_that_does_not_rename_is_a_sentence_and_costs_no_ch
         return real(path, target)
 
     monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(AlphabarError, match=os.strerror(number)):
-        loop.train(tiny(*SMALL), tmp_path / "run", CPU, quiet)
+    assert loop.train(tiny(*SMALL), tmp_path / "run", CPU, quiet)
+    assert os.strerror(number) in quiet.file.getvalue()
     folder = tmp_path / "run" / "checkpoints"
-    assert [path.name for path in folder.iterdir()] == ["step-00000002"]
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000002", "step-00000006"]
     assert checkpoint.latest(folder).verify()
 
 

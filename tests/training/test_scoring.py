@@ -112,7 +112,7 @@ def whole(module_cache, tiny, tmp_path_factory) -> Path:
 
 KILLS = [
     pytest.param(module, name, call, marks=() if call == 2 else pytest.mark.heavy)
-    for module, name in [(scoring, "sample"), (scoring, "write_best"), (loop.checkpoint, "save")]
+    for module, name in [(scoring, "sample"), (scoring, "write_best"), (checkpoint, "save")]
     for call in (1, 2, 4)
     if (name, call) != ("write_best", 4)  # recall does not rise four times
 ]

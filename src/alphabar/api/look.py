@@ -90,9 +90,11 @@ def pack(
         raise AlphabarError(f"Packing takes the settings of [data] that say how files become images; got {wrong[0]}.")
     section = config.parse(config.merge(settings, {"data.path": str(source), "training.steps": 1})).data
 
-    from alphabar import build, data
+    from alphabar import build, data, outputs
     from alphabar.data.memory import in_bytes
 
+    outputs.check_folder(Path(out), "OUT")
+    outputs.check_apart(Path(out), [Path(source)], "OUT")
     record = data.pack_source(build.data_options(section), Path(out), say or (lambda line: None))
     shape = "x".join(map(str, record.shape))
     return [

@@ -38,7 +38,7 @@ def launch(
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     options = ["--standalone", f"--nproc-per-node={processes}", f"--max-restarts={restarts}"]
     options += [f"--shutdown-timeout={PATIENCE}", "-m", "--", "alphabar", *context.args]
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes say what went wrong
+    logging.disable(logging.ERROR)  # of torchrun: the processes say what went wrong
     try:
         torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
