@@ -84,9 +84,10 @@ def alone(tiny, tmp_path_factory) -> Callable[..., dict[str, Any]]:
     return of
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.heavy)])
-@pytest.mark.parametrize("optimizer", ["adam", pytest.param("muon", marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
 def test_any_number_of_processes_sees_the_losses_of_one_for_50_steps(
     tiny, alone, tmp_path, engine, processes, optimizer
 ) -> None:
@@ -108,6 +109,7 @@ def test_an_exact_run_has_the_same_bits_on_any_number_of_processes(
     assert_equal(alone(*settings), content(tmp_path / "run"))
 
 
+@pytest.mark.heavy
 def test_accumulated_gradients_are_exchanged_once(tiny, alone, tmp_path) -> None:
     settings = (*EVERYTHING, "training.micro_batch_size=2", "training.batch_size=10")
     for engine in ENGINES:
@@ -141,7 +143,8 @@ def test_a_checkpoint_of_either_engine_is_read_by_the_other_and_by_one_process(
     assert losses(path) == pytest.approx(alone(*settings)["losses"], rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("engine", [ENGINES[0], pytest.param(ENGINES[1], marks=pytest.mark.heavy)])
+@pytest.mark.heavy
+@pytest.mark.parametrize("engine", ENGINES)
 def test_previews_and_scores_are_those_of_one_process(tiny, alone, tmp_path, engine) -> None:
     settings = (
         "training.sample_every=3", "evaluation.every=3", "evaluation.count=9", "evaluation.features=efficientnet-lite0",
@@ -167,7 +170,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("to", [0, 1])
+@pytest.mark.parametrize("to", [pytest.param(0, marks=pytest.mark.heavy), 1])
 def test_a_signal_to_any_process_makes_all_save_the_same_step_and_leave(tiny, alone, tmp_path, to) -> None:
     settings = (*EVERYTHING, "parallel.exact=true", "optimizer.decay=constant", "training.checkpoint_every=400")
     path = tmp_path / "run"
@@ -187,6 +190,7 @@ def test_a_signal_to_any_process_makes_all_save_the_same_step_and_leave(tiny, al
     assert losses(once) == losses(path)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("victim", [0, 1])
 def test_when_a_process_is_killed_all_are_gone_and_the_run_resumes_exactly(tiny, alone, tmp_path, victim) -> None:
     settings = (*EVERYTHING, "parallel.exact=true", "training.steps=40", "training.checkpoint_every=1")
