@@ -78,10 +78,16 @@ def features(image_set: ImageSet, extractor: Extractor, made: Mapping[str, Any])
 
 
 def features_in_memory(images: Tensor, extractor: Extractor) -> Features:
-    """The features of images uint8 (N, C, H, W) that are in random order already; nothing is written to disk."""
-    home = _home(extractor.device)
-    both = [extractor(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
-    return Features.of(*(torch.cat(parts).to(home) for parts in zip(*both, strict=True)))
+    """The features of images uint8 (N, C, H, W) that are in random order already; nothing is written to disk.
+
+    All processes, which have the same images, share the work.
+    """
+    home, is_shared = _home(extractor.device), len(images) >= distributed.world_size()
+    own = distributed.share(len(images)) if is_shared else range(len(images))
+    parts = [own[first : first + BATCH] for first in range(0, len(own), BATCH)]
+    both = [extractor(images[part.start : part.stop]) for part in parts]
+    whole = (torch.cat(columns).to(home) for columns in zip(*both, strict=True))
+    return Features.of(*(distributed.gathered(column) if is_shared else column for column in whole))
 
 
 def _home(device: torch.device) -> torch.device:
