@@ -9,9 +9,13 @@ from alphabar.errors import AlphabarError
 from alphabar.runs import bundled, resuming
 from alphabar.runs.naming import step_of, steps
 
-ARCHITECTURE = ("name", "preset", "channels", "channel_mult", "num_blocks", "attention_resolutions")
+ARCHITECTURE = (
+    "name", "preset", "channels", "channel_mult", "num_blocks", "attention_resolutions", "heads", "head_channels",
+    "conditioning", "resampling", "downsample_padding", "sinusoid", "frequency_shift", "time_channels", "norm_eps",
+    "norm_groups",
+)  # fmt: skip
 """The settings of [network] that say which weights there are; classes and dropout are the new run's."""
-MEANING = ("steps", "schedule", "parameterization", "variance", "time_scale")
+MEANING = ("steps", "schedule", "betas", "parameterization", "variance", "time_scale")
 """The settings of [diffusion] that say what the network's input and output mean."""
 
 
@@ -47,7 +51,8 @@ def check_meaning(path: Path, old: c.Config, new: c.Config) -> None:
         before, after = getattr(old.diffusion, name), getattr(new.diffusion, name)
         if before != after:
             raise AlphabarError(
-                f"The weights of {path} were trained with diffusion.{name}={before}, and mean nothing with {after}; "
+                f"The weights of {path} were trained with diffusion.{name}={before!s:.80}, and mean nothing with "
+                f"{after!s:.80}; "
                 f"leave diffusion.{name} out."
             )
 
