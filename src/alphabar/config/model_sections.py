@@ -148,5 +148,5 @@ class Diffusion(Section):
     @model_validator(mode="after")
     def _as_many_betas(self) -> "Diffusion":
         if self.betas is not None and len(self.betas) != self.steps:
-            raise ValueError(f"diffusion.betas has {len(self.betas)} values; it needs one for each of {self.steps} steps")
+            raise ValueError(f"diffusion.betas has {len(self.betas)} values; {self.steps} steps need one each")
         return self

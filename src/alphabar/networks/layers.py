@@ -17,9 +17,9 @@ class Block(nn.Module):
 
     With conditioning "scale_shift", norm2(h) · (1 + scale) + shift replaces norm2(h + linear(e)), where scale and shift
     are the halves of linear(e). The shortcut is a 1×1 convolution if the numbers of channels differ, else the identity.
-    An attention layer follows if `attends`. A block that resamples halves ("down", the mean of 2×2 pixels) or doubles
-    ("up", nearest neighbour) the sides of x, and those of silu(norm1(x)) before conv1 (BigGAN). With `gradient_checkpointing`, the backward pass recomputes the block
-    instead of storing its activations.
+    An attention layer follows if `attends`. A block that `resamples` halves ("down", the mean of 2×2 pixels) or doubles
+    ("up", nearest neighbour) the sides of x, and those of silu(norm1(x)) before conv1, as in BigGAN. With
+    `gradient_checkpointing`, the backward pass recomputes the block instead of storing its activations.
 
     In-place operations overwrite only outputs of convolutions and normalizations, which no backward pass reads again.
     """

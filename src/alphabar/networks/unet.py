@@ -24,11 +24,14 @@ from alphabar.networks.layers import Block, Downsample, Upsample
 from alphabar.networks.pixels import group_norm
 from alphabar.networks.style import DDPM, Style
 
+Resampler = Downsample | Upsample | Block
+"""What stands between two levels."""
+
 
 class Down(nn.Module):
     """One level of the encoder (one resolution): blocks, then a downsampling layer unless it is the last level."""
 
-    def __init__(self, blocks: Sequence[Block], downsample: Downsample | Block | None) -> None:
+    def __init__(self, blocks: Sequence[Block], downsample: Resampler | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
@@ -45,7 +48,7 @@ class Down(nn.Module):
 class Up(nn.Module):
     """One level of the decoder (one resolution): blocks, then an upsampling layer unless it is the last level."""
 
-    def __init__(self, blocks: Sequence[Block], upsample: Upsample | Block | None) -> None:
+    def __init__(self, blocks: Sequence[Block], upsample: Resampler | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.upsample = upsample
@@ -186,9 +189,7 @@ def _way_up(
     return levels
 
 
-def _resampler(
-    way: Literal["down", "up"], block: Callable[..., Block], width: int, style: Style
-) -> Downsample | Upsample | Block:
+def _resampler(way: Literal["down", "up"], block: Callable[..., Block], width: int, style: Style) -> Resampler:
     """What halves or doubles the sides between two levels."""
     if style.resampling == "block":
         return block(width, width, attends=False, resamples=way)
