@@ -210,7 +210,8 @@ def _groups(section: c.Network, own: Sizes) -> int:
     norms = {groups_of(len(tensor)) for name, tensor in own.items() if _is_norm(name)}
     if len(norms) > 1:
         raise AlphabarError(
-            f"diffusers has one number of groups for every normalization, and this network has {sorted(norms)}."
+            f"diffusers has one number of groups for every normalization, and this network has {sorted(norms)}; train "
+            f"one with network.norm_groups={min(norms)}."
         )
     return norms.pop()
 
