@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers_cases import CASES, HO, SCHEDULERS, images, randomized
 
 import alphabar
 from alphabar import interop
@@ -15,7 +16,6 @@ from alphabar.diffusion.samplers import SAMPLERS
 from alphabar.runs.model import load_model
 from alphabar.sampling import foreign
 from alphabar.sampling.pipeline import Pipeline
-from diffusers_cases import CASES, HO, SCHEDULERS, images, randomized
 from tiny_settings import TINY
 
 pytestmark = pytest.mark.heavy
@@ -108,7 +108,13 @@ def model_rows(pipeline: Pipeline) -> list[int]:
 @pytest.mark.parametrize("name", ["fixed_large", "fixed_small", "learned_range"])
 def test_an_exported_run_makes_the_same_images_in_their_pipeline(diffusers, tmp_path, name, monkeypatch) -> None:
     """The whole `DDPMPipeline.__call__` of a model of ours, with our noise in the place of its generator's."""
-    settings = ["network.channels=32", "network.norm_groups=16", "diffusion.steps=12", "sampling.sampler=ddpm"]
+    settings = [
+        "network.channels=32",
+        "network.norm_groups=16",
+        "diffusion.steps=12",
+        "sampling.sampler=ddpm",
+        "sampling.eta=none",
+    ]
     settings += [f"diffusion.variance={name}"] + (["diffusion.objective=hybrid"] if name == "learned_range" else [])
     alphabar.train("ddpm_digits", run=tmp_path / "run", overrides=[*TINY, *settings], device="cpu")
     foreign.export_to(tmp_path / "run", tmp_path / "out", "diffusers")
