@@ -7,8 +7,8 @@ from alphabar import build
 from alphabar import config as c
 from alphabar.errors import AlphabarError
 from alphabar.interop.keys import Sizes
-from alphabar.interop.portable import Settings
-from alphabar.networks.pixels import groups_of
+from alphabar.interop.portable import Settings, group_setting, groups_in
+from alphabar.networks import Style
 
 DEFAULTS: dict[str, Any] = {
     "sample_size": None,
@@ -74,7 +74,6 @@ def read(config: Mapping[str, Any], overrides: Mapping[str, Any], source: str) -
     said = c.parse({"training": {"steps": 1}, "data": {"image_size": sides}}).data.image_size
     assert said is not None
     head = unet["attention_head_dim"]
-    is_rule = unet["norm_num_groups"] == 32 and all(width % 32 == 0 and width > 32 for width in widths)
     settings: Settings = {
         "data": {"name": "folder", "image_size": said, "channels": unet["in_channels"]},
         "network": {
@@ -93,7 +92,7 @@ def read(config: Mapping[str, Any], overrides: Mapping[str, Any], source: str) -
             "sinusoid": "cos_sin" if unet["flip_sin_to_cos"] else "sin_cos",
             "frequency_shift": unet["freq_shift"],
             "norm_eps": unet["norm_eps"],
-            "norm_groups": None if is_rule else unet["norm_num_groups"],
+            "norm_groups": group_setting(unet["norm_num_groups"], widths),
         },
     }
     chosen = overrides.keys() & {"network.heads", "network.head_channels"}
@@ -158,7 +157,7 @@ def written(config: c.Config, facts: c.ImageFacts, own: Sizes, record: Mapping[s
     blocks = style.resampling == "block"
     kinds = [("Attn{}Block2D" if a else "Resnet{}sampleBlock2D" if blocks else "{}Block2D") for a in attends]
     resnet = "resnet" if blocks else "conv"
-    groups = _groups(section, own)
+    groups = _groups(own, style)
     embeds = own["embedding.classes.weight"].shape[0] if "embedding.classes.weight" in own else None
     return (
         {key: value for key, value in record.items() if key not in DEFAULTS}
@@ -203,19 +202,12 @@ def _head_dim(heads: int, head_channels: int | None, attends: Sequence[bool], wi
     return dims.pop()
 
 
-def _groups(section: c.Network, own: Sizes) -> int:
+def _groups(own: Sizes, style: Style) -> int:
     """Their one number of groups for every normalization."""
-    if section.norm_groups is not None:
-        return section.norm_groups
-    norms = {groups_of(len(tensor)) for name, tensor in own.items() if _is_norm(name)}
-    if len(norms) > 1:
+    groups = groups_in(own, style)
+    if len(groups) > 1:
         raise AlphabarError(
-            f"diffusers has one number of groups for every normalization, and this network has {sorted(norms)}; train "
-            f"one with network.norm_groups={min(norms)}."
+            f"diffusers has one number of groups for every normalization, and this network has {sorted(groups)}; train "
+            f"one with network.norm_groups={min(groups)}."
         )
-    return norms.pop()
-
-
-def _is_norm(name: str) -> bool:
-    *_, layer, kind = name.split(".")
-    return layer.startswith("norm") and kind == "weight"
+    return groups.pop()

@@ -12,7 +12,7 @@ from alphabar.errors import AlphabarError
 from alphabar.interop.keys import to_ours
 from alphabar.interop.openai_keys import table
 from alphabar.interop.openai_shapes import Shapes, shapes
-from alphabar.interop.portable import Portable, Settings, facts, settled, sizes
+from alphabar.interop.portable import Portable, Settings, facts, group_setting, settled, sizes
 from alphabar.interop.released import RELEASED, SIZES, Released
 from alphabar.interop.request import Request
 
@@ -72,6 +72,7 @@ def _settings(found: Shapes, known: Released | None, guided: bool, request: Requ
                 "class_conditional": found.classes > 0,
                 "conditioning": None if found.scale_shift else "add",
                 "resampling": "block" if found.blocks_resample else None,
+                "norm_groups": group_setting(32, [found.channels * mult for mult in found.channel_mult]),
                 "time_channels": None if found.time_channels == found.channels else found.time_channels,
             },
             "diffusion": {

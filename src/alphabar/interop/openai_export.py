@@ -9,10 +9,9 @@ from alphabar import build
 from alphabar.errors import AlphabarError
 from alphabar.interop.keys import from_ours
 from alphabar.interop.openai_keys import table
-from alphabar.interop.portable import Portable, sizes
+from alphabar.interop.portable import Portable, groups_in, sizes
 from alphabar.interop.released import SIZES
 from alphabar.networks import IDDPM, Style
-from alphabar.networks.pixels import groups_of
 
 CLASSES = 1000
 """The classes of their networks, a constant in their code."""
@@ -47,9 +46,7 @@ def _check(model: Portable, style: Style) -> None:
             raise AlphabarError(
                 f"OpenAI's networks have {name}={theirs}, and this one {name}={value}; export it --to diffusers."
             )
-    widths = [model.config.network.channels * mult for mult in model.config.network.channel_mult]
-    groups = {style.norm_groups or groups_of(width) for width in widths}
-    if groups != {32} or any(width % 32 for width in widths):
+    if (groups := groups_in(sizes(model.config, model.facts), style)) != {32}:
         raise AlphabarError(f"OpenAI's normalizations have 32 groups, and this network's have {sorted(groups)}.")
     if model.facts.shape[0] != 3:
         raise AlphabarError(f"OpenAI's scripts make images of 3 channels; these have {model.facts.shape[0]}.")

@@ -1,6 +1,6 @@
 """A model on its way in or out: its weights under our names, its settings, and what came along with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,9 @@ from torch import Tensor
 
 from alphabar import build
 from alphabar import config as c
+from alphabar.interop.keys import Sizes
+from alphabar.networks import Style
+from alphabar.networks.pixels import MOST_GROUPS, groups_of
 
 Settings = dict[str, dict[str, Any]]
 """Settings by section, as a recipe has them."""
@@ -53,3 +56,19 @@ def sizes(config: c.Config, facts: c.ImageFacts) -> dict[str, Tensor]:
     """The names and shapes of our weights, without those that tell of an augmentation, which no other format has."""
     own = build.network_sizes(config, facts)
     return {name: tensor for name, tensor in own.items() if not name.startswith("embedding.augmentation.")}
+
+
+def group_setting(groups: int, widths: Sequence[int]) -> int | None:
+    """network.norm_groups for a network whose normalizations all have so many groups; None if that is our rule."""
+    return None if groups == MOST_GROUPS and all(width % groups == 0 and width > groups for width in widths) else groups
+
+
+def groups_in(own: Sizes, style: Style) -> set[int]:
+    """The numbers of groups of the normalizations in a network of ours."""
+    norms = [len(tensor) for name, tensor in own.items() if _is_norm(name)]
+    return {style.norm_groups or groups_of(channels) for channels in norms}
+
+
+def _is_norm(name: str) -> bool:
+    *_, layer, kind = name.split(".")
+    return layer.startswith("norm") and kind == "weight"

@@ -5,6 +5,9 @@ from torch import Tensor, nn
 from alphabar.networks.checks import check_groups
 from alphabar.networks.style import Style
 
+MOST_GROUPS = 32
+"""Groups of a normalization, in all the papers."""
+
 
 def per_pixel(layer: nn.Linear, x: Tensor) -> Tensor:
     """The 1×1 convolution with the weights of `layer`: (B, C, H, W) -> (B, C', H, W) in channels_last memory.
@@ -28,4 +31,4 @@ def group_norm(channels: int, style: Style) -> nn.GroupNorm:
 
 def groups_of(channels: int) -> int:
     """The number of groups of a normalization of so many channels, where the style names none."""
-    return next(n for n in range(min(32, max(channels // 2, 1)), 0, -1) if channels % n == 0)
+    return next(n for n in range(min(MOST_GROUPS, max(channels // 2, 1)), 0, -1) if channels % n == 0)

@@ -13,7 +13,7 @@ from alphabar.files import open_regular
 from alphabar.interop import Portable, Request
 from alphabar.registry import look_up
 from alphabar.runs import checkpoint
-from alphabar.runs.model import LoadedModel, find, load_checkpoint
+from alphabar.runs.model import DataPlace, LoadedModel, find, load_checkpoint
 from alphabar.sampling.export import check_free, rounded, without_places, written
 
 RECORD = "imported"
@@ -38,7 +38,7 @@ def import_run(request: Request, run: Path, name: str) -> Portable:
     return model
 
 
-def load_foreign(request: Request, name: Path, device: torch.device) -> LoadedModel:
+def load_foreign(request: Request, name: Path, device: torch.device, place: DataPlace) -> LoadedModel:
     """The model of a foreign file or folder, without a run."""
     model = interop.read(request)
     denoiser = _denoiser(model)
@@ -54,6 +54,7 @@ def load_foreign(request: Request, name: Path, device: torch.device) -> LoadedMo
         weights=model.weights,
         sha256=_sha256(request.path),
         device=device,
+        place=place,
     )
 
 
