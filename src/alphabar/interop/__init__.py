@@ -48,10 +48,10 @@ def is_foreign(path: Path) -> bool:
 
 def read(request: Request) -> Portable:
     """The model at a path; AlphabarError, in a sentence, for everything that is none."""
-    path = request.path
-    if not path.exists():
-        raise AlphabarError(f"There is no file or folder {path} to import.")
-    return look_up(FORMATS, request.format or recognised(request), "format")(request)
+    reader = look_up(FORMATS, request.format, "format") if request.format else None
+    if not request.path.exists():
+        raise AlphabarError(f"There is no file or folder {request.path} to import.")
+    return (reader or FORMATS[recognised(request)])(request)
 
 
 def recognised(request: Request) -> str:

@@ -44,8 +44,11 @@ def betas(scheduler: Mapping[str, Any], source: str) -> Tensor:
     else:
         name = scheduler["beta_schedule"]
         if name not in TABLES:
-            raise AlphabarError(f"{source} has the beta_schedule {name!s:.40}; it must be one of {', '.join(TABLES)}.")
-        table = TABLES[name](scheduler["beta_start"], scheduler["beta_end"], scheduler["num_train_timesteps"])
+            raise AlphabarError(f"{source} has the beta_schedule {name!r:.40}; it must be one of {', '.join(TABLES)}.")
+        ends = (scheduler["beta_start"], scheduler["beta_end"])
+        if not all(0 < end < 1 for end in ends):
+            raise AlphabarError(f"{source} has beta_start={ends[0]} and beta_end={ends[1]}; both must lie in (0, 1).")
+        table = TABLES[name](*ends, max(1, scheduler["num_train_timesteps"]))
     return _to_zero_snr(table) if scheduler["rescale_betas_zero_snr"] else table
 
 

@@ -12,6 +12,7 @@ from alphabar.errors import AlphabarError
 from alphabar.files import read_json
 from alphabar.interop import diffusers_scheduler, diffusers_unet, tensors
 from alphabar.interop.diffusers_keys import renewed, table
+from alphabar.interop.fields import known
 from alphabar.interop.keys import from_ours, to_ours
 from alphabar.interop.portable import Portable, facts, settled, sizes
 from alphabar.interop.request import Request
@@ -37,7 +38,8 @@ def read(request: Request) -> Portable:
     unet, scheduler = _json(home / CONFIG), _scheduler(folder, home)
     weights = _weights(home)
     network, notes = diffusers_unet.read(unet, request.overrides, f"{source}'s network")
-    ways = (unet.get("in_channels", 3), unet.get("out_channels", 3))
+    fields = known(unet, diffusers_unet.DEFAULTS, f"{source}'s network")
+    ways = (fields["in_channels"], fields["out_channels"])
     if ways[1] not in (ways[0], 2 * ways[0]):
         raise AlphabarError(
             f"{source}'s network takes {ways[0]} channels and returns {ways[1]}; alphabar imports those "
@@ -47,7 +49,7 @@ def read(request: Request) -> Portable:
     if scheduler is None:
         notes.append("no scheduler_config.json lies there, so the chain is diffusers' default, that of DDPM.")
     config = settled(network | process | {"training": {"steps": 1}}, request.overrides)
-    image_facts = facts(config, ways[0], unet.get("num_class_embeds") or 0, source)
+    image_facts = facts(config, ways[0], fields["num_class_embeds"] or 0, source)
     foreign = renewed(tensors.read(weights))
     return Portable(
         config=config,

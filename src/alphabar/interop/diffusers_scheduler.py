@@ -7,6 +7,7 @@ from alphabar import build
 from alphabar import config as c
 from alphabar.errors import AlphabarError
 from alphabar.interop import betas
+from alphabar.interop.fields import known
 from alphabar.interop.portable import Settings
 
 SAMPLERS = {
@@ -63,7 +64,7 @@ def read(config: Mapping[str, Any], learns_variance: bool, source: str) -> tuple
         raise AlphabarError(f"{source} has the scheduler {kind:.60}, which {why}; known are {', '.join(SAMPLERS)}.")
     own = {"clip_sample": False, "timestep_spacing": "linspace"} if kind not in CLIPPING else {}
     given = {OLD_FIELDS.get(key, key): value for key, value in config.items()}
-    scheduler = DEFAULTS | own | {key: value for key, value in given.items() if key in DEFAULTS}
+    scheduler = known(given, DEFAULTS | own, source)
     notes = [
         f"{key}={given[key]!s:.40} of the scheduler has no counterpart here, and is not used."
         for key, value in UNUSED.items() if given.get(key, value) != value

@@ -6,6 +6,7 @@ from typing import Any
 from alphabar import build
 from alphabar import config as c
 from alphabar.errors import AlphabarError
+from alphabar.interop.fields import known
 from alphabar.interop.keys import Sizes
 from alphabar.interop.portable import Settings, group_setting, groups_in
 from alphabar.networks import Style
@@ -62,15 +63,15 @@ HEAD_DIM = (
 def read(config: Mapping[str, Any], overrides: Mapping[str, Any], source: str) -> tuple[Settings, list[str]]:
     """The settings of [data] and [network], and the sentences about what was not stated."""
     _check(config, source)
-    unet = DEFAULTS | {key: value for key, value in config.items() if key in DEFAULTS}
+    unet = known(config, DEFAULTS, source)
     widths, first = unet["block_out_channels"], unet["block_out_channels"][0]
-    if any(width % first for width in widths):
+    if not first or any(width % first for width in widths):
         raise AlphabarError(f"{source} has levels of {widths} channels; they must be multiples of the first.")
     attends, resampling = _levels(unet, source)
     size = overrides.get("data.image_size", unet["sample_size"])
     if size is None:
         raise AlphabarError(f"{source} has no sample_size; add data.image_size=N.")
-    sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list) else size
+    sides = tuple(size) if isinstance(size, list) else size
     said = c.parse({"training": {"steps": 1}, "data": {"image_size": sides}}).data.image_size
     assert said is not None
     head = unet["attention_head_dim"]
@@ -105,7 +106,8 @@ def _check(config: Mapping[str, Any], source: str) -> None:
     """AlphabarError for what our network cannot compute."""
     if (kind := config.get("_class_name", "UNet2DModel")) != "UNet2DModel":
         raise AlphabarError(f"{source} is a {kind!s:.60}; alphabar imports UNet2DModel, a network of pixels.")
-    types = [*config.get("down_block_types", []), *config.get("up_block_types", [])]
+    unet = known(config, DEFAULTS, source)
+    types = [*unet["down_block_types"], *unet["up_block_types"]]
     if skips := [name for name in types if "Skip" in name]:
         raise AlphabarError(f"{source} has the block {skips[0]} of NCSN++, which alphabar's U-Net does not have.")
     if others := [name for name in types if name not in BLOCKS]:
@@ -113,16 +115,16 @@ def _check(config: Mapping[str, Any], source: str) -> None:
     for field, values in FIXED.items():
         if (value := config.get(field, values[0])) not in values:
             raise AlphabarError(f"{source} has {field}={value!s:.40}; alphabar's U-Net has {field}={values[0]} only.")
-    if (conditioning := config.get("resnet_time_scale_shift", "default")) not in CONDITIONINGS:
+    if (conditioning := unet["resnet_time_scale_shift"]) not in CONDITIONINGS:
         raise AlphabarError(
             f"{source} has resnet_time_scale_shift={conditioning!s:.40}; known are default, scale_shift."
         )
-    if conditioning == "scale_shift" and config.get("attn_norm_num_groups") is None:
+    if conditioning == "scale_shift" and unet["attn_norm_num_groups"] is None:
         raise AlphabarError(
             f"{source} has no attn_norm_num_groups, so its middle attention has no normalization, and ours has."
         )
-    groups = config.get("norm_num_groups", 32)
-    if config.get("attn_norm_num_groups") not in (None, groups):
+    groups = unet["norm_num_groups"]
+    if unet["attn_norm_num_groups"] not in (None, groups):
         raise AlphabarError(f"{source} has other groups in its middle attention than norm_num_groups={groups}.")
 
 

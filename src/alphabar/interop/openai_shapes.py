@@ -9,6 +9,9 @@ from alphabar.errors import AlphabarError
 
 UPSAMPLER = "is a super-resolution network: its first layer takes {0} channels, a noisy image and a small one"
 
+PAIRS = (2, 6)
+"""The channels of two grey or two RGB images."""
+
 
 @dataclass(frozen=True)
 class Shapes:
@@ -41,8 +44,10 @@ def _shapes(foreign: Mapping[str, Tensor], source: str) -> Shapes:
     if not any(key.startswith("output_blocks.") for key in foreign):
         raise AlphabarError(f"{source} is a classifier of guided-diffusion, and no network that makes images.")
     outputs = foreign["out.2.weight"].shape[0]
-    if outputs not in (inputs, 2 * inputs):
+    if inputs in PAIRS:
         raise AlphabarError(f"{source} {UPSAMPLER.format(inputs)}; alphabar imports networks of one image.")
+    if outputs not in (inputs, 2 * inputs):
+        raise AlphabarError(f"{source} takes {inputs} channels and returns {outputs}, neither as many nor twice.")
     stages = 1 + max(_numbers(foreign, "output_blocks."))
     ends = [k for k in range(stages) if _upsamples(foreign, k)]
     each = ends[0] + 1 if ends else stages  # blocks of a level of the decoder

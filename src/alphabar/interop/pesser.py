@@ -7,7 +7,7 @@ from torch import Tensor
 from alphabar.errors import AlphabarError
 from alphabar.interop.keys import PLAIN, Entry, Layout, Leaves, Place, Sizes, entries, to_ours
 from alphabar.interop.places import decoder, encoder
-from alphabar.interop.portable import Portable, facts, settled, sizes
+from alphabar.interop.portable import Portable, facts, group_setting, settled, sizes
 from alphabar.interop.request import Request
 
 BLOCK: Leaves = {
@@ -60,6 +60,7 @@ def read(request: Request) -> Portable:
                 "channel_mult": mults,
                 "num_blocks": blocks,
                 "attention_resolutions": [min(size) >> level for level in attends],
+                "norm_groups": group_setting(32, widths),
                 "dropout": 0.1 if SIDES.get(mults) == 32 else 0.0,
             },
             "diffusion": {"variance": "fixed_large" if SIDES.get(mults) == 32 else "fixed_small"},

@@ -38,8 +38,13 @@ class Portable:
 
 
 def settled(settings: Settings, overrides: Mapping[str, Any]) -> c.Config:
-    """The config of these settings, with `overrides` ("section.key": value) in their place."""
-    return c.parse(c.merge(settings, overrides))
+    """The config of these settings, with `overrides` ("section.key": value) in their place.
+
+    AlphabarError if there can be no such model, which is said before its weights are read.
+    """
+    config = c.parse(c.merge(settings, overrides))
+    build.denoiser(config, lambda x, *_: x)
+    return config
 
 
 def facts(config: c.Config, channels: int, classes: int, source: str) -> c.ImageFacts:
