@@ -1,6 +1,7 @@
 """Folders of diffusers' DDPMPipeline and DDIMPipeline, read and written without diffusers."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.files import read_json
+from alphabar.files import open_regular, read_json
 from alphabar.interop import diffusers_scheduler, diffusers_unet, tensors
 from alphabar.interop.diffusers_keys import renewed, table
 from alphabar.interop.fields import known
@@ -50,14 +51,27 @@ def read(request: Request) -> Portable:
         notes.append("no scheduler_config.json lies there, so the chain is diffusers' default, that of DDPM.")
     config = settled(network | process | {"training": {"steps": 1}}, request.overrides)
     image_facts = facts(config, ways[0], fields["num_class_embeds"] or 0, source)
+    card = {"licence": licence} if (licence := licence_in(folder)) else {}
     foreign = renewed(tensors.read(weights))
     return Portable(
         config=config,
         facts=image_facts,
         tensors=to_ours(foreign, table(sizes(config, image_facts)), weights.name),
-        record={"format": "diffusers", "index": index, "unet": unet, "scheduler": scheduler or {}},
+        record={"format": "diffusers", **card, "index": index, "unet": unet, "scheduler": scheduler or {}},
         notes=(*notes, *more),
     )
+
+
+def licence_in(folder: Path) -> str | None:
+    """The licence that the head of the folder's README.md names, as on the Hub."""
+    try:
+        with open_regular(folder / "README.md") as file:
+            head = file.read(100_000).decode("utf-8", "replace")
+    except OSError:
+        return None
+    _, fence, rest = head.partition("---\n")
+    found = re.search(r"^license:\s*[\"']?([\w.+-]{1,60})", rest.partition("\n---")[0], re.MULTILINE)
+    return found[1] if fence and found else None
 
 
 def _check_pipeline(folder: Path, index: Mapping[str, Any], source: str) -> None:

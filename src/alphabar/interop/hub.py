@@ -50,7 +50,7 @@ def chosen(files: Sequence[str]) -> list[str]:
     """The files of a model that are needed: its settings, and of the weights in each folder those of one kind."""
     files = [name for name in files if not name.rpartition("/")[2].startswith(_NONE_OF_THE_MODEL)]
     folders = {name.rpartition("/")[0] for name in files}
-    wanted = [name for name in files if name.endswith(".json")]
+    wanted = [name for name in files if name.endswith(".json") or name == "README.md"]
     for folder in sorted(folders):
         inside = [name for name in files if name.rpartition("/")[0] == folder]
         kinds = ([name for name in inside if name.endswith(suffix)] for suffix in WEIGHTS)

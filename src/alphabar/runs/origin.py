@@ -1,8 +1,9 @@
 """The run whose weights a new run starts from, and the settings that come with them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from alphabar import config as c
 from alphabar.errors import AlphabarError
@@ -29,6 +30,20 @@ class Origin:
     """The settings of the run that the checkpoint belongs to."""
     side: int
     """The shorter side of its images."""
+
+
+def foreign_origin(state: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where the weights in a checkpoint come from, if they are, or started from, those of an imported model.
+
+    source: the file, folder or name that it was imported from. format. licence: what its card says, if it has one.
+    """
+    start = state.get("initialised_from")
+    found = state.get("imported") or state.get("started_from") or (start.get("imported") if _is_table(start) else None)
+    return {key: found[key] for key in ("source", "format", "licence") if key in found} if _is_table(found) else None
+
+
+def _is_table(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def settings(origin: Origin, of_run: c.Config) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from alphabar import config as c
 from alphabar import outputs
 from alphabar.errors import AlphabarError
 from alphabar.files import write_json
-from alphabar.runs import checkpoint
+from alphabar.runs import checkpoint, origin
 from alphabar.runs.model import find, load_checkpoint, weights_name
 from alphabar.runs.run import Run
 from alphabar.sampling.pipeline import Pipeline
@@ -68,6 +68,8 @@ def _exported(
         "dtype": dtype,
         "exported_from": saved.sha256[f"{name}.safetensors"],
     }
+    if "imported" not in state and (start := origin.foreign_origin(saved.state)):
+        state["started_from"] = start
     return written(out, config, saved.state["step"], {name: tensors}, state) / f"{name}.safetensors"
 
 
