@@ -132,6 +132,22 @@ def test_rows_grouped_by_head_are_told_from_rows_grouped_by_part() -> None:
         entries(places, {**ours, "b": torch.zeros(1)}, {})
 
 
+def test_a_chain_of_scaled_timesteps_goes_to_diffusers_as_the_steps_that_are_whole_numbers(tmp_path) -> None:
+    """T = 40 with the timestep scaled by 1/4 is, for the network, a chain of 10 steps: the same images of DDIM."""
+    scaled = {"diffusion.steps": 40, "diffusion.schedule": "cosine", "diffusion.time_scale": 0.25}
+    model = portable("iddpm", tmp_path, **scaled)
+    _, lines = interop.TARGETS["diffusers"](model, tmp_path / "out")
+    assert "10 steps (diffusion.time_scale is 1/4)" in lines[1]
+    again = interop.read(interop.Request(tmp_path / "out"))
+    assert (again.config.diffusion.steps, again.config.diffusion.time_scale) == (10, 1)
+    interop.TARGETS["safetensors"](model, tmp_path / "ours.safetensors")
+    images = [
+        alphabar.load(tmp_path / place, device="cpu").sample(2, sampler="ddim", steps=steps).tensor
+        for place, steps in (("ours.safetensors", "t:" + ",".join(map(str, range(1, 41, 4)))), ("out", 10))
+    ]
+    assert int((images[0].int() - images[1].int()).abs().max()) <= 1 and images[0].float().std() > 10
+
+
 # What a format does not have
 
 
@@ -143,7 +159,7 @@ def test_rows_grouped_by_head_are_told_from_rows_grouped_by_part() -> None:
         ("iddpm", "openai", {"diffusion.time_scale": 0.5}, "by 1 or 1000/T; this is 0.5"),
         ("iddpm", "openai", {"diffusion.parameterization": "v"}, "this is v with learned_range"),
         ("iddpm", "openai", {"network.norm_groups": 16}, r"32 groups, and this network's have \[16\]"),
-        ("iddpm", "diffusers", {"diffusion.time_scale": 0.5}, "diffusion.time_scale"),
+        ("iddpm", "diffusers", {"diffusion.time_scale": 0.3}, r"diffusion\.time_scale\), which is not 1/n"),
         ("iddpm", "diffusers", {"diffusion.parameterization": "mu"}, "parameterization=mu has no counterpart"),
         ("iddpm", "diffusers", {"diffusion.variance": "learned"}, "variance=learned has no counterpart"),
         ("iddpm", "diffusers", {"network.channel_mult": [1, 2], "network.attention_resolutions": [16]},

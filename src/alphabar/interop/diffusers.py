@@ -150,7 +150,14 @@ def write(model: Portable, out: Path) -> tuple[Path, list[str]]:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     save_file(_contiguous(from_ours(model.tensors, table(own))), path, metadata={"format": "pt"})
-    return path, [f"load it with diffusers.{kind}.from_pretrained({str(out)!r})"]
+    lines = [f"load it with diffusers.{kind}.from_pretrained({str(out)!r})"]
+    if (stride := diffusers_scheduler.stride(model.config)) > 1:
+        T = model.config.diffusion.steps
+        lines.append(
+            f"its chain is every step of {T} whose timestep the network knows as a whole number: "
+            f"{scheduler['num_train_timesteps']} steps (diffusion.time_scale is 1/{stride})"
+        )
+    return path, lines
 
 
 def _contiguous(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

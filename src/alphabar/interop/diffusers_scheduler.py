@@ -98,22 +98,33 @@ def _of(table: Mapping[str, str], scheduler: Mapping[str, Any], field: str, sour
     return table[value]
 
 
+def stride(config: c.Config) -> int:
+    """1/time_scale: of a chain whose network is given t · time_scale, the steps at which that is a whole number.
+
+    diffusers gives the network the timestep itself, so that every step of this shorter chain is one of its timesteps.
+    """
+    scale = config.diffusion.time_scale
+    steps = round(1 / scale) if scale <= 1 else 0
+    if not steps or abs(steps * scale - 1) > 1e-9:
+        raise AlphabarError(
+            f"diffusers gives the network the timestep itself, and this one is used to {scale:g} of it "
+            "(diffusion.time_scale), which is not 1/n; export it --to openai."
+        )
+    return steps
+
+
 def written(config: c.Config, record: Mapping[str, Any]) -> dict[str, Any]:
     """The scheduler_config.json of a model. What `record` has of the original one besides is kept."""
     section, sampling = config.diffusion, config.sampling
-    if section.time_scale != 1:
-        raise AlphabarError(
-            f"diffusers gives the network the timestep itself, and this one is used to {section.time_scale:g} of it "
-            "(diffusion.time_scale); export it --to openai."
-        )
+    schedule = build.schedule(section).respace(range(1, section.steps + 1, stride(config)))
     is_ddim = sampling.sampler == "ddim" and not section.variance.startswith("learned")
     spacings = {ours: theirs for theirs, ours in SPACINGS.items()}
     kept = {key: value for key, value in record.items() if OLD_FIELDS.get(key, key) not in DEFAULTS}
     variance = {"variance_type": _back(VARIANCES, section.variance, "diffusion.variance")}
     return kept | {
         "_class_name": "DDIMScheduler" if is_ddim else "DDPMScheduler",
-        "num_train_timesteps": section.steps,
-        **betas.foreign(build.schedule(section).beta[1:]),
+        "num_train_timesteps": schedule.T,
+        **betas.foreign(schedule.beta[1:]),
         "rescale_betas_zero_snr": False,
         **({} if is_ddim else variance),
         "prediction_type": _back(PREDICTIONS, section.parameterization, "diffusion.parameterization"),
