@@ -19,7 +19,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("diffusion", "networks", "data", "metrics", "plots", "films"),
     ("config",),
     ("build",),
-    ("runs",),
+    ("runs", "interop"),
     ("sampling",),
     ("evaluation", "editing"),
     ("training", "figures"),

@@ -101,7 +101,7 @@ def test_the_contract_tests_of_samplers_take_it_up(package) -> None:
 
 @pytest.mark.parametrize("registry", [name for name in vars(names) if name.isupper()])
 def test_names_are_known_without_torch_and_are_the_registries(registry: str) -> None:
-    from alphabar import data, diffusion, films, images, metrics, networks
+    from alphabar import data, diffusion, films, images, interop, metrics, networks
     from alphabar.data import sources
     from alphabar.diffusion.editing import MIXES
     from alphabar.networks.precision import PRECISIONS
@@ -113,6 +113,6 @@ def test_names_are_known_without_torch_and_are_the_registries(registry: str) -> 
     here |= {"MIXES": MIXES, "PRECISIONS": PRECISIONS, "DECAYS": DECAYS, "FILM_FORMATS": films.FORMATS}
     here |= {"OWN_DATA": sources.OWN_DATA, "RESIZE_RULES": images.RESIZE_RULES, "POSITIONS": images.POSITIONS}
     here |= {"PUBLISHED_DATA": [name for name in data.DATASETS if name not in sources.OWN_DATA]}
-    for module in (diffusion, networks, data, metrics):
+    for module in (diffusion, networks, data, metrics, interop):
         here |= {name: value for name, value in vars(module).items() if name.isupper() and name not in here}
     assert getattr(names, registry) == tuple(here[registry])

@@ -17,6 +17,7 @@ from alphabar.errors import AlphabarError
 if TYPE_CHECKING:
     from alphabar.api.edit import inpaint, interpolate, vary
     from alphabar.api.evaluate import bits_per_dim, evaluate
+    from alphabar.api.foreign import import_run
     from alphabar.api.latents import Latents, decode, encode
     from alphabar.api.look import fetch, inspect, pack, recipes, settings
     from alphabar.api.model import Model, load
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "api.edit": ("inpaint", "interpolate", "vary"),
     "api.evaluate": ("bits_per_dim", "evaluate"),
+    "api.foreign": ("import_run",),
     "api.latents": ("Latents", "decode", "encode"),
     "api.look": ("fetch", "inspect", "pack", "recipes", "settings"),
     "api.model": ("Model", "load"),
@@ -44,8 +46,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "AlphabarError", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode",
-    "encode", "evaluate", "export", "fetch", "film", "inpaint", "inspect", "interpolate", "load", "pack", "recipes",
-    "sample", "settings", "train", "vary",
+    "encode", "evaluate", "export", "fetch", "film", "import_run", "inpaint", "inspect", "interpolate", "load", "pack",
+    "recipes", "sample", "settings", "train", "vary",
 ]  # fmt: skip
 
 

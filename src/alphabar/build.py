@@ -1,5 +1,8 @@
 """Config -> objects: the only module that looks every name up."""
 
+from dataclasses import fields, replace
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -67,8 +70,18 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
         null_class=section.label_dropout > 0,
         augmentation_size=data.LABEL_SIZE if config.data.augment else 0,
         gradient_checkpointing=section.gradient_checkpointing,
-        style=look_up(networks.PRESETS, section.preset, "network preset"),
+        style=style(section),
     )
+
+
+def style(section: c.Network) -> networks.Style:
+    """The preset of the [network] section, with the fields that the section sets in their place."""
+    preset = look_up(networks.PRESETS, section.preset, "network preset")
+    own = {field.name: getattr(section, field.name, None) for field in fields(networks.Style)}
+    changes: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
+    if "heads" in changes:
+        changes.setdefault("head_channels", None)  # the preset's would replace them
+    return replace(preset, **changes)
 
 
 def network_sizes(config: c.Config, facts: c.ImageFacts) -> dict[str, Tensor]:
@@ -88,12 +101,19 @@ def denoiser(config: c.Config, network: diffusion.Network) -> diffusion.Denoiser
     with sentences("diffusion"):
         return diffusion.Denoiser(
             network=network,
-            schedule=look_up(diffusion.SCHEDULES, section.schedule, "noise schedule")(section.steps),
+            schedule=schedule(section),
             parameterization=look_up(diffusion.PARAMETERIZATIONS, section.parameterization, "parameterization"),
             variance=look_up(diffusion.VARIANCES, section.variance, "reverse variance"),
             time_scale=section.time_scale,
             x0_transform=look_up(diffusion.X0_TRANSFORMS, section.x0_transform, "x0 transform"),
         )
+
+
+def schedule(section: c.Diffusion) -> diffusion.NoiseSchedule:
+    """The chain of the [diffusion] section: that of its β, or the named one."""
+    if section.betas is not None:
+        return diffusion.from_betas(section.betas)
+    return look_up(diffusion.SCHEDULES, section.schedule, "noise schedule")(section.steps)
 
 
 def objective(config: c.Config) -> diffusion.Objective:

@@ -61,6 +61,8 @@ POSITIONS = _names("images", "POSITIONS")
 METRICS = _names("metrics/metric", "METRICS")
 QUANTITIES = _inner_names("metrics/metric", "METRICS")
 EXTRACTORS = _names("metrics/extractor", "EXTRACTORS")
+FORMATS = _names("interop/__init__", "FORMATS")
+TARGETS = _names("interop/__init__", "TARGETS")
 FILM_FORMATS = _names("films", "FORMATS")
 
 PUBLISHED_DATA = tuple(name for name in DATASETS if name not in OWN_DATA)

@@ -10,13 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alphabar.errors import AlphabarError
-from alphabar.networks import DDPM, IDDPM, PRESETS, UNet
+from alphabar.networks import ADM, DDPM, IDDPM, PRESETS, UNet
 from alphabar.networks.dropout import Dropout
 from alphabar.networks.embedding import sinusoid
-from alphabar.networks.layers import Downsample, Upsample
+from alphabar.networks.layers import Block, Downsample, Upsample
 
 CIFAR = {"image_size": (32, 32), "in_channels": 3, "out_channels": 3}
 LARGE = {"image_size": (256, 256), "in_channels": 3, "out_channels": 3, "channel_mult": (1, 1, 2, 2, 4, 4)}
+LSUN = {**LARGE, "out_channels": 6, "style": replace(IDDPM, heads=1, conditioning="add")}
+ADM_256 = {**LARGE, "out_channels": 6, "channels": 256, "attention_resolutions": (32, 16, 8), "style": ADM}
+ADM_64 = {"image_size": (64, 64), "channels": 192, "channel_mult": (1, 2, 3, 4), "num_blocks": 3, "num_classes": 1000}
+ADM_128 = {"image_size": (128, 128), "channel_mult": (1, 1, 2, 3, 4), "num_classes": 1000}
+ADM_512 = {"image_size": (512, 512), "channels": 128, "channel_mult": (1, 2, 2, 4, 4, 8, 8), "num_classes": 1000}
 IDDPM_CIFAR = {**CIFAR, "num_blocks": 3, "attention_resolutions": (16, 8), "style": IDDPM}
 TINY = {
     "image_size": (16, 16),
@@ -74,12 +79,57 @@ def steps(batch: int) -> Tensor:
             273_049_350,
             id="iddpm-imagenet64-class-conditional",
         ),
+        pytest.param(
+            {**IDDPM_CIFAR, "image_size": (64, 64), "channel_mult": (1, 2, 3, 4), "out_channels": 6},
+            121_063_942,
+            id="iddpm-imagenet64-learned-variance",
+        ),
+        pytest.param(LSUN, 113_676_678, id="iddpm-lsun"),
+        pytest.param({**ADM_256, **ADM_64}, 295_904_454, id="adm-imagenet64"),
+        pytest.param({**ADM_256, **ADM_128, "style": replace(ADM, heads=4)}, 421_529_606, id="adm-imagenet128"),
+        pytest.param(ADM_256, 552_814_086, id="adm-imagenet256-unconditional"),
+        pytest.param({**ADM_256, "num_classes": 1000}, 553_838_086, id="adm-imagenet256"),
+        pytest.param({**ADM_256, **ADM_512, "style": replace(ADM, time_channels=256)}, 558_997_638, id="adm-512"),
     ],
 )
 def test_parameter_count_is_the_published_one(arguments: dict[str, Any], parameters: int) -> None:
     with torch.device("meta"):
         network = UNet(**arguments)
     assert sum(p.numel() for p in network.parameters()) == parameters
+
+
+def test_a_block_that_resamples_is_that_of_guided_diffusion() -> None:
+    """GN, SiLU, resample, conv, beside a resampled shortcut; then as any block."""
+    style = replace(ADM, head_channels=None)
+    for way, size in (("down", 4), ("up", 16)):
+        block = randomized(
+            Block(
+                16, 16, attends=False, embedding_channels=8, dropout=0, gradient_checkpointing=False,
+                style=style, resamples=way,
+            )
+        )  # fmt: skip
+        x, e = images(2, 16, 8, 8), images(2, 8, seed=2)
+
+        def sized(x: Tensor, size: int = size) -> Tensor:
+            return F.interpolate(x, size=(size, size), mode="area" if size < 8 else "nearest")
+
+        scale, shift = block.embedding(e)[:, :, None, None].chunk(2, dim=1)
+        h = block.conv1(sized(F.silu(block.norm1(x))))
+        h = block.conv2(F.silu(block.norm2(h) * (1 + scale) + shift))
+        torch.testing.assert_close(block(x, e), sized(x) + h, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("style", [replace(DDPM, norm_groups=4), replace(DDPM, time_channels=8)])
+def test_groups_and_the_width_of_the_time_can_be_set_alone(style: Any) -> None:
+    network = tiny(style=style)
+    norms = {module.num_groups for module in network.modules() if isinstance(module, nn.GroupNorm)}
+    assert norms == ({4} if style.norm_groups else {16, 32})
+    assert network.embedding.linear1.weight.shape == ((32, 8) if style.time_channels else (128, 32))
+
+
+def test_a_number_of_groups_that_does_not_divide_the_channels_is_a_sentence() -> None:
+    with pytest.raises(AlphabarError, match="32 channels do not split into norm_groups=5"):
+        tiny(style=replace(DDPM, norm_groups=5))
 
 
 # The published numbers
@@ -356,6 +406,7 @@ def test_a_network_with_an_input_for_the_augmentation_starts_without_regard_to_i
 
 @pytest.mark.parametrize("style", PRESETS.values(), ids=PRESETS)
 def test_gradients_are_the_derivative(style: Any) -> None:
+    style = replace(style, head_channels=style.head_channels and 8)
     network, x, time = tiny(channels=8, style=style).double(), images(1, 3, 16, 16).double(), steps(1)
     x.requires_grad_()
     direction, step = images(1, 3, 16, 16, seed=5).double(), 1e-6

@@ -104,14 +104,15 @@ def names_of(network: nn.Module, tensors: list[Tensor]) -> set[str]:
 
 @pytest.mark.parametrize("preset", networks.PRESETS)
 def test_embeddings_and_the_first_and_last_layer_are_no_hidden_matrices(tiny, preset) -> None:
-    config = tiny(f"network.preset={preset}", "network.class_conditional=true", "network.label_dropout=0.1")
+    classes = ("network.class_conditional=true", "network.label_dropout=0.1")
+    config = tiny(f"network.preset={preset}", "network.heads=2", *classes)
     network = build.network(config, build.image_facts(build.image_set(config.data)))
     others = {name for name, p in network.named_parameters() if p.ndim >= 2} - names_of(
         network, hidden_matrices(network)
     )
-    classes = {name for name in others if name.startswith("embedding.")}
-    assert others - classes == {"conv_in.weight", "conv_out.weight"} and len(classes) == 1
-    assert all(network.get_parameter(name).shape[0] == 11 for name in classes)
+    tables = {name for name in others if name.startswith("embedding.")}
+    assert others - tables == {"conv_in.weight", "conv_out.weight"} and len(tables) == 1
+    assert all(network.get_parameter(name).shape[0] == 11 for name in tables)
 
 
 def test_a_parameter_without_a_gradient_stays_where_it_is() -> None:

@@ -9,6 +9,7 @@ from typing import Unpack, cast
 from torch import nn
 
 from alphabar import build, config
+from alphabar.api.foreign import is_foreign, load_foreign
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
 from alphabar.api.reminder import Reminder
 from alphabar.data import ImageSet
@@ -129,12 +130,15 @@ def load(
 ) -> Model:
     """The model of a run directory, of a checkpoint, or the bundled model of this name ("fashion-mnist").
 
+    A model of another program is loaded as it lies: a file of weights, a folder of diffusers, or "hf:owner/name".
     weights: "ema", "raw", or "ema-RATE". step: the training step of a checkpoint, or "best"; the newest if None.
     device: "auto", "cpu", "cuda", "cuda:1" or "mps".
     data: the images that the run was trained on, if they were moved. data_root: the files of its published data set.
     """
     if not isinstance(run, str | PathLike):
         raise AlphabarError(f"A run is named by its path or by the name of a bundled model; got {type(run).__name__}.")
+    if is_foreign(run):
+        return Model(load_foreign(run, weights, step, build.device(device), DataPlace(path(data), path(data_root))))
     return Model(load_model(run, weights, build.device(device), step, DataPlace(path(data), path(data_root))))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from alphabar import films, outputs
 from alphabar.api.model import Model
 from alphabar.api.options import StrPath
-from alphabar.errors import sentences
+from alphabar.errors import AlphabarError, sentences
 from alphabar.runs.previews import previews
 from alphabar.sampling.export import export as write_export
 
@@ -22,15 +22,42 @@ def export(
     out: StrPath,
     *,
     weights: str = "ema",
-    dtype: str = "float16",
+    dtype: str | None = None,
     step: int | str | None = None,
     overrides: Mapping[str, Any] | Sequence[str] = (),
+    to: str | None = None,
 ) -> Path:
     """Write a small run to share: one set of weights in half precision, without the state that training needs.
 
-    out: a new folder. overrides: settings of [sampling], its default way of sampling. Returns the file of the weights.
+    out: a new folder. overrides: settings of [sampling], its default way of sampling. dtype: float16 if None.
+    to: a key of `alphabar.interop.TARGETS`, to write the model in the format of another program instead; in float32 if
+    dtype is None. Returns the file of the weights.
     """
-    return write_export(_path(run), Path(out), weights, dtype, step, overrides)
+    if to is not None:
+        return export_to(run, out, to, weights=weights, dtype=dtype, step=step, overrides=tuple(overrides))[0]
+    return write_export(_path(run), Path(out), weights, dtype or "float16", step, overrides)
+
+
+@sentences()
+def export_to(
+    run: Model | StrPath,
+    out: StrPath,
+    target: str,
+    *,
+    weights: str = "ema",
+    dtype: str | None = None,
+    step: int | str | None = None,
+    overrides: Sequence[str] = (),
+) -> tuple[Path, list[str]]:
+    """Write the model of a run in the format `target` of another program, a key of `alphabar.interop.TARGETS`.
+
+    out: a new folder, or file. Returns the file of the weights, and the lines that say how to use it.
+    """
+    from alphabar.sampling.foreign import export_to as write
+
+    if overrides:
+        raise AlphabarError(f"--to {target} takes no settings of [sampling]; got {overrides[0]}.")
+    return write(_path(run), Path(out), target, weights, dtype or "float32", step)
 
 
 def training_film(run: Model | StrPath, out: StrPath | None, seconds: float) -> tuple[Path, list[int]]:

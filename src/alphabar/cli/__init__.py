@@ -17,6 +17,7 @@ from alphabar.cli import (
     evaluate,
     export,
     film,
+    import_run,
     inpaint,
     interpolate,
     launch,
@@ -44,6 +45,7 @@ app.command("sample")(sample.sample)
 app.command("film")(film.film)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("import")(import_run.import_run)
 app.command("interpolate")(interpolate.interpolate)
 app.command("inpaint")(inpaint.inpaint)
 app.command("encode")(encode.encode)

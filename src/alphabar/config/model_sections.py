@@ -11,6 +11,7 @@ from alphabar.config.values import (
     Background,
     ImageSize,
     Multipliers,
+    OptionalCount,
     OptionalFloat,
     OptionalPath,
     OrNone,
@@ -70,7 +71,7 @@ class Network(Section):
     name: Annotated[str, OneOf(names.NETWORKS)] = "unet"
     """The network."""
     preset: Annotated[str, OneOf(names.PRESETS)] = "ddpm"
-    """The published U-Net whose embedding, conditioning, padding and initialisation are used."""
+    """The published U-Net whose embedding, conditioning, padding, heads and initialisation are used."""
     channels: Side = 128
     """Channels of the finest level."""
     channel_mult: Multipliers = (1, 2, 2, 2)
@@ -87,6 +88,26 @@ class Network(Section):
     """Probability that a training image's class is dropped, so that the network learns p(x) too; guidance needs it."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
+    heads: OptionalCount = None
+    """Attention heads, equal at every level; none means the preset's (ddpm 1, iddpm 4)."""
+    head_channels: OptionalCount = None
+    """Channels of an attention head, in place of a number of heads; none means the preset's (adm 64)."""
+    conditioning: Annotated[Literal["add", "scale_shift"] | None, OrNone] = None
+    """How a block uses the embedding: add it, or scale and shift its second norm; none means the preset's."""
+    resampling: Annotated[Literal["conv", "block"] | None, OrNone] = None
+    """Between levels: a convolution, or a residual block that halves or doubles (adm); none means the preset's."""
+    downsample_padding: Annotated[Literal["same", "symmetric"] | None, OrNone] = None
+    """Padding of the strided convolution: below and right (same), or on all sides; none means the preset's."""
+    sinusoid: Annotated[Literal["sin_cos", "cos_sin"] | None, OrNone] = None
+    """Which half of the time embedding is first; none means the preset's."""
+    frequency_shift: Annotated[Literal[0, 1] | None, OrNone] = None
+    """The frequencies of the time embedding are 10000^(-j / (half - shift)); none means the preset's."""
+    time_channels: OptionalCount = None
+    """Width of the sinusoid of the time; none means network.channels."""
+    norm_eps: OptionalFloat = None
+    """ε of every group normalization; none means the preset's."""
+    norm_groups: OptionalCount = None
+    """Groups of every group normalization; none means 32, or fewer where the channels do not allow that."""
 
 
 class Diffusion(Section):
@@ -96,6 +117,8 @@ class Diffusion(Section):
     """T, the number of steps of the forward process."""
     schedule: Annotated[str, OneOf(names.SCHEDULES)] = "linear"
     """The noise schedule: how ᾱ_t falls from 1 to about 0."""
+    betas: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...] | None, OrNone] = None
+    """β_1..β_T in place of the schedule's, for a chain that has no name here, as that of an imported model."""
     parameterization: Annotated[str, OneOf(names.PARAMETERIZATIONS)] = "eps"
     """What the network outputs: the noise, the image, the mean of the reverse step, or v (Salimans & Ho 2022)."""
     variance: Annotated[str, OneOf(names.VARIANCES)] = "fixed_large"
@@ -121,3 +144,9 @@ class Diffusion(Section):
     """The likelihood of a pixel in the bound's last term: exact, or the approximation of the published numbers."""
     timestep_sampler: Annotated[str, OneOf(names.TIMESTEP_SAMPLERS)] = "uniform"
     """How training samples t: uniformly, spread evenly over each batch, or in proportion to the bound's terms."""
+
+    @model_validator(mode="after")
+    def _as_many_betas(self) -> "Diffusion":
+        if self.betas is not None and len(self.betas) != self.steps:
+            raise ValueError(f"diffusion.betas has {len(self.betas)} values; {self.steps} steps need one each")
+        return self

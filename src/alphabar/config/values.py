@@ -28,6 +28,8 @@ def _path(value: Path) -> Path:
 
 
 OptionalPath = Annotated[Annotated[Path, AfterValidator(_path)] | None, OrNone]
+OptionalCount = Annotated[Annotated[int, Field(ge=1, le=16384)] | None, OrNone]
+"""A number of channels, heads or groups."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Positive = Annotated[int, Field(ge=1, le=MOST)]
 Side = Annotated[int, Field(ge=1, le=16384)]

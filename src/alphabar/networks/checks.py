@@ -57,6 +57,12 @@ def check_heads(channels: int, heads: int, head_channels: int | None) -> None:
         raise AlphabarError(f"{channels} channels do not split into {parts}; choose a divisor of {channels}.")
 
 
+def check_groups(channels: int, groups: int) -> None:
+    """Checks that the channels split evenly into groups of a normalization."""
+    if channels % groups:
+        raise AlphabarError(f"{channels} channels do not split into norm_groups={groups}; choose a divisor of them.")
+
+
 def check_null_class(num_classes: int | None, null_class: bool) -> None:
     """Checks that only a class-conditional network has a null class."""
     if null_class and num_classes is None:

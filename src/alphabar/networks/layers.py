@@ -1,5 +1,7 @@
 """The building blocks of a U-Net: the residual block, and the layers that halve and double the resolution."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,8 +18,9 @@ class Block(nn.Module):
 
     With conditioning "scale_shift", norm2(h) · (1 + scale) + shift replaces norm2(h + linear(e)), where scale and shift
     are the halves of linear(e). The shortcut is a 1×1 convolution if the numbers of channels differ, else the identity.
-    An attention layer follows if `attends`. With `gradient_checkpointing`, the backward pass recomputes the block
-    instead of storing its activations.
+    An attention layer follows if `attends`. A block that `resamples` halves ("down", the mean of 2×2 pixels) or doubles
+    ("up", nearest neighbour) the sides of x, and those of silu(norm1(x)) before conv1, as in BigGAN. With
+    `gradient_checkpointing`, the backward pass recomputes the block instead of storing its activations.
 
     In-place operations overwrite only outputs of convolutions and normalizations, which no backward pass reads again.
     """
@@ -32,9 +35,11 @@ class Block(nn.Module):
         dropout: float,
         gradient_checkpointing: bool,
         style: Style,
+        resamples: Literal["down", "up"] | None = None,
     ) -> None:
         super().__init__()
         self.gradient_checkpointing = gradient_checkpointing
+        self.resamples = resamples
         self.conditioning = style.conditioning
         self.norm1 = group_norm(in_channels, style)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
@@ -46,7 +51,7 @@ class Block(nn.Module):
         self.attention = Attention(out_channels, style) if attends else None
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
-        """(B, C, H, W) and the activated embedding (B, E) -> (B, C', H, W)."""
+        """(B, C, H, W) and the activated embedding (B, E) -> (B, C', H, W); half or twice the sides if it resamples."""
         if self.gradient_checkpointing and torch.is_grad_enabled():
             h: Tensor = checkpoint(self.compute, x, e, use_reentrant=False)
             return h
@@ -54,7 +59,10 @@ class Block(nn.Module):
 
     def compute(self, x: Tensor, e: Tensor) -> Tensor:
         """The block without gradient checkpointing."""
-        h: Tensor = self.conv1(F.silu(self.norm1(x), inplace=True))
+        h: Tensor = F.silu(self.norm1(x), inplace=True)
+        if self.resamples is not None:
+            h, x = _resampled(h, self.resamples), _resampled(x, self.resamples)
+        h = self.conv1(h)
         condition = self.embedding(e)[:, :, None, None]
         if self.conditioning == "add":
             h = self.norm2(h.add_(condition))
@@ -66,6 +74,11 @@ class Block(nn.Module):
         return h if self.attention is None else self.attention(h)
 
 
+def _resampled(x: Tensor, way: Literal["down", "up"]) -> Tensor:
+    """The sides of x halved, by the mean of 2×2 pixels, or doubled, by repeating each."""
+    return F.avg_pool2d(x, 2) if way == "down" else F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
 class Downsample(nn.Module):
     """3×3 convolution of stride 2: (B, C, H, W) -> (B, C, H/2, W/2), where H and W are even."""
 
@@ -74,8 +87,8 @@ class Downsample(nn.Module):
         self.pad = (0, 1, 0, 1) if style.downsample_padding == "same" else None
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=0 if self.pad else 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H/2, W/2)."""
+    def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, C, H/2, W/2). The embedding is for a block in this place, and not used here."""
         h: Tensor = self.conv(F.pad(x, self.pad) if self.pad else x)
         return h
 
@@ -92,8 +105,8 @@ class Upsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, 2H, 2W)."""
+    def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, C, 2H, 2W). The embedding is for a block in this place, and not used here."""
         # Transpose the kernel while it is 3×3: at 4×4 this would cost more than a convolution of a few pixels.
         weight = self.conv.weight.transpose(0, 1).flip(2, 3).contiguous(memory_format=torch.channels_last)
         kernel = F.avg_pool2d(weight, 2, stride=1, padding=1, divisor_override=1)

@@ -2,7 +2,11 @@
 
 from torch import Tensor, nn
 
+from alphabar.networks.checks import check_groups
 from alphabar.networks.style import Style
+
+MOST_GROUPS = 32
+"""Groups of a normalization, in all the papers."""
 
 
 def per_pixel(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -15,9 +19,16 @@ def per_pixel(layer: nn.Linear, x: Tensor) -> Tensor:
 
 
 def group_norm(channels: int, style: Style) -> nn.GroupNorm:
-    """Group normalization with 32 groups, as in both papers, or fewer if groups would be unequal or too small.
+    """Group normalization with 32 groups, as in the papers, or fewer if groups would be unequal or too small.
 
     A group has at least two channels: a group of one would remove its mean, and with it the brightness of the image.
+    `style.norm_groups`, if set, is the number of groups whatever the channels.
     """
-    groups = next(n for n in range(min(32, max(channels // 2, 1)), 0, -1) if channels % n == 0)
+    groups = style.norm_groups or groups_of(channels)
+    check_groups(channels, groups)
     return nn.GroupNorm(groups, channels, eps=style.norm_eps)
+
+
+def groups_of(channels: int) -> int:
+    """The number of groups of a normalization of so many channels, where the style names none."""
+    return next(n for n in range(min(MOST_GROUPS, max(channels // 2, 1)), 0, -1) if channels % n == 0)

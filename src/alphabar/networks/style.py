@@ -1,6 +1,6 @@
-"""Style, the differences between the U-Nets of the two papers as data, and the presets DDPM and IDDPM."""
+"""Style, the differences between the published U-Nets as data, and the presets DDPM, IDDPM and ADM."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -16,6 +16,12 @@ class Style:
     heads               number of attention heads, equal at every level
     head_channels       channels per head; if set, it replaces `heads`
     init                "fan_avg" = uniform variance scaling with zero biases (TensorFlow), "torch" = PyTorch's default
+    resampling          between levels: "conv" = a convolution, "block" = a residual block that halves or doubles
+    norm_groups         groups of every group normalization; None = 32, or fewer where the channels do not allow that
+    time_channels       width of the sinusoid, a quarter of the embedding's; None = the channels of the first layer
+
+    The two attention orders of guided-diffusion (`use_new_attention_order`) are no field: they are one function, whose
+    weights lie in different rows of the file. `interop` sorts the rows.
     """
 
     sinusoid: Literal["sin_cos", "cos_sin"]
@@ -26,6 +32,9 @@ class Style:
     heads: int
     init: Literal["fan_avg", "torch"]
     head_channels: int | None = None
+    resampling: Literal["conv", "block"] = "conv"
+    norm_groups: int | None = None
+    time_channels: int | None = None
 
 
 DDPM = Style(
@@ -50,4 +59,7 @@ IDDPM = Style(
 )
 """The U-Net of Nichol & Dhariwal 2021, as in the repository openai/improved-diffusion."""
 
-PRESETS = {"ddpm": DDPM, "iddpm": IDDPM}
+ADM = replace(IDDPM, head_channels=64, resampling="block")
+"""The U-Net of Dhariwal & Nichol 2021, as in the repository openai/guided-diffusion."""
+
+PRESETS = {"ddpm": DDPM, "iddpm": IDDPM, "adm": ADM}

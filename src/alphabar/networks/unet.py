@@ -1,7 +1,8 @@
-"""The U-Net of DDPM (Ho et al. 2020, App. B) and of Improved DDPM (Nichol & Dhariwal 2021)."""
+"""The U-Net of DDPM (Ho et al. 2020, App. B), of Improved DDPM (Nichol & Dhariwal 2021) and of ADM (2021b)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -23,11 +24,14 @@ from alphabar.networks.layers import Block, Downsample, Upsample
 from alphabar.networks.pixels import group_norm
 from alphabar.networks.style import DDPM, Style
 
+Resampler = Downsample | Upsample | Block
+"""What stands between two levels."""
+
 
 class Down(nn.Module):
     """One level of the encoder (one resolution): blocks, then a downsampling layer unless it is the last level."""
 
-    def __init__(self, blocks: Sequence[Block], downsample: Downsample | None) -> None:
+    def __init__(self, blocks: Sequence[Block], downsample: Resampler | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
@@ -38,13 +42,13 @@ class Down(nn.Module):
         for block in self.blocks:
             h = block(h, e)
             features.append(h)
-        return features if self.downsample is None else [*features, self.downsample(h)]
+        return features if self.downsample is None else [*features, self.downsample(h, e)]
 
 
 class Up(nn.Module):
     """One level of the decoder (one resolution): blocks, then an upsampling layer unless it is the last level."""
 
-    def __init__(self, blocks: Sequence[Block], upsample: Upsample | None) -> None:
+    def __init__(self, blocks: Sequence[Block], upsample: Resampler | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.upsample = upsample
@@ -54,7 +58,7 @@ class Up(nn.Module):
         for block in self.blocks:
             h = torch.cat([h, skips.pop()], dim=1)
             h = block(h, e)
-        return h if self.upsample is None else self.upsample(h)
+        return h if self.upsample is None else self.upsample(h, e)
 
 
 class UNet(nn.Module):
@@ -106,19 +110,20 @@ class UNet(nn.Module):
         self.image_shape = (in_channels, *image_size)
         self.num_classes, self.null_class, self.augmentation_size = num_classes, null_class, augmentation_size
         widths = [channels, *(channels * mult for mult in channel_mult)]
+        time_channels = style.time_channels or channels
         block = partial(
             Block,
-            embedding_channels=4 * channels,
+            embedding_channels=4 * time_channels,
             dropout=dropout,
             gradient_checkpointing=gradient_checkpointing,
             style=style,
         )
-        self.embedding = Embedding(channels, num_classes, null_class, augmentation_size, style)
+        self.embedding = Embedding(time_channels, num_classes, null_class, augmentation_size, style)
         self.conv_in = nn.Conv2d(in_channels, channels, 3, padding=1)
         attends = [side in attention_resolutions for side in sides]
         self.down, skips = _way_down(block, widths, num_blocks, attends, style)
         self.mid = nn.ModuleList(block(widths[-1], widths[-1], attends=first) for first in (True, False))
-        self.up = _way_up(block, widths, num_blocks, attends, skips)
+        self.up = _way_up(block, widths, num_blocks, attends, skips, style)
         self.norm_out = group_norm(widths[1], style)
         self.conv_out = nn.Conv2d(widths[1], out_channels, 3, padding=1)
         initialize(self, style)
@@ -160,13 +165,18 @@ def _way_down(
             blocks.append(block(skips[-1], width, attends=attends[level]))
             skips.append(width)
         coarsest = level == len(attends) - 1
-        levels.append(Down(blocks, None if coarsest else Downsample(width, style)))
+        levels.append(Down(blocks, None if coarsest else _resampler("down", block, width, style)))
         skips += [] if coarsest else [width]
     return levels, skips
 
 
 def _way_up(
-    block: Callable[..., Block], widths: Sequence[int], num_blocks: int, attends: Sequence[bool], skips: list[int]
+    block: Callable[..., Block],
+    widths: Sequence[int],
+    num_blocks: int,
+    attends: Sequence[bool],
+    skips: list[int],
+    style: Style,
 ) -> nn.ModuleList:
     """The decoder's levels from coarse to fine. Each block takes the last of `skips` besides the map from below."""
     levels, below = nn.ModuleList(), widths[-1]
@@ -175,5 +185,12 @@ def _way_up(
         for _ in range(num_blocks + 1):
             blocks.append(block(below + skips.pop(), width, attends=attends[level]))
             below = width
-        levels.append(Up(blocks, Upsample(width) if level > 0 else None))
+        levels.append(Up(blocks, _resampler("up", block, width, style) if level > 0 else None))
     return levels
+
+
+def _resampler(way: Literal["down", "up"], block: Callable[..., Block], width: int, style: Style) -> Resampler:
+    """What halves or doubles the sides between two levels."""
+    if style.resampling == "block":
+        return block(width, width, attends=False, resamples=way)
+    return Downsample(width, style) if way == "down" else Upsample(width)

@@ -25,6 +25,8 @@ def located(path: Path) -> Path:
     if is_bundled(path):
         return MODELS / path
     if not path.is_dir():
+        if path.is_file() or str(path).startswith("hf:"):
+            raise AlphabarError(f"{path} is no run; make one of it with `alphabar import {path} --run DIR`.")
         raise no_run(path)
     return path
 

@@ -112,6 +112,12 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
     return final
 
 
+def model_alone(saved: Checkpoint) -> str | None:
+    """The word exported or imported, if the checkpoint lacks the state that training needs; else None."""
+    kinds = {"exported_from": "exported", "imported": "imported"}
+    return next((kind for entry, kind in kinds.items() if entry in saved.state), None)
+
+
 def latest(folder: Path) -> Checkpoint | None:
     """The newest checkpoint; None if there is none. Looks again if a training removes it meanwhile."""
 

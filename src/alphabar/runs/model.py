@@ -107,6 +107,8 @@ class LoadedModel:
 
     def _is_original(self, split: str | None, images: ImageSet) -> bool:
         """Whether the data that `images` are a split of, or themselves, are what the run was trained on."""
+        if not self.facts.fingerprint:  # of an imported model, whose images are not known
+            return True
         if split in (None, self.config.data.split):
             return images.fingerprint() == self.facts.fingerprint
         return self._trains_on_the_same

@@ -1,17 +1,22 @@
 """The run whose weights a new run starts from, and the settings that come with them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from alphabar import config as c
 from alphabar.errors import AlphabarError
 from alphabar.runs import bundled, resuming
 from alphabar.runs.naming import step_of, steps
 
-ARCHITECTURE = ("name", "preset", "channels", "channel_mult", "num_blocks", "attention_resolutions")
+ARCHITECTURE = (
+    "name", "preset", "channels", "channel_mult", "num_blocks", "attention_resolutions", "heads", "head_channels",
+    "conditioning", "resampling", "downsample_padding", "sinusoid", "frequency_shift", "time_channels", "norm_eps",
+    "norm_groups",
+)  # fmt: skip
 """The settings of [network] that say which weights there are; classes and dropout are the new run's."""
-MEANING = ("steps", "schedule", "parameterization", "variance", "time_scale")
+MEANING = ("steps", "schedule", "betas", "parameterization", "variance", "time_scale")
 """The settings of [diffusion] that say what the network's input and output mean."""
 
 
@@ -25,6 +30,20 @@ class Origin:
     """The settings of the run that the checkpoint belongs to."""
     side: int
     """The shorter side of its images."""
+
+
+def foreign_origin(state: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where the weights in a checkpoint come from, if they are, or started from, those of an imported model.
+
+    source: the file, folder or name that it was imported from. format. licence: what its card says, if it has one.
+    """
+    start = state.get("initialised_from")
+    found = state.get("imported") or state.get("started_from") or (start.get("imported") if _is_table(start) else None)
+    return {key: found[key] for key in ("source", "format", "licence") if key in found} if _is_table(found) else None
+
+
+def _is_table(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def settings(origin: Origin, of_run: c.Config) -> dict[str, Any]:
@@ -47,7 +66,8 @@ def check_meaning(path: Path, old: c.Config, new: c.Config) -> None:
         before, after = getattr(old.diffusion, name), getattr(new.diffusion, name)
         if before != after:
             raise AlphabarError(
-                f"The weights of {path} were trained with diffusion.{name}={before}, and mean nothing with {after}; "
+                f"The weights of {path} were trained with diffusion.{name}={before!s:.80}, and mean nothing with "
+                f"{after!s:.80}; "
                 f"leave diffusion.{name} out."
             )
 

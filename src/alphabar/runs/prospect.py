@@ -19,8 +19,8 @@ def prospect(path: Path, config: c.Config, facts: c.ImageFacts, allowed: Set[str
         saved = checkpoint.latest(run.checkpoints)
         if saved is None:
             return _without_checkpoint(run)
-        if "exported_from" in saved.state:
-            return f"{path} is an exported run, which cannot be trained; choose another --run"
+        if kind := checkpoint.model_alone(saved):
+            return f"{path} is an {kind} run, which cannot be trained; choose another --run"
         old_config, old_facts = described(saved)
     except AlphabarError as error:
         return f"{path} cannot be resumed ({str(error).rstrip('.')}); choose another --run"

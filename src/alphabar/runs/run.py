@@ -130,8 +130,11 @@ def opened(
         newest = checkpoint.newest_good(run.checkpoints, say, config.training.strict_checkpoints)
         changed = list[str]()
         if newest is not None:
-            if "exported_from" in newest.state:
-                raise AlphabarError(f"{path} is an exported run: it can be sampled, not trained; choose another --run.")
+            if kind := checkpoint.model_alone(newest):
+                raise AlphabarError(
+                    f"{path} is an {kind} run: it can be sampled, not trained; choose another --run, and start from it "
+                    f"with --from {path}."
+                )
             changed = _check_same(path, newest, config, facts, allowed)
         write_json(run.config, config.model_dump(mode="json"))
         json_lines.append(run.environment, provenance.environment() | {"changed": changed})

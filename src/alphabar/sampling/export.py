@@ -13,13 +13,13 @@ from alphabar import config as c
 from alphabar import outputs
 from alphabar.errors import AlphabarError
 from alphabar.files import write_json
-from alphabar.runs import checkpoint
+from alphabar.runs import checkpoint, origin
 from alphabar.runs.model import find, load_checkpoint, weights_name
 from alphabar.runs.run import Run
 from alphabar.sampling.pipeline import Pipeline
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-KEPT = ("step", "images", "seconds", "image_facts")
+KEPT = ("step", "images", "seconds", "image_facts", "imported")
 """The entries of a checkpoint's state that describe the model; the others are for resuming training."""
 OF_THE_MACHINE = {
     "data": {"path": None, "root": None},
@@ -45,12 +45,8 @@ def export(
     overrides: 'sampling.key=value', its default way of sampling. AlphabarError if `out` exists, if it could not be
     sampled that way, or if a weight is not finite or too large for `dtype`.
     """
-    if dtype not in DTYPES:
-        raise AlphabarError(f"Weights are saved as one of {', '.join(DTYPES)}; got '{dtype}'.")
-    if out.exists() or out.is_symlink():
-        raise AlphabarError(f"{out} exists already; name a new folder to export to.")
-    if checkpoint.is_one(out):
-        raise AlphabarError(f"{out} is named like a checkpoint in a run; choose another name.")
+    check_dtype(dtype)
+    check_free(out, "export to")
     outputs.check_folder(out, "folder")
     if others := [text for text in overrides if not text.startswith("sampling.")]:
         raise AlphabarError(
@@ -64,30 +60,48 @@ def _exported(
 ) -> Path:
     model = load_checkpoint(saved, saved.path, weights)
     pipeline = Pipeline.of(model, c.merge({}, overrides).get("sampling", {}))
-    config = _without_places(model.config.model_copy(update={"sampling": pipeline.section}))
+    config = without_places(model.config.model_copy(update={"sampling": pipeline.section}))
     name = weights_name(saved, model.config, weights)
-    tensors = {key: _rounded(key, tensor, dtype) for key, tensor in model.tensors().items()}
+    tensors = {key: rounded(key, tensor, dtype) for key, tensor in model.tensors().items()}
     state = {key: saved.state[key] for key in KEPT if key in saved.state} | {
         "config": config.model_dump(mode="json"),
         "dtype": dtype,
         "exported_from": saved.sha256[f"{name}.safetensors"],
     }
-    return _written(out, config, saved.state["step"], {name: tensors}, state) / f"{name}.safetensors"
+    if "imported" not in state and (start := origin.foreign_origin(saved.state)):
+        state["started_from"] = start
+    return written(out, config, saved.state["step"], {name: tensors}, state) / f"{name}.safetensors"
 
 
-def _rounded(key: str, tensor: Tensor, dtype: str) -> Tensor:
+def check_dtype(dtype: str) -> None:
+    """AlphabarError for a type that weights are not saved in."""
+    if dtype not in DTYPES:
+        raise AlphabarError(f"Weights are saved as one of {', '.join(DTYPES)}; got '{dtype}'.")
+
+
+def check_free(out: Path, purpose: str) -> None:
+    """AlphabarError if something lies at `out` already, or if it is named like a checkpoint."""
+    if out.exists() or out.is_symlink():
+        raise AlphabarError(f"{out} exists already; name a new folder to {purpose}.")
+    if checkpoint.is_one(out):
+        raise AlphabarError(f"{out} is named like a checkpoint in a run; choose another name.")
+
+
+def rounded(key: str, tensor: Tensor, dtype: str) -> Tensor:
+    """A weight in the type of an export; AlphabarError if it does not fit into it."""
     rounded = tensor.to(DTYPES[dtype])
     if not rounded.isfinite().all():
         raise AlphabarError(f"{key} does not fit into {dtype}; export with --dtype bfloat16 or float32.")
     return rounded
 
 
-def _without_places(config: c.Config) -> c.Config:
+def without_places(config: c.Config) -> c.Config:
+    """The settings without paths on this machine."""
     sections = {name: getattr(config, name).model_copy(update=places) for name, places in OF_THE_MACHINE.items()}
     return config.model_copy(update=sections)
 
 
-def _written(
+def written(
     out: Path, config: c.Config, step: int, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]
 ) -> Path:
     """The folder of the checkpoint in the new run `out`."""

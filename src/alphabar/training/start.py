@@ -65,7 +65,9 @@ def _transfer(state: TrainState, source: LoadedModel) -> Transfer:
 
 
 def _origin(path: Path, source: LoadedModel) -> dict[str, Any]:
-    return {"path": str(path), "step": source.step, "weights": source.weights, "sha256": source.sha256}
+    foreign = origin.foreign_origin(checkpoint.read(path).state)
+    start = {"path": str(path), "step": source.step, "weights": source.weights, "sha256": source.sha256}
+    return start | ({"imported": foreign} if foreign else {})
 
 
 def _lines(path: Path, source: LoadedModel, transfer: Transfer) -> Iterable[str]:

@@ -1,0 +1,39 @@
+"""What is to be imported, and what is said about it beside the file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from alphabar import config as c
+from alphabar.interop import tensors
+
+
+@dataclass(frozen=True)
+class Request:
+    """A file or folder of a foreign model.
+
+    format: its name in FORMATS; None to find it out. overrides: "section.key": value, where the file does not say, or
+    is to be read otherwise. new_attention_order: guided-diffusion's `use_new_attention_order`; None if not said.
+    """
+
+    path: Path
+    format: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    new_attention_order: bool | None = None
+
+    def said(self, otherwise: Mapping[str, Any]) -> c.Config:
+        """A config of the overrides among `otherwise`, and its values for the others; all else has no meaning."""
+        chosen = {key: self.overrides.get(key, value) for key, value in otherwise.items()}
+        return c.parse(c.merge({"training": {"steps": 1}}, chosen))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of the file, read once."""
+        return self._tensors
+
+    @cached_property
+    def _tensors(self) -> dict[str, Tensor]:
+        return tensors.read(self.path)
