@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import benchmarks.race
-from benchmarks.race import frozen, table
+from benchmarks.race import frozen, picture, table
 from benchmarks.race.task import Task
 
 LUCIDRAINS = "pip install --no-deps denoising-diffusion-pytorch==2.3.4 einops ema-pytorch accelerate tqdm"
@@ -92,6 +92,7 @@ def main() -> None:
             race(task)
             score(task, a.split)
     print(table.write(a.out, list(SIDES)))
+    picture.write(a.out, table.read(a.out, list(SIDES)), task, a.split)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from benchmarks.race import cpu_clock, frozen, peer, table
+from benchmarks.race import cpu_clock, frozen, peer, picture, table
 from benchmarks.race.task import Task
 from PIL import Image
 
 from alphabar import config
+from alphabar.images import save_npz
 
 SIDES = ["alphabar-unconditional", "diffusers"]
 
@@ -27,7 +28,11 @@ def finish(folder: Path, side: str, seed: int, fd: float) -> None:
     place.mkdir(parents=True)
     done = {"parameters": 5, "batch": 16, "images": 32, "cpu_minutes": 11.0, "samplers": {"ddim-50": 7.0}}
     (place / "done.json").write_text(json.dumps(done))
-    score = {"n_fake": 16, "metrics": {"FD-x": {"value": fd, "interval": [fd - 1, fd + 1], "floor": {}}}}
+    score = {
+        "n_fake": 16,
+        "reference": {"n": 50, "split": "test"},
+        "metrics": {"FD-x": {"value": fd, "interval": [fd - 1, fd + 1], "floor": {}}},
+    }
     (place / "ddim-50.score.json").write_text(json.dumps(score))
 
 
@@ -69,9 +74,16 @@ def test_ratios_are_seed_against_seed(tmp_path: Path) -> None:
         finish(tmp_path, "diffusers", seed, theirs)
     finish(tmp_path, "diffusers", 2, 9.0)  # a seed that alphabar lacks
     table.write(tmp_path, SIDES)
-    first, second, *_ = ((tmp_path / "table.md").read_text()).splitlines()[2:]
+    first, second = ((tmp_path / "table.md").read_text()).splitlines()[2:]  # and no row of floors, which are not known
     assert "| alphabar-unconditional | ddim-50 | 2 |" in first and "2.000 ± 1.000" in first
     assert "| diffusers | ddim-50 | 3 |" in second and second.endswith("| 0.625 ± 0.125 |")
+
+
+def test_the_picture_shows_each_side_and_real_images(tmp_path: Path) -> None:
+    finish(tmp_path, "diffusers", 0, 1.0)
+    save_npz(tmp_path / "seed0" / "diffusers" / "ddim-50.npz", torch.zeros(16, 1, 8, 8, dtype=torch.uint8))
+    picture.write(tmp_path, [("diffusers", "ddim-50")], task(tmp_path), "train")
+    assert Image.open(tmp_path / "samples.png").width > 100
 
 
 def test_the_learning_rate_of_diffusers_warms_up_and_ends_at_0(tmp_path: Path) -> None:
