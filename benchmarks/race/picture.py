@@ -20,7 +20,9 @@ def write(out: Path, sides: Iterable[tuple[str, str]], task: Task, split: str) -
     rows = {name: first(path) for name, path in paths.items()}
     real = task.images(split).images
     rows["real"] = real[torch.linspace(0, len(real) - 1, COLUMNS).long()]  # of every class
-    plots.save(tiles(torch.stack(list(rows.values())), "", [], list(rows), [], ""), out / "samples.png")
+    figure = tiles(torch.stack(list(rows.values())), "", [], list(rows), [], "")
+    figure.set_figwidth(figure.get_figwidth() + 1.0)  # the names of the rows are long
+    plots.save(figure, out / "samples.png")
 
 
 def first(path: Path) -> Tensor:
