@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import benchmarks.race
-from benchmarks.race import table
+from benchmarks.race import frozen, picture, table
 from benchmarks.race.task import Task
 
 LUCIDRAINS = "pip install --no-deps denoising-diffusion-pytorch==2.3.4 einops ema-pytorch accelerate tqdm"
@@ -36,7 +36,11 @@ def arguments() -> argparse.Namespace:
     add("--count", type=int, default=2500, help="images of each side and sampler")
     add("--samplers", nargs="+", help="of the peers, for example sde-dpmsolver++-10; all if left out")
     add("--recipe", default="fashion_mnist", help="its data set, and its network for every side but lucidrains")
+    add("--data", help="images of your own: a folder or a file; the recipe is planned for them once, if it needs that")
     add("--data-root", help="where the files of the data set lie")
+    add("--split", choices=("train", "test"), default="train", help="the real images that samples are scored against")
+    add("--rate", type=float, help="the learning rate of diffusers-tuned; the recipe's if left out")
+    add("overrides", nargs="*", metavar="SECTION.KEY=VALUE", help="settings of the recipe")
     return parser.parse_args()
 
 
@@ -61,31 +65,34 @@ def race(task: Task) -> None:
             raise SystemExit(f"The side {name} failed; {log.name} says why.")
 
 
-def score(task: Task) -> None:
+def score(task: Task, split: str) -> None:
     """Score each .npz of a finished side that has no score yet."""
     data = task.settings["data"]
     features = "fashion-cnn" if data["name"] == "fashion_mnist" else "efficientnet-lite0"
-    options = ["--reference", data["name"], "--resize", data.get("resize", "none"), "--features", features]
-    options += ["--device", "cpu", *(["--data-root", task.data_root] if task.data_root else [])]
+    options = ["--reference", str(data["path"] or data["name"]), "--split", split, "--features", features]
+    options += ["--resize", data["resize"], "--background", ",".join(map(str, data["background"])), "--device", "cpu"]
+    options += ["--data-root", str(data["root"])] if data["root"] else []
     for path in sorted(task.path.glob("*.npz")):
         if (target := path.with_suffix(".score.json")).exists():
             continue
         command = [sys.executable, "-m", "alphabar", "evaluate", str(path), *options]
         answer = subprocess.run(command, env=ONE_THREAD, stdout=subprocess.PIPE, check=True).stdout
-        if json.loads(answer)["reference"]["fingerprint"] != task.images().fingerprint():
-            raise SystemExit(f"{path} was scored against other images than those that the sides were trained on.")
+        if json.loads(answer)["reference"]["fingerprint"] != task.images(split).fingerprint():
+            raise SystemExit(f"{path} was scored against other images than those of the recipe.")
         target.write_bytes(answer)
 
 
 def main() -> None:
     a = arguments()
+    recipe = frozen.freeze(a.out, a.recipe, a.data, a.data_root, a.minutes, a.overrides)
     for seed in a.seeds:
         for side in (name for name in SIDES if name in a.sides):  # alphabar first: see peer.budget
             folder, samplers = str(a.out / f"seed{seed}" / side), a.samplers and tuple(a.samplers)
-            task = Task(folder, a.recipe, seed, a.minutes, a.count, samplers, a.data_root)
+            task = Task(folder, recipe, seed, a.minutes, a.count, samplers, a.rate)
             race(task)
-            score(task)
+            score(task, a.split)
     print(table.write(a.out, list(SIDES)))
+    picture.write(a.out, table.read(a.out, list(SIDES)), task, a.split)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def network(section: dict[str, Any], shape: tuple[int, int, int]) -> Any:
         down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
         up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)),
         norm_num_groups=max(n for n in range(1, min(32, base // 2) + 1) if base % n == 0),
-        dropout=section.get("dropout", 0.0),
+        dropout=section["dropout"],
     )
 
 
@@ -55,7 +55,8 @@ class Diffusers:
         self.learning_rate, self.warm_up, self.updates, self.warm = 1e-4, 500, 0, 0.0
         if task.path.name == "diffusers-tuned":
             optimizer, self.batch_size = task.settings["optimizer"], task.settings["training"]["batch_size"]
-            self.learning_rate, self.warm_up = optimizer["learning_rate"], optimizer["warmup_steps"]
+            self.learning_rate = task.rate or optimizer["learning_rate"]
+            self.warm_up = optimizer["warmup_steps"]
         self.scheduler = diffusers.DDPMScheduler(num_train_timesteps=1000)
         parameters = list(self.network.parameters())
         self.optimizer = torch.optim.AdamW(parameters, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)

@@ -47,7 +47,7 @@ class Lucidrains:
         without_torchvision()
         package: Any = import_module("denoising_diffusion_pytorch.denoising_diffusion_pytorch")
         package.tqdm = lambda steps, **_: steps  # it shows a bar for every batch
-        options = {"channels": images.shape[0], "dropout": task.settings["network"].get("dropout", 0.0)}
+        options = {"channels": images.shape[0], "dropout": task.settings["network"]["dropout"]}
         unet = package.Unet(dim=WIDTH, attn_dim_head=WIDTH // 2, dim_mults=(1, 2, 4, 8), **options)
         self.shape = images.shape
         self.network: Any = package.GaussianDiffusion(unet, image_size=images.shape[1:])

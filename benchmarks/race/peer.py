@@ -48,7 +48,7 @@ def run(task: Task, make: Callable[[Task, ImageSet], Peer]) -> None:
     torch.manual_seed(task.seed)
     images = task.images()
     peer = make(task, images)
-    stream = ShuffledStream(images, task.seed, task.settings["data"].get("horizontal_flip", False) and peer.flips)
+    stream = ShuffledStream(images, task.seed, task.settings["data"]["horizontal_flip"] and peer.flips)
     seen, seconds = 0, budget(task)
     while (used := time.process_time() / seconds) < 1:
         peer.update(stream.batch(seen, peer.batch_size).images, used)

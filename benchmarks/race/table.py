@@ -11,6 +11,7 @@ METRICS = {"FD": 1, "KID": 1000, "precision": 1, "recall": 1, "density": 1, "cov
 """The metrics, and what each is multiplied by."""
 FLOORS = {"held_out": "real images: test split", "halves": "real images: half against half"}
 FIXED = ["side", "sampler-calls", "seeds", "parameters", "batch", "images seen", "CPU min", "CPU ms/image", "images"]
+FIXED += ["scored against"]
 HEAD = [*FIXED, *(f"{name} × {k:,}" if k > 1 else name for name, k in METRICS.items()), "FD(alphabar) ÷ FD"]
 UNCONDITIONAL = "alphabar-unconditional"
 
@@ -34,7 +35,8 @@ def row(side: str, sampler: str, seeds: Seeds, ours: Seeds) -> list[str]:
     some = next(iter(seeds.values()))
     means = [fmean(one[name] for one in seeds.values()) for name in ("images", "cpu_minutes", "cpu_ms")]
     fixed = [side, sampler, len(seeds), f"{some['parameters']:,}", some["batch"], f"{means[0]:,.0f}"]
-    fixed += [f"{means[1]:.2f}", f"{means[2]:.0f}", f"{some['score']['n_fake']:,}"]
+    real = some["score"]["reference"]
+    fixed += [f"{means[1]:.2f}", f"{means[2]:.0f}", f"{some['score']['n_fake']:,}", f"{real['n']:,} ({real['split']})"]
     scores = [spread([metric(one, name) for one in seeds.values()], scale) for name, scale in METRICS.items()]
     fds = {seed: metric(one, "FD")["value"] for seed, one in seeds.items() if seed in ours and side != "alphabar"}
     ratios = [{"value": metric(ours[seed], "FD")["value"] / fd} for seed, fd in fds.items()]
@@ -45,7 +47,7 @@ def floor_row(one: dict[str, Any], kind: str) -> list[str]:
     """What as many real images score in place of the generated ones."""
     floors = {name: metric(one, name).get("floor", {}).get(kind) for name in METRICS}
     values = [f"{METRICS[name] * floor['value']:.3f}" if floor else "" for name, floor in floors.items()]
-    return [FLOORS[kind], *[""] * (len(FIXED) - 2), f"at most {one['score']['n_fake']:,}", *values, ""]
+    return [FLOORS[kind], *[""] * (len(FIXED) - 3), f"at most {one['score']['n_fake']:,}", "", *values, ""]
 
 
 def metric(one: dict[str, Any], name: str) -> dict[str, Any]:
@@ -70,9 +72,8 @@ def write(out: Path, sides: Sequence[str]) -> str:
         raise SystemExit(f"No side in {out} is finished, so there is no table.")
     ours = next((seeds for (side, _), seeds in measured.items() if side == UNCONDITIONAL), {})
     rows = [row(side, sampler, seeds, ours) for (side, sampler), seeds in measured.items()]
-    rows += [
-        floor_row(one, kind) for seeds in list(measured.values())[:1] for one in [seeds[min(seeds)]] for kind in FLOORS
-    ]
+    (one, *_) = next(iter(measured.values())).values()
+    rows += [floor for kind in FLOORS if any((floor := floor_row(one, kind))[len(FIXED) :])]
     markdown = "\n".join(f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *rows))
     (out / "table.md").write_text(f"{markdown}\n")
     with (out / "table.csv").open("w", newline="") as file:

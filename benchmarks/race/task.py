@@ -1,13 +1,12 @@
 """Task: what one side has to do. Its process reads it from a file."""
 
 import json
-import tomllib
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from alphabar.data import DataOptions, ImageSet, load
+from alphabar import build, config
+from alphabar.data import ImageSet
 
 
 @dataclass(frozen=True)
@@ -17,12 +16,14 @@ class Task:
     folder: str
     """OUT/seedSEED/SIDE: everything that the side writes goes there."""
     recipe: str
+    """The name or the file of the settings: see frozen.py."""
     seed: int
     minutes: float
     count: int
     samplers: tuple[str, ...] | None
     """The samplers that images are made with; None = all of the side."""
-    data_root: str | None
+    rate: float | None
+    """The learning rate of diffusers-tuned; None = the recipe's."""
 
     @staticmethod
     def read(path: str) -> "Task":
@@ -41,19 +42,12 @@ class Task:
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """The sections of the recipe, with the settings that its file contains."""
-        return tomllib.loads((resources.files("alphabar") / "recipes" / f"{self.recipe}.toml").read_text())
+        """The settings of the recipe, by section."""
+        return config.load(self.recipe).model_dump()
 
-    def images(self) -> ImageSet:
-        """The training images, as the recipe prepares them."""
-        data = self.settings["data"]
-        options = DataOptions(
-            data_root=Path(self.data_root) if self.data_root else None,
-            image_size=(data["image_size"],) * 2 if "image_size" in data else None,
-            resize=data.get("resize", "none"),
-            background=tuple(data.get("background", (0, 0, 0))),
-        )
-        return load(data["name"], options)
+    def images(self, split: str = "train") -> ImageSet:
+        """The images of that split, as the recipe prepares them."""
+        return build.image_set(config.load(self.recipe).data.model_copy(update={"split": split}))
 
     def finish(self, **result: Any) -> None:
         """Write done.json, after which the side is not run again."""

@@ -1,13 +1,19 @@
 """The logic of the race: python -m pytest benchmarks/race."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from benchmarks.race import alphabar_side, peer, table
+from benchmarks.race import cpu_clock, frozen, peer, picture, table
 from benchmarks.race.task import Task
+from PIL import Image
+
+from alphabar import config
+from alphabar.images import save_npz
 
 SIDES = ["alphabar-unconditional", "diffusers"]
 
@@ -22,7 +28,11 @@ def finish(folder: Path, side: str, seed: int, fd: float) -> None:
     place.mkdir(parents=True)
     done = {"parameters": 5, "batch": 16, "images": 32, "cpu_minutes": 11.0, "samplers": {"ddim-50": 7.0}}
     (place / "done.json").write_text(json.dumps(done))
-    score = {"n_fake": 16, "metrics": {"FD-x": {"value": fd, "interval": [fd - 1, fd + 1], "floor": {}}}}
+    score = {
+        "n_fake": 16,
+        "reference": {"n": 50, "split": "test"},
+        "metrics": {"FD-x": {"value": fd, "interval": [fd - 1, fd + 1], "floor": {}}},
+    }
     (place / "ddim-50.score.json").write_text(json.dumps(score))
 
 
@@ -31,11 +41,24 @@ def test_a_task_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert Task.read(str(tmp_path / "task.json")) == task(tmp_path)
 
 
-def test_the_planned_training_takes_the_aimed_part_of_the_budget() -> None:
-    start, per_update, budget = 5.0, 0.5, 600.0
-    costs = (start + per_update * n for n in (alphabar_side.SHORT, alphabar_side.LONG))
-    updates = alphabar_side.planned_updates(budget, *costs)
-    assert 0 <= alphabar_side.AIM * budget - (start + per_update * updates) < per_update
+def test_a_race_on_a_folder_keeps_one_plan_that_is_a_recipe(tmp_path: Path) -> None:
+    for n in range(4):
+        Image.new("RGB", (32, 32), (60 * n, 0, 0)).save(tmp_path / f"{n}.png")
+    options = ("folder", str(tmp_path), None, 0.1)
+    recipe = frozen.freeze(tmp_path / "out", *options, ["optimizer.clip_norm=none"])
+    planned = config.load(recipe)
+    assert not planned.training.planned and planned.optimizer.clip_norm is None
+    assert replace(task(tmp_path), recipe=recipe).images().shape == (3, 32, 32)
+    assert frozen.freeze(tmp_path / "out", *options, ["optimizer.clip_norm=none"]) == recipe
+    with pytest.raises(SystemExit, match="other options"):
+        frozen.freeze(tmp_path / "out", *options, [])
+
+
+def test_the_minutes_of_alphabar_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks: list[float] = []
+    monkeypatch.setattr(cpu_clock, "main", lambda: clocks.extend((time.perf_counter(), time.process_time())))
+    cpu_clock.run()
+    assert clocks[0] == pytest.approx(clocks[1], abs=0.01)
 
 
 def test_the_peers_get_what_alphabar_used_beyond_the_budget(tmp_path: Path) -> None:
@@ -51,9 +74,16 @@ def test_ratios_are_seed_against_seed(tmp_path: Path) -> None:
         finish(tmp_path, "diffusers", seed, theirs)
     finish(tmp_path, "diffusers", 2, 9.0)  # a seed that alphabar lacks
     table.write(tmp_path, SIDES)
-    first, second, *_ = ((tmp_path / "table.md").read_text()).splitlines()[2:]
+    first, second = ((tmp_path / "table.md").read_text()).splitlines()[2:]  # and no row of floors, which are not known
     assert "| alphabar-unconditional | ddim-50 | 2 |" in first and "2.000 ± 1.000" in first
     assert "| diffusers | ddim-50 | 3 |" in second and second.endswith("| 0.625 ± 0.125 |")
+
+
+def test_the_picture_shows_each_side_and_real_images(tmp_path: Path) -> None:
+    finish(tmp_path, "diffusers", 0, 1.0)
+    save_npz(tmp_path / "seed0" / "diffusers" / "ddim-50.npz", torch.zeros(16, 1, 8, 8, dtype=torch.uint8))
+    picture.write(tmp_path, [("diffusers", "ddim-50")], task(tmp_path), "train")
+    assert Image.open(tmp_path / "samples.png").width > 100
 
 
 def test_the_learning_rate_of_diffusers_warms_up_and_ends_at_0(tmp_path: Path) -> None:
