@@ -132,6 +132,7 @@ def trained(run: Path, photos: Path, into: Path, *more: str) -> Path:
     return into
 
 
+@pytest.mark.heavy
 def test_a_run_that_started_from_imported_weights_resumes_bit_for_bit(run, photos, tmp_path) -> None:
     """The layout of cifar10-32 fine-tuned on pictures, whole, and in two sessions."""
     whole, halves = (trained(run, photos, tmp_path / name) for name in ("whole", "halves"))
