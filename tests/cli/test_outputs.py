@@ -114,6 +114,7 @@ FOLDERS = {
     ("sample", "--out"): ["{run}", "--num", "1"],
     ("evaluate", "--out"): ["{run}", "--features", "fashion-cnn", "--count", "4"],
     ("export", "out"): ["{run}"],
+    ("import", "--run"): ["{latents}"],
 }
 OUTPUTS = {"--out", "--run", "--statistics"}
 INPUTS = {"--data", "--data-root", "--reference", "--extractor-weights"}
