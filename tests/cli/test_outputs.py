@@ -18,7 +18,6 @@ from alphabar import cli, images, outputs, plots
 from alphabar.errors import AlphabarError
 from alphabar.files import inside
 from alphabar.networks.unet import UNet
-from alphabar.sampling.foreign import export_to
 from command_tree import commands
 
 SETTINGS = {
@@ -116,7 +115,7 @@ FOLDERS = {
     ("evaluate", "--out"): ["{run}", "--features", "fashion-cnn", "--count", "4"],
     ("export", "out"): ["{run}"],
     ("data pack", "out"): ["{pictures}"],
-    ("import", "--run"): ["{weights}"],
+    ("import", "--run"): ["{latents}"],
 }
 OUTPUTS = {"--out", "--run", "--statistics"}
 INPUTS = {"--data", "--data-root", "--reference", "--extractor-weights"}
@@ -126,10 +125,8 @@ INPUTS = {"--data", "--data-root", "--reference", "--extractor-weights"}
 @pytest.fixture
 def words(run, tmp_path) -> Callable[[list[str]], list[str]]:
     np.save(pictures := tmp_path / "pictures.npy", np.zeros((3, 8, 8), np.uint8))
-    weights, _ = export_to(run, tmp_path / "weights", "safetensors")
     places = {
         "run": run,
-        "weights": weights,
         "picture": digit(tmp_path / "picture.png"),
         "pictures": pictures,
         "latents": run.parent / "latents.safetensors",

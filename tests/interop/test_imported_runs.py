@@ -113,6 +113,12 @@ def test_it_is_edited_and_measured(run, photos, tmp_path) -> None:
         alphabar.load(run, device="cpu").images()
 
 
+@pytest.mark.heavy
+def test_scores_against_pictures_do_not_say_that_it_was_trained_on_others(run, photos) -> None:
+    row = alphabar.evaluate(run, data=photos, count=4, features="efficientnet-lite0", steps=2, sampler="ddim")
+    assert not any("trained on other images" in warning for warning in row["warnings"])
+
+
 def test_an_export_as_a_small_run_keeps_where_it_came_from(run, theirs, tmp_path) -> None:
     alphabar.export(run, tmp_path / "small", dtype="float32")
     saved = checkpoint.latest(tmp_path / "small" / "checkpoints")
@@ -132,6 +138,7 @@ def trained(run: Path, photos: Path, into: Path, *more: str) -> Path:
     return into
 
 
+@pytest.mark.heavy
 def test_a_run_that_started_from_imported_weights_resumes_bit_for_bit(run, photos, tmp_path) -> None:
     """The layout of cifar10-32 fine-tuned on pictures, whole, and in two sessions."""
     whole, halves = (trained(run, photos, tmp_path / name) for name in ("whole", "halves"))

@@ -69,6 +69,7 @@ def test_latent_models_and_models_of_texts(tmp_path, index, match) -> None:
         ({"up_block_types": ["UpBlock2D", "AttnUpBlock2D"]}, "attention at other levels"),
         ({"time_embedding_type": "fourier"}, "time_embedding_type=fourier"),
         ({"class_embed_type": "timestep"}, "class_embed_type=timestep"),
+        ({"downsample_padding": 2}, "downsample_padding=2"),
         ({"center_input_sample": True}, "center_input_sample=True"),
         ({"resnet_time_scale_shift": "scale_shift"}, "no attn_norm_num_groups"),
         ({"block_out_channels": [16, 24]}, "multiples of the first"),
@@ -168,11 +169,9 @@ def test_an_archive_that_is_no_checkpoint(tmp_path) -> None:
 
 
 def test_an_optimizer_s_state_names_the_file_to_take(tmp_path) -> None:
-    layer = torch.nn.Linear(2, 2)
-    optimizer = torch.optim.AdamW(layer.parameters())
-    layer(torch.ones(1, 2)).sum().backward()
-    optimizer.step()
-    torch.save(optimizer.state_dict(), tmp_path / "opt500000.pt")
+    moments = {"step": torch.tensor(9.0), "exp_avg": torch.zeros(2), "exp_avg_sq": torch.zeros(2)}
+    groups = [{"lr": 1e-4, "betas": (0.9, 0.999), "params": [0]}]
+    torch.save({"state": {0: moments}, "param_groups": groups}, tmp_path / "opt500000.pt")
     refused(tmp_path / "opt500000.pt", tmp_path, r"this is the optimizer's state; take ema_\*\.pt")
 
 

@@ -43,7 +43,8 @@ def of_run(model: LoadedModel, label: int | None = None, split: str | None = Non
         held_out = model.images("test") if section.split == "train" else None
     except NoSplitError:
         held_out = None
-    is_own = section.split == "train" and images.fingerprint() == model.facts.fingerprint
+    own = model.facts.fingerprint  # not known of an imported model
+    is_own = section.split == "train" and images.fingerprint() == own if own else None
     facts = {"name": section.name, **about(images, build.data_options(section)), "is_what_was_trained_on": is_own}
     if label is None:
         return Reference(images, None, held_out, facts)

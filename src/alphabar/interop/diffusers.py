@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.files import open_regular, read_json
-from alphabar.interop import diffusers_scheduler, diffusers_unet, tensors
+from alphabar.interop import diffusers_scheduler, diffusers_unet, diffusers_unet_out, tensors
 from alphabar.interop.diffusers_keys import renewed, table
 from alphabar.interop.fields import known
 from alphabar.interop.keys import from_ours, to_ours
@@ -140,7 +140,7 @@ def write(model: Portable, out: Path) -> tuple[Path, list[str]]:
     """
     own = sizes(model.config, model.facts)
     record = model.record if model.record.get("format") == "diffusers" else {}
-    unet = diffusers_unet.written(model.config, model.facts, own, record.get("unet", {}))
+    unet = diffusers_unet_out.written(model.config, model.facts, own, record.get("unet", {}))
     scheduler = diffusers_scheduler.written(model.config, record.get("scheduler", {}))
     kind = "DDIMPipeline" if scheduler["_class_name"] == "DDIMScheduler" else "DDPMPipeline"
     parts = {"unet": ["diffusers", "UNet2DModel"], "scheduler": ["diffusers", scheduler["_class_name"]]}

@@ -33,7 +33,7 @@ VERSION = 2
 LAST_NOISE = 2 * (2 / 255) * math.sqrt(math.pi / 2)
 """The largest σ_2, at which E|σ_2 ε| is two of the 255 steps of [−1, 1], as in the code of Analytic-DPM."""
 
-DECIDES_X0 = ("steps", "schedule", "parameterization", "time_scale", "x0_transform")
+DECIDES_X0 = ("steps", "schedule", "parameterization", "time_scale", "x0_transform", "betas")
 """Settings of [diffusion] that x̂_0 depends on, besides the weights."""
 
 ERRORS = "x0_error"
@@ -81,8 +81,8 @@ def _key(model: LoadedModel) -> dict[str, Any]:
     settings = model.config.diffusion.model_dump(mode="json")
     return {
         "weights_sha256": model.sha256,
-        **{name: settings[name] for name in DECIDES_X0},
-        "images_sha256": model.facts.fingerprint,
+        **{name: settings[name] for name in DECIDES_X0 if settings[name] is not None},
+        "images_sha256": model.facts.fingerprint or _training_images(model).fingerprint(),  # those of an import: --data
         "images_per_timestep": IMAGES,
         "version": VERSION,
     }
@@ -97,7 +97,7 @@ def _training_images(model: LoadedModel) -> ImageSet:
             "The variance 'analytic' is measured on the images that the run was trained on, and they are not available "
             f"({str(error).rstrip('.')}); restore them, or choose another variance."
         ) from None
-    if build.image_facts(images) != model.facts:
+    if model.facts.fingerprint and build.image_facts(images) != model.facts:
         raise AlphabarError(
             f"The variance 'analytic' is measured on the images that the run was trained on, and those in "
             f"{images.source} are others; restore the original ones, or choose another variance."

@@ -26,6 +26,7 @@ def import_run(request: Request, run: Path, name: str) -> Portable:
     name: what the file is called in the run. AlphabarError if `run` exists, or if the model cannot be sampled here.
     """
     check_free(run, "import to")
+    outputs.check_folder(run, "--run")
     model = interop.read(request)
     _denoiser(model)  # says what cannot be
     state = {
