@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 def run(task: Task) -> None:
     """Train for the budget, then sample."""
     start = train(task, "start", "training.steps=1", "training.sample_every=0")
+    if start >= 60 * task.minutes:
+        raise SystemExit(f"Its start alone takes {start:.0f} CPU seconds; give the sides more --minutes.")
     spent = train(task, "run", f"training.minutes={task.minutes - start / 60}")
     costs = sample(task)
     (weights,) = sorted((task.path / "run" / "checkpoints").glob("step-*/ema*.safetensors"))[-1:]
