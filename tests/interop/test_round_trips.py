@@ -46,8 +46,8 @@ FORMATS = [
 
 def test_every_preset_and_target_is_tried() -> None:
     assert {preset for preset, _ in FORMATS} == set(PRESETS) == set(PUBLISHED)
-    assert {target for _, target in FORMATS} == set(interop.TARGETS) == set(names.TARGETS)
-    assert set(interop.FORMATS) == set(names.FORMATS) and set(interop.TARGETS) <= set(interop.FORMATS)
+    assert {target for _, target in FORMATS} == set(interop.TARGETS) & set(interop.FORMATS)
+    assert set(interop.FORMATS) == set(names.FORMATS) and set(interop.TARGETS) == set(names.TARGETS)
 
 
 @pytest.mark.parametrize(("preset", "target"), FORMATS)

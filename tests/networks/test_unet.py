@@ -262,6 +262,12 @@ def test_upsample_is_nearest_neighbour_then_convolution(shape: tuple[int, ...]) 
         torch.testing.assert_close(ours, theirs)
 
 
+def test_the_sum_of_four_weights_is_four_times_their_mean_to_the_bit() -> None:
+    weight = randomized(Upsample(24)).conv.weight.contiguous(memory_format=torch.channels_last)
+    summed = F.avg_pool2d(weight, 2, stride=1, padding=1, divisor_override=1)
+    assert torch.equal(4 * F.avg_pool2d(weight, 2, stride=1, padding=1), summed)
+
+
 @pytest.mark.parametrize(("style", "first"), [(DDPM, 0), (IDDPM, -1)])
 def test_downsample_looks_at_the_pixels_that_the_paper_s_code_does(style: Any, first: int) -> None:
     layer = Downsample(1, style)

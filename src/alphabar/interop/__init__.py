@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.interop import diffusers, openai, openai_export, own, pesser
+from alphabar.interop import diffusers, graphs, openai, openai_export, own, pesser
 from alphabar.interop.portable import Portable
 from alphabar.interop.request import Request
 from alphabar.interop.tensors import SUFFIXES
@@ -32,6 +32,8 @@ TARGETS: dict[str, Writer] = {
     "diffusers": diffusers.write,
     "openai": openai_export.write,
     "safetensors": own.write,
+    "onnx": graphs.write_onnx,
+    "torch-export": graphs.write_program,
 }
 """The formats that go out."""
 

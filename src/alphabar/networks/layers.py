@@ -109,5 +109,6 @@ class Upsample(nn.Module):
         """(B, C, H, W) -> (B, C, 2H, 2W). The embedding is for a block in this place, and not used here."""
         # Transpose the kernel while it is 3×3: at 4×4 this would cost more than a convolution of a few pixels.
         weight = self.conv.weight.transpose(0, 1).flip(2, 3).contiguous(memory_format=torch.channels_last)
-        kernel = F.avg_pool2d(weight, 2, stride=1, padding=1, divisor_override=1)
+        # The sums of 2×2 weights. Not by divisor_override=1, which the exporter to ONNX drops without a word.
+        kernel = 4 * F.avg_pool2d(weight, 2, stride=1, padding=1)
         return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)
