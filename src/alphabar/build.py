@@ -1,5 +1,6 @@
 """Config -> objects: the only module that looks every name up."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -57,7 +58,8 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
             f"put each class into a sub-folder of its own, with no image beside them, or set {off}."
         )
     learned = diffusion.VARIANCES[config.diffusion.variance].learned
-    return look_up(networks.NETWORKS, section.name, "network")(
+    make: Callable[..., nn.Module] = look_up(networks.NETWORKS, section.name, "network")
+    return make(
         image_size=(height, width),
         in_channels=channels,
         out_channels=2 * channels if learned else channels,
@@ -71,15 +73,17 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
         augmentation_size=data.LABEL_SIZE if config.data.augment else 0,
         gradient_checkpointing=section.gradient_checkpointing,
         style=style(section),
+        **({"as_listed": True} if section.as_listed else {}),
     )
 
 
 def style(section: c.Network) -> networks.Style:
-    """The preset of the [network] section, with the fields that the section sets in their place."""
-    preset = look_up(networks.PRESETS, section.preset, "network preset")
+    """The preset of the [network] section, or NoiseNet's, with the fields that the section sets in their place."""
+    is_unet = section.name == "unet"
+    preset = look_up(networks.PRESETS, section.preset, "network preset") if is_unet else networks.NOISENET
     own = {field.name: getattr(section, field.name, None) for field in fields(networks.Style)}
     changes: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
-    if "heads" in changes:
+    if "heads" in changes and is_unet:
         changes.setdefault("head_channels", None)  # the preset's would replace them
     return replace(preset, **changes)
 

@@ -69,7 +69,7 @@ class Network(Section):
     """The network: a U-Net."""
 
     name: Annotated[str, OneOf(names.NETWORKS)] = "unet"
-    """The network."""
+    """unet is that of the papers; noisenet is a tutorial's, with blocks that normalize after each convolution."""
     preset: Annotated[str, OneOf(names.PRESETS)] = "ddpm"
     """The published U-Net whose embedding, conditioning, padding, heads and initialisation are used."""
     channels: Side = 128
@@ -77,7 +77,7 @@ class Network(Section):
     channel_mult: Multipliers = (1, 2, 2, 2)
     """Channels of each level, as multiples of network.channels; each level halves the image."""
     num_blocks: Annotated[int, Field(ge=1, le=64)] = 2
-    """Residual blocks per level on the way down; one more on the way up."""
+    """Residual blocks per level on the way down; one more on the way up (as many in noisenet)."""
     attention_resolutions: tuple[Positive, ...] = (16,)
     """Levels whose shorter side is one of these have attention; the middle block always has."""
     dropout: Rate = 0.0
@@ -89,9 +89,10 @@ class Network(Section):
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     heads: OptionalCount = None
-    """Attention heads, equal at every level; none means the preset's (ddpm 1, iddpm 4)."""
+    """Attention heads, equal at every level; none means the preset's (ddpm 1, iddpm 4; noisenet 4)."""
     head_channels: OptionalCount = None
-    """Channels of an attention head, in place of a number of heads; none means the preset's (adm 64)."""
+    """Channels of an attention head, in place of a number of heads; none means the preset's (adm 64). In noisenet the
+    two are independent, and none means 32."""
     conditioning: Annotated[Literal["add", "scale_shift"] | None, OrNone] = None
     """How a block uses the embedding: add it, or scale and shift its second norm; none means the preset's."""
     resampling: Annotated[Literal["conv", "block"] | None, OrNone] = None
@@ -107,7 +108,21 @@ class Network(Section):
     norm_eps: OptionalFloat = None
     """ε of every group normalization; none means the preset's."""
     norm_groups: OptionalCount = None
-    """Groups of every group normalization; none means 32, or fewer where the channels do not allow that."""
+    """Groups of every group normalization; none means 32, or fewer where the channels do not allow it (noisenet 4)."""
+    as_listed: bool = False
+    """noisenet with two slips of its published listing: attention replaces the features instead of being added to them,
+    and network.channels stands for the finest resolution in network.attention_resolutions."""
+
+    @model_validator(mode="after")
+    def _of_this_network(self) -> "Network":
+        if self.as_listed and self.name != "noisenet":
+            raise ValueError(f"network.as_listed is of noisenet; network.name is {self.name}")
+        if self.name == "noisenet" and self.preset != "ddpm":
+            raise ValueError(f"network.preset={self.preset} is a U-Net; noisenet has no presets, so leave it out")
+        for key in ("conditioning", "resampling", "downsample_padding"):
+            if self.name == "noisenet" and getattr(self, key) is not None:
+                raise ValueError(f"network.{key} is of the U-Net; noisenet has only one way, so leave it out")
+        return self
 
 
 class Diffusion(Section):

@@ -1,4 +1,4 @@
-"""A recipe: a name, or a TOML file, read with care for what else may lie under that path."""
+"""A recipe: a name, or a TOML file, read with care for what else may lie there, and with the recipe that it extends."""
 
 import tomllib
 from importlib import resources
@@ -24,7 +24,25 @@ def summary(recipe: str) -> str:
 
 
 def read(recipe: str) -> dict[str, Any]:
-    """The settings of a recipe by section, as its TOML has them."""
+    """The settings of a recipe by section: those of its TOML, and for what it leaves out, those of what it extends.
+
+    `extends = "NAME"` above the first section names another recipe of `recipes()`.
+    """
+    settings = _own(recipe)
+    if "extends" not in settings:
+        return settings
+    base = settings.pop("extends")
+    if not isinstance(base, str) or base not in recipes():
+        raise AlphabarError(unknown("recipe to extend", str(base)[:40], recipes()))
+    merged = read(base)
+    for name, section in settings.items():
+        both = isinstance(section, dict) and isinstance(merged.get(name), dict)
+        merged[name] = merged[name] | section if both else section
+    return merged
+
+
+def _own(recipe: str) -> dict[str, Any]:
+    """The settings that stand in the recipe's own file."""
     path = recipes().get(recipe) or _of_file(recipe)
     try:
         text = path.read_bytes().decode("utf-8-sig")  # Windows editors begin a file with a mark

@@ -24,10 +24,13 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Every pixel attends to every pixel of its image."""
-        batch, channels, height, width = x.shape
         pixels = self.norm(x).flatten(2).transpose(1, 2)  # in channels_last memory, all reshapes here are views
-        qkv = self.qkv(pixels).reshape(batch, height * width, 3, -1, self.head_channels)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, H·W, d) each
-        h: Tensor = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, height * width, channels)
-        h = self.out(h)
+        h: Tensor = self.out(attended(self.qkv(pixels), self.head_channels))
         return x + h.transpose(1, 2).reshape(x.shape)
+
+
+def attended(qkv: Tensor, head_channels: int) -> Tensor:
+    """softmax(q kᵀ / √d) v in heads of d channels: (B, N, 3 · heads · d), first q, then k, v -> (B, N, heads · d)."""
+    batch, length, _ = qkv.shape
+    q, k, v = qkv.reshape(batch, length, 3, -1, head_channels).permute(2, 0, 3, 1, 4)  # (B, heads, N, d) each
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, length, -1)

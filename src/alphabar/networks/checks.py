@@ -7,6 +7,26 @@ from torch import Tensor
 from alphabar.errors import AlphabarError
 
 
+def check_architecture(
+    *,
+    image_size: tuple[int, int],
+    channels: int,
+    channel_mult: Sequence[int],
+    dropout: float,
+    num_classes: int | None,
+    null_class: bool,
+    counts: dict[str, int],
+) -> None:
+    """Checks what every network of levels is built from. `counts`: the further numbers that must be at least 1."""
+    check_at_least(1, **counts)
+    check_at_least(1, num_classes=1 if num_classes is None else num_classes)
+    check_null_class(num_classes, null_class)
+    check_at_least(2, channels=channels)  # the time embedding needs one for sin and one for cos
+    check_dropout(dropout)
+    check_channel_mult(channel_mult)
+    check_image_size(image_size, len(channel_mult))
+
+
 def check_at_least(least: int, **counts: int) -> None:
     """Checks that each of the named counts is at least `least`."""
     for name, count in counts.items():

@@ -1,6 +1,7 @@
 """The embedding of the network's conditions: the time step and, where there are any, the class and augmentation."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -28,14 +29,22 @@ class Embedding(nn.Module):
 
     null_class: whether the table has one more row, used if no class is given.
     augmentation_size: n, the numbers in a label of an augmentation; 0 = the network takes none.
+    activation: between the two layers of the MLP.
     """
 
     def __init__(
-        self, channels: int, num_classes: int | None, null_class: bool, augmentation_size: int, style: Style
+        self,
+        channels: int,
+        num_classes: int | None,
+        null_class: bool,
+        augmentation_size: int,
+        style: Style,
+        activation: Callable[[Tensor], Tensor] = F.silu,
     ) -> None:
         super().__init__()
         self.channels = channels
         self.style = style
+        self.activation = activation
         self.linear1 = nn.Linear(channels, 4 * channels)
         self.linear2 = nn.Linear(4 * channels, 4 * channels)
         self.classes = None if num_classes is None else nn.Embedding(num_classes + null_class, 4 * channels)
@@ -47,7 +56,7 @@ class Embedding(nn.Module):
         Without `augmentation` its label is 0: images that are not transformed.
         """
         wave = sinusoid(time, self.channels, self.style).to(self.linear1.weight.dtype)
-        e: Tensor = self.linear2(F.silu(self.linear1(wave)))
+        e: Tensor = self.linear2(self.activation(self.linear1(wave)))
         if self.augmentation is not None and augmentation is not None:
             e = e + self.augmentation(augmentation)
         if self.classes is None:

@@ -94,19 +94,19 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Nearest-neighbour upsampling ×2, then a 3×3 convolution: (B, C, H, W) -> (B, C, 2H, 2W).
+    """Nearest-neighbour upsampling ×2, then a 3×3 convolution: (B, C, H, W) -> (B, C', 2H, 2W); C' = C by default.
 
     Both are linear, so together they are one transposed convolution of stride 2, whose 4×4 kernel is the 3×3 kernel
     convolved with a 2×2 box of ones. It gives equal results with 4 products per output and channel instead of 9, and
     without an upsampled copy of x.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, out_channels: int | None = None) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = nn.Conv2d(channels, out_channels or channels, 3, padding=1)
 
     def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) -> (B, C, 2H, 2W). The embedding is for a block in this place, and not used here."""
+        """(B, C, H, W) -> (B, C', 2H, 2W). The embedding is for a block in this place, and not used here."""
         # Transpose the kernel while it is 3×3: at 4×4 this would cost more than a convolution of a few pixels.
         weight = self.conv.weight.transpose(0, 1).flip(2, 3).contiguous(memory_format=torch.channels_last)
         # The sums of 2×2 weights. Not by divisor_override=1, which the exporter to ONNX drops without a word.

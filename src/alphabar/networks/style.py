@@ -63,3 +63,6 @@ ADM = replace(IDDPM, head_channels=64, resampling="block")
 """The U-Net of Dhariwal & Nichol 2021, as in the repository openai/guided-diffusion."""
 
 PRESETS = {"ddpm": DDPM, "iddpm": IDDPM, "adm": ADM}
+
+NOISENET = replace(DDPM, norm_eps=1e-5, heads=4, head_channels=32, norm_groups=4, init="torch")
+"""NoiseNet's. It is no U-Net of PRESETS: of the fields it uses those of the time, the norms and the heads."""

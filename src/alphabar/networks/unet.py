@@ -8,16 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alphabar.networks.checks import (
-    check_at_least,
-    check_attention,
-    check_augmentation,
-    check_channel_mult,
-    check_dropout,
-    check_image_size,
-    check_input,
-    check_null_class,
-)
+from alphabar.networks.checks import check_architecture, check_attention, check_augmentation, check_input
 from alphabar.networks.embedding import Embedding
 from alphabar.networks.init import initialize, zero
 from alphabar.networks.layers import Block, Downsample, Upsample
@@ -98,13 +89,15 @@ class UNet(nn.Module):
         style: Style = DDPM,
     ) -> None:
         super().__init__()
-        check_at_least(1, in_channels=in_channels, out_channels=out_channels, num_blocks=num_blocks)
-        check_at_least(1, num_classes=1 if num_classes is None else num_classes)
-        check_null_class(num_classes, null_class)
-        check_at_least(2, channels=channels)  # the time embedding needs one for sin and one for cos
-        check_dropout(dropout)
-        check_channel_mult(channel_mult)
-        check_image_size(image_size, len(channel_mult))
+        check_architecture(
+            image_size=image_size,
+            channels=channels,
+            channel_mult=channel_mult,
+            dropout=dropout,
+            num_classes=num_classes,
+            null_class=null_class,
+            counts={"in_channels": in_channels, "out_channels": out_channels, "num_blocks": num_blocks},
+        )
         sides = [min(image_size) >> level for level in range(len(channel_mult))]
         check_attention(attention_resolutions, sides)
         self.image_shape = (in_channels, *image_size)
