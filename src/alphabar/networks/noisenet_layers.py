@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from alphabar.networks.attention import attended
-from alphabar.networks.layers import Dropout, Upsample
+from alphabar.networks.dropout import Dropout
+from alphabar.networks.layers import Upsample
 from alphabar.networks.pixels import per_pixel
 from alphabar.networks.style import Style
 
