@@ -64,7 +64,7 @@ def traced(model: Portable) -> ExportedProgram:
     example: dict[str, Tensor] = {"x": torch.zeros(2, *model.facts.shape), "time": torch.tensor([0.0, 1.0])}
     if build.class_names(model.config, model.facts):
         example["y"] = torch.tensor([0, 0])
-    batch = torch.export.Dim("batch")  # type: ignore[no-untyped-call]
+    batch = torch.export.Dim("batch")
     with torch.no_grad():  # without gradients, no block is computed twice
         return torch.export.export(
             network, tuple(example.values()), dynamic_shapes={name: {0: batch} for name in example}
@@ -102,7 +102,7 @@ def write_onnx(model: Portable, out: Path) -> tuple[Path, list[str]]:
 
 
 def _inputs(program: ExportedProgram) -> str:
-    names = ", ".join(program.graph_signature.user_inputs)  # type: ignore[arg-type]
+    names = ", ".join(program.graph_signature.user_inputs)
     return f"inputs    {names}; T, alpha_bar and what else a sampler needs are inside, as {KEY}"
 
 
