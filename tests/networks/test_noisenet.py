@@ -39,7 +39,7 @@ class Listing:
     """The listing of the text as a function of the weights, which it takes in the order of its own layers."""
 
     def __init__(self, network: NoiseNet) -> None:
-        self.weights = iter([parameter for parameter in network.parameters()])
+        self.weights = network.parameters()
 
     def conv(self, x: Tensor, bias: bool = True, padding: int = 0) -> Tensor:
         weight = next(self.weights)
