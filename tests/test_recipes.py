@@ -213,3 +213,22 @@ def test_a_dry_run_passes(recipe: str, size: str, images, tmp_path, monkeypatch)
         assert words in done.output
     assert f"for all {config.sampling.steps or 4000} steps" in done.output
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [("ddpm_cifar10", "# 35,746,307 parameters; "), ("ddpm_digits", " of 1x8x8"),
+     ("iddpm_imagenet64_class_conditional", "# 272,281,350 parameters, and 768 for each class; ")],
+)  # fmt: skip
+def test_a_recipe_in_full_ends_with_its_cost_and_is_still_a_recipe(recipe: str, words: str, tmp_path: Path) -> None:
+    shown = CliRunner().invoke(cli.app, ["recipes", recipe]).output
+    assert words in shown.splitlines()[-1]
+    (tmp_path / "mine.toml").write_text(shown, encoding="utf-8")
+    assert c.load(str(tmp_path / "mine.toml")) == c.load(recipe)
+
+
+def test_multiply_adds_are_those_of_the_layers() -> None:
+    """Of the published network; in the papers' code its three upsampling layers take 9 products where 4 are enough."""
+    upsampling = sum(channels**2 * side**2 * 5 for channels, side in ((256, 8), (256, 16), (256, 32)))
+    counted = build.cost(c.load("ddpm_cifar10"), facts_of(c.load("ddpm_cifar10")))[1]
+    assert round((counted + upsampling) / 1e9, 2) == 6.22

@@ -94,6 +94,13 @@ def network_sizes(config: c.Config, facts: c.ImageFacts) -> dict[str, Tensor]:
         return network(config, facts).state_dict()
 
 
+def cost(config: c.Config, facts: c.ImageFacts) -> tuple[int, int]:
+    """The network's parameters, and the multiply-adds of its forward pass for one image."""
+    with networks.without_values():
+        made = network(config, facts)
+    return sum(weights.numel() for weights in made.parameters()), networks.multiply_adds(made, facts.shape)
+
+
 def place(network: nn.Module, device: torch.device | str) -> nn.Module:
     """The network on `device`, its weights in channels_last memory, where convolutions are fastest."""
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -15,6 +15,9 @@ def recipes(name: Annotated[str | None, typer.Argument(help="Show this recipe in
     files = config.recipes()
     if name is not None:
         say_lines(look_up(files, name, "recipe").read_text(encoding="utf-8"))
+        from alphabar.api.costs import costs  # imports torch, so only here
+
+        say(f"# {costs(name)}")
         return
     width = max(map(len, files))
     for recipe in files:
