@@ -152,3 +152,9 @@ def test_it_trains_and_samples_with_classes_and_guidance(tiny, tmp_path) -> None
     loop.train(tiny(*kind, *learned, "training.steps=2"), tmp_path / "run", torch.device("cpu"), Console(quiet=True))
     images = alphabar.load(tmp_path / "run", device="cpu").sample(2, label="3", guidance=2.0)
     assert images.tensor.shape == (2, 1, 8, 8) and images.tensor.isfinite().all()
+    for target in ("diffusers", "openai"):
+        with pytest.raises(AlphabarError, match=f"{target} has U-Nets, and this network is noisenet"):
+            alphabar.export(tmp_path / "run", tmp_path / "out", to=target)
+    alphabar.export(tmp_path / "run", tmp_path / "out", to="safetensors")
+    again = alphabar.load(alphabar.export(tmp_path / "run", tmp_path / "small").parent, device="cpu")
+    assert again.sample(1, label="3").tensor.isfinite().all()

@@ -86,6 +86,10 @@ def export_to(
     check_free(out, "export to")
     outputs.check_folder(out, "folder")
     model = checkpoint.retried(lambda: _portable(find(run, step), weights, dtype))
+    if target != "safetensors" and model.config.network.name != "unet":
+        raise AlphabarError(
+            f"The format {target} has U-Nets, and this network is {model.config.network.name}; use --to safetensors."
+        )
     temporary = out.with_name(f".{out.name}-unfinished")
     try:
         _removed(temporary)
