@@ -4,6 +4,7 @@ No other module uses torch.distributed.
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -228,4 +229,12 @@ def session() -> Iterator[None]:
     try:
         yield
     finally:
+        # The end of a group waits for its thread, which may wait for the interpreter's lock to let go of a tensor: so
+        # no object that is dropped while that lock is held, such as the network of DDP, may be the group's last owner.
+        _ENDED.append(dist.group.WORLD)
+        time.sleep(0.01)
         dist.destroy_process_group()
+
+
+_ENDED: list[object] = []
+"""The groups of earlier sessions, kept to the end of the program."""
