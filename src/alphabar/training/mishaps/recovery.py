@@ -17,7 +17,8 @@ def go_back(run: Run, state: TrainState, error: DivergedError, log: Log) -> bool
     The clock runs on. What was logged after that checkpoint is dropped, as it is when a run resumes. The factor on the
     learning rate is part of the state, so that it stays when the run is resumed.
     """
-    saved = newest_good(run, log.say) if state.rate_factor == 1 else None
+    may = state.rate_factor == 1 and not state.scaler.is_enabled()  # in fp16 the loss scale was tried, not the rate
+    saved = newest_good(run, log.say) if may else None
     if saved is None:
         return False
     step, seconds, aside, budget = state.step, state.seconds, state.aside, state.pace.budget
