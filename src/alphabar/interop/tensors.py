@@ -17,7 +17,7 @@ from alphabar.files import open_regular
 from alphabar.terminal import printable
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
-"""Those of files of weights."""
+"""The suffixes of files of weights."""
 _PICKLE = 1 << 26  # bytes; the pickle of a released checkpoint has a few hundred thousand
 _OPERATIONS = 5_000_000
 _KINDS = ("Float", "Half", "BFloat16", "Double", "Long", "Int", "Short", "Byte", "Bool")

@@ -19,7 +19,7 @@ def without_values() -> Iterator[None]:
 
 
 def multiply_adds(network: nn.Module, shape: tuple[int, int, int]) -> int:
-    """Those of the convolutions, linear layers and attention in a forward pass of one image (C, H, W).
+    """The multiply-adds of the convolutions, linear layers and attention in a forward pass of one image (C, H, W).
 
     network: without values. Upsampling counts as it is computed here, which is fewer than in the papers' code.
     """

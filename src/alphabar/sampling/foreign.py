@@ -66,7 +66,7 @@ def _denoiser(model: Portable) -> Denoiser:
 
 
 def _sha256(path: Path) -> str:
-    """Of the file; of a folder's largest file, which is that of the weights."""
+    """The sha256 of the file, or of a folder's largest file, which is that of the weights."""
     file = path
     if path.is_dir():
         file = max((each for each in path.rglob("*") if each.is_file()), key=lambda each: each.stat().st_size)

@@ -35,7 +35,7 @@ class Pictures:
     class_names: tuple[str, ...] | None = ()
     """None if the numbers that occur become the classes; empty if there are no classes."""
     skipped: tuple[Skipped, ...] = ()
-    """Those that are known not to be usable before they are read; not part of `total`."""
+    """Images that are known not to be usable before they are read; not part of `total`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Origin:
     source: str
     """What it is, as text for people."""
     digest: str
-    """Of the files and of how they are read: equal digests, equal pictures."""
+    """The sha256 of the files and of how they are read: equal digests, equal pictures."""
     shape: tuple[int, int, int]
     """(C, H, W) of the images as they are packed."""
     options: DataOptions
