@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor
 
 from alphabar.interop.keys import PLAIN, Entry, Layout, Leaves, Place, Sizes, entries
-from alphabar.interop.places import decoder, encoder
+from alphabar.interop.places import blocks
 
 BLOCK: Leaves = {
     "norm1": ("norm1",),
@@ -47,10 +47,8 @@ def table(sizes: Sizes) -> list[Entry]:
 def _places(layout: Layout) -> Iterator[Place]:
     for ours, theirs in ENDS.items():
         yield Place(ours, theirs, PLAIN)
-    for ours, level, block in encoder(layout):
-        yield from _block(ours, f"down_blocks.{level}", block)
-    for ours, stage, block in decoder(layout):
-        yield from _block(ours, f"up_blocks.{stage}", block)
+    for place in blocks(layout, "down_blocks.{}".format, "up_blocks.{}".format):
+        yield from _block(*place)
     for number in (0, 1):
         yield from _block(f"mid.{number}", "mid_block", number)
     for number in range(layout.levels - 1):

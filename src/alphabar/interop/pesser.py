@@ -6,7 +6,7 @@ from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.interop.keys import PLAIN, Entry, Layout, Leaves, Place, Sizes, entries, to_ours
-from alphabar.interop.places import decoder, encoder
+from alphabar.interop.places import blocks
 from alphabar.interop.portable import Portable, facts, group_setting, settled, sizes
 from alphabar.interop.request import Request
 
@@ -88,10 +88,8 @@ def table(sizes: Sizes) -> list[Entry]:
 def _places(layout: Layout) -> Iterator[Place]:
     for ours, theirs in ENDS.items():
         yield Place(ours, theirs, PLAIN)
-    for ours, level, block in encoder(layout):
-        yield from _block(ours, f"down.{level}", block)
-    for ours, stage, block in decoder(layout):
-        yield from _block(ours, f"up.{layout.levels - 1 - stage}", block)
+    for place in blocks(layout, "down.{}".format, lambda stage: f"up.{layout.levels - 1 - stage}"):
+        yield from _block(*place)
     yield Place("mid.0", "mid.block_1", BLOCK)
     yield Place("mid.0.attention", "mid.attn_1", ATTENTION)
     yield Place("mid.1", "mid.block_2", BLOCK)

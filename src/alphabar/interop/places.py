@@ -1,6 +1,6 @@
 """Our modules in the order of the network, for the tables of the formats that follow it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from alphabar.interop.keys import Layout
 
@@ -17,3 +17,11 @@ def decoder(layout: Layout) -> Iterator[tuple[str, int, int]]:
     for stage in range(layout.levels):
         for block in range(layout.blocks + 1):
             yield f"up.{stage}.blocks.{block}", stage, block
+
+
+def blocks(layout: Layout, down: Callable[[int], str], up: Callable[[int], str]) -> Iterator[tuple[str, str, int]]:
+    """(our block, their level, number in the level), on the way down and up; down, up: the number -> their level."""
+    for ours, level, block in encoder(layout):
+        yield ours, down(level), block
+    for ours, stage, block in decoder(layout):
+        yield ours, up(stage), block

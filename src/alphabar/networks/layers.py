@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from alphabar.networks.again import computed
 from alphabar.networks.attention import Attention
 from alphabar.networks.dropout import Dropout
 from alphabar.networks.pixels import group_norm, per_pixel
@@ -52,10 +52,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         """(B, C, H, W) and the activated embedding (B, E) -> (B, C', H, W); half or twice the sides if it resamples."""
-        if self.gradient_checkpointing and torch.is_grad_enabled():
-            h: Tensor = checkpoint(self.compute, x, e, use_reentrant=False)
-            return h
-        return self.compute(x, e)
+        return computed(self.compute, x, e, again=self.gradient_checkpointing)
 
     def compute(self, x: Tensor, e: Tensor) -> Tensor:
         """The block without gradient checkpointing."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from alphabar.networks.again import computed
 from alphabar.networks.attention import attended
 from alphabar.networks.dropout import Dropout
 from alphabar.networks.layers import Upsample
@@ -46,10 +46,7 @@ class NoiseBlock(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         """(B, C, H, W) and the activated embedding (B, E) -> (B, C', H, W)."""
-        if self.gradient_checkpointing and torch.is_grad_enabled():
-            h: Tensor = checkpoint(self.compute, x, e, use_reentrant=False)
-            return h
-        return self.compute(x, e)
+        return computed(self.compute, x, e, again=self.gradient_checkpointing)
 
     def compute(self, x: Tensor, e: Tensor) -> Tensor:
         """The block without gradient checkpointing."""
