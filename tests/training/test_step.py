@@ -238,6 +238,7 @@ def test_a_run_that_diverges_stops_before_it_can_spoil_a_checkpoint(tiny, quiet,
 
     def explode(update, state, batch):
         if state.step == 4:
+            state.is_copied.wait()  # as the update does: a checkpoint is copied during the step that follows it
             next(state.network.parameters()).data.fill_(float("nan"))
         return real(update, state, batch)
 
