@@ -27,13 +27,15 @@ PARAMETERS = {
     **dict.fromkeys((f"iddpm_imagenet64_200k_{x}" for x in ("hybrid", "hybrid_linear", "vlb")), IMAGENET64),
     "iddpm_imagenet64_class_conditional": 273_049_350,
     "iddpm_imagenet64_class_conditional_small": 121_575_942,
+    "iddpm_imagenet256_upsampler": 279_792_390,
     **dict.fromkeys(("iddpm_lsun256_bedroom", "iddpm_lsun256_bedroom_2400k"), 113_676_678),
 }
 """Of the original implementations."""
 
 IDDPM = [name for name in PARAMETERS if name.startswith("iddpm") and "lsun" not in name]
 SMALL = "iddpm_imagenet64_class_conditional_small"
-LINEAR = [name for name in IDDPM if "linear" in name]
+UPSAMPLER = "iddpm_imagenet256_upsampler"
+LINEAR = [name for name in IDDPM if "linear" in name or name == UPSAMPLER]
 TABLE_1 = {
     ("linear", 4000, "simple"), ("linear", 1000, "simple"), ("linear", 4000, "hybrid"),
     *(("cosine", 4000, objective) for objective in OBJECTIVES),
@@ -78,9 +80,10 @@ def test_the_settings_are_those_of_the_paper_and_of_openai_s_commands(recipe: st
     schedule = "linear" if recipe in LINEAR else "cosine"
     assert (T, diffusion.schedule) == (1000 if recipe.endswith("1000") else 4000, schedule)
     assert diffusion.parameterization == "eps"
-    assert (config.network.preset, config.network.num_blocks) == ("iddpm", 3)
+    assert (config.network.preset, config.network.num_blocks) == ("iddpm", 2 if recipe == UPSAMPLER else 3)
     assert config.network.attention_resolutions == (16, 8)
-    assert config.network.channel_mult == ((1, 2, 2, 2) if "cifar10" in recipe else (1, 2, 3, 4))
+    levels = {"cifar10": (1, 2, 2, 2), "imagenet64": (1, 2, 3, 4), "imagenet256": (1, 1, 2, 2, 4, 4)}
+    assert config.network.channel_mult == levels[recipe.split("_")[1]]
     assert config.network.dropout == (0 if "cifar10" not in recipe else 0.1 if recipe in LINEAR else 0.3)
     assert not config.data.horizontal_flip
     assert (optimizer.clip_norm, optimizer.warmup_steps, optimizer.decay) == (None, 0, "constant")
@@ -94,8 +97,9 @@ def test_the_settings_are_those_of_the_paper_and_of_openai_s_commands(recipe: st
     assert diffusion.timestep_sampler == ("loss_second_moment" if kind == "vlb" else "uniform")
     assert kind == "simple" or objective.decoder == "reference"
     length = (optimizer.learning_rate, config.training.batch_size, config.training.steps)
-    if "class_conditional" in recipe:
-        assert length == ((1e-4, 128, 1_700_000) if recipe == SMALL else (3e-4, 2048, 250_000))
+    if "class_conditional" in recipe or recipe == UPSAMPLER:
+        lengths = {SMALL: (1e-4, 128, 1_700_000), UPSAMPLER: (3e-4, 256, 500_000)}
+        assert length == lengths.get(recipe, (3e-4, 2048, 250_000))
         assert (diffusion.time_scale, objective.bound_weight) == (1, 1 / T)  # neither is rescaled
         assert (config.network.class_conditional, config.sampling.steps) == (True, 250)
     else:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from alphabar.api.sample import sample
     from alphabar.api.share import export, film
     from alphabar.api.train import TrainedRun, train
+    from alphabar.api.upscale import upscale
     from alphabar.sampling.samples import Images
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ _MODULES = {
     "api.sample": ("sample",),
     "api.share": ("export", "film"),
     "api.train": ("TrainedRun", "train"),
+    "api.upscale": ("upscale",),
     "sampling.samples": ("Images",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
@@ -47,7 +49,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "AlphabarError", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode",
     "encode", "evaluate", "export", "fetch", "film", "import_run", "inpaint", "inspect", "interpolate", "load", "pack",
-    "recipes", "sample", "settings", "train", "vary",
+    "recipes", "sample", "settings", "train", "upscale", "vary",
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from alphabar import config as c
 from alphabar import data, diffusion, distributed, networks
 from alphabar.diffusion.timesteps import LossSecondMoment
 from alphabar.errors import AlphabarError, sentences
+from alphabar.images import Size, smaller
 from alphabar.registry import look_up
 
 
@@ -74,6 +75,7 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
         gradient_checkpointing=section.gradient_checkpointing,
         style=style(section),
         **({"as_listed": True} if section.as_listed else {}),
+        **({"low_resolution": section.low_resolution} if section.low_resolution else {}),
     )
 
 
@@ -118,6 +120,15 @@ def denoiser(config: c.Config, network: diffusion.Network) -> diffusion.Denoiser
             time_scale=section.time_scale,
             x0_transform=look_up(diffusion.X0_TRANSFORMS, section.x0_transform, "x0 transform"),
         )
+
+
+def told(denoiser: diffusion.Denoiser, x0: Tensor, y: Tensor | None, low_resolution: Size | None) -> diffusion.Denoiser:
+    """The denoiser that is told of the images x_0 (B, C, H, W) what its network is conditioned on.
+
+    That is their classes y (B,), if there are any, and for an upsampler their small versions, of `low_resolution`.
+    """
+    denoiser = denoiser if y is None else denoiser.given(y.to(x0.device))
+    return denoiser if low_resolution is None else denoiser.beside(smaller(x0, low_resolution))
 
 
 def schedule(section: c.Diffusion) -> diffusion.NoiseSchedule:

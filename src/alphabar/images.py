@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
@@ -100,6 +101,11 @@ def pad(image: Image.Image, size: Size, background: Colour = BLACK, at: Position
 def stretch(image: Image.Image, size: Size, background: Colour = BLACK, at: Position = MIDDLE) -> Image.Image:
     """Scales the image to `size`, even if that changes its aspect ratio."""
     return image.resize((size[1], size[0]), _FILTER)
+
+
+def smaller(x: Tensor, size: Size) -> Tensor:
+    """Float images (N, C, H, W) -> (N, C, h, w), each pixel the mean of the area that it covers."""
+    return F.interpolate(x, size, mode="area")
 
 
 RESIZE_RULES: dict[str, ResizeRule] = {"crop": crop, "pad": pad, "stretch": stretch}

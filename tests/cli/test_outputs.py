@@ -29,8 +29,10 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A run with two previews, the terms of its bound, and latents beside it."""
+    """A run with two previews, the terms of its bound, and beside it latents and an upsampler."""
     path = tmp_path_factory.mktemp("outputs") / "run"
+    up = {**SETTINGS, "network.low_resolution": 4}
+    alphabar.train("ddpm_digits", run=path.parent / "upsampler", overrides=up, device="cpu")
     alphabar.train("ddpm_digits", run=path, overrides=SETTINGS, device="cpu")
     alphabar.encode(path, 0, steps=2, iterations=1).save(path.parent / "latents.safetensors")
     alphabar.bits_per_dim(path, split="train", count=2, device="cpu")
@@ -116,6 +118,7 @@ FOLDERS = {
     ("export", "out"): ["{run}"],
     ("data pack", "out"): ["{pictures}"],
     ("import", "--run"): ["{latents}"],
+    ("upscale", "--out"): ["{upsampler}", "{picture}", "--resize", "stretch"],
 }
 OUTPUTS = {"--out", "--run", "--statistics"}
 INPUTS = {"--data", "--data-root", "--reference", "--extractor-weights"}
@@ -130,6 +133,7 @@ def words(run, tmp_path) -> Callable[[list[str]], list[str]]:
         "picture": digit(tmp_path / "picture.png"),
         "pictures": pictures,
         "latents": run.parent / "latents.safetensors",
+        "upsampler": run.parent / "upsampler",
     }
 
     def filled(args: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from openai_layouts import ADM, CIFAR, GUIDED, IMAGENET, LSUN, RELEASED, Flags, Network, layout, narrow, weights
 from torch import Tensor
 
@@ -61,7 +62,7 @@ def test_the_layouts_have_as_many_tensors_as_the_released_files(name) -> None:
     assert len(layout(flags)) == count
 
 
-@pytest.mark.parametrize("name", [name for name in LAYOUTS if not name.startswith("upsample")])
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_shapes_tell_all_but_the_heads_and_the_size(name) -> None:
     flags = LAYOUTS[name]
     with torch.device("meta"):
@@ -70,6 +71,7 @@ def test_shapes_tell_all_but_the_heads_and_the_size(name) -> None:
     assert (found.channels, found.time_channels) == (flags.channels * first, flags.channels)
     assert found.channel_mult == tuple(int(mult / first) for mult in flags.mults)
     assert (found.num_blocks, found.attends, found.classes) == (flags.blocks, flags.attention, flags.classes)
+    assert (found.image_channels, found.upsamples) == (3, flags.inputs == 6)
     assert (found.scale_shift, found.blocks_resample) == (flags.scale_shift, flags.updown) and found.learns_variance
 
 
@@ -91,6 +93,7 @@ SMALL = {
     "one level": (narrow(replace(CIFAR, mults=(1,), attention=(0,))), {}),
     "classes": (narrow(replace(IMAGENET, **TWO, classes=5)), {"network.heads": 4}),
     "fixed variance": (narrow(replace(CIFAR, **TWO, outputs=3)), {}),
+    "upsampler": (narrow(replace(CIFAR, **TWO, inputs=6, classes=5)), {}),
     "guided": (narrow(replace(ADM, **TWO)), {"network.head_channels": 16}),
     "guided, new order": (narrow(replace(ADM, **TWO, new_order=True)), {"network.head_channels": 16}),
     "guided, half": (narrow(replace(ADM, mults=(0.5, 1), blocks=1, attention=(1,)), 64), {"network.head_channels": 16}),
@@ -109,9 +112,14 @@ def test_the_numbers_are_those_of_an_independent_network(tmp_path, name) -> None
     network.load_state_dict(dict(model.tensors))
     x, time = images(16), torch.tensor([3.0, 999.75])
     y = torch.tensor([4, 0]) if flags.classes else None
+    given = {} if y is None else {"y": y}
+    low_res = images(4, seed=2)
+    if flags.inputs == 6:
+        given["low_res"] = low_res
     with torch.no_grad():
-        expected = Network(flags, theirs)(x, time, y)
-        made = network(x, time, **({} if y is None else {"y": y}))
+        both = torch.cat([x, F.interpolate(low_res, (16, 16), mode="bilinear")], 1) if flags.inputs == 6 else x
+        expected = Network(flags, theirs)(both, time, y)
+        made = network(x, time, **given)
     torch.testing.assert_close(made, expected, rtol=0, atol=2e-5 * float(expected.abs().max()))
     assert float(expected.std()) > 0.1
 
@@ -186,6 +194,19 @@ def test_export_gives_back_the_file(tmp_path, name) -> None:
     back = torch.load(tmp_path / "back.pt", weights_only=True)
     before = weights(flags)
     assert back.keys() == before.keys() and all(torch.equal(back[key], before[key]) for key in back)
+
+
+def test_the_released_upsampler_enlarges_and_its_line_of_flags_is_that_of_the_readme(tmp_path) -> None:
+    from alphabar.api.share import export_to
+
+    flags = narrow(replace(LAYOUTS["upsample_cond_500K"], classes=1000))
+    run, notes = alphabar.import_run(saved(tmp_path, "upsample_cond_500K", flags), tmp_path / "run")
+    config = alphabar.load(run, device="cpu").config
+    assert notes == () and config.network.low_resolution == (64, 64) and config.data.image_size == (256, 256)
+    assert (config.diffusion.steps, config.diffusion.schedule, config.diffusion.vlb_weight) == (4000, "linear", 1 / 4000)
+    _, (line,) = export_to(tmp_path / "run", tmp_path / "back.pt", "openai")
+    assert "scripts/super_res_sample.py" in line and "--large_size 256 --small_size 64 --num_channels 32" in line
+    assert "--image_size" not in line and "--class_cond True" in line
 
 
 def test_the_line_of_flags_is_that_of_the_readme(tmp_path) -> None:

@@ -205,9 +205,14 @@ def test_mismatched_weights_name_the_key_and_both_shapes(tmp_path, change, match
     refused(tmp_path / "model.pt", tmp_path, match, **SIZE)
 
 
-def test_super_resolution_networks_and_classifiers(tmp_path) -> None:
+def test_upsamplers_go_to_no_pipeline_of_diffusers(tmp_path) -> None:
     torch.save(weights(replace(TINY, inputs=6)), tmp_path / "upsample.pt")
-    refused(tmp_path / "upsample.pt", tmp_path, "super-resolution network: its first layer takes 6 channels")
+    alphabar.import_run(tmp_path / "upsample.pt", tmp_path / "run", **SIZE)
+    with pytest.raises(AlphabarError, match="no pipeline for upsamplers"):
+        alphabar.export(tmp_path / "run", tmp_path / "out", to="diffusers")
+
+
+def test_classifiers(tmp_path) -> None:
     classifier = {key: value for key, value in weights(TINY).items() if not key.startswith("output_blocks.")}
     torch.save(classifier, tmp_path / "64x64_classifier.pt")
     refused(tmp_path / "64x64_classifier.pt", tmp_path, "is a classifier of guided-diffusion")

@@ -84,6 +84,12 @@ def steps(batch: int) -> Tensor:
             121_063_942,
             id="iddpm-imagenet64-learned-variance",
         ),
+        pytest.param(
+            {**LARGE, "channels": 192, "out_channels": 6, "num_classes": 1000, "attention_resolutions": (16, 8)}
+            | {"style": IDDPM, "low_resolution": (64, 64)},
+            279_792_390,
+            id="iddpm-upsampler",
+        ),
         pytest.param(LSUN, 113_676_678, id="iddpm-lsun"),
         pytest.param({**ADM_256, **ADM_64}, 295_904_454, id="adm-imagenet64"),
         pytest.param({**ADM_256, **ADM_128, "style": replace(ADM, heads=4)}, 421_529_606, id="adm-imagenet128"),

@@ -257,11 +257,10 @@ def test_a_preview_that_was_given_up_is_promised_only_if_it_is_made(
 ) -> None:
     console = Console(file=io.StringIO())
     monkeypatch.setattr(loop.scoring, "sample", lambda *args: None)
-    state = loop.TrainState(
-        tiny(f"training.sample_every={every}"), build.image_facts(build.image_set(tiny().data)), CPU
-    )
+    train = build.image_set(tiny().data)
+    state = loop.TrainState(tiny(f"training.sample_every={every}"), build.image_facts(train), CPU)
     log = types.SimpleNamespace(paused=contextlib.nullcontext, say=console.print)
-    loop.preview(run.Run(tmp_path), state, loop.preview_pipeline(state, tmp_path), log, None)
+    loop.preview(run.Run(tmp_path), state, loop.preview_pipeline(state, tmp_path, train), log, None)
     assert ("the same command makes them" in console.file.getvalue()) == promise
 
 

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from test_resume import CPU
 
+from alphabar import build
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import Scorer
 from alphabar.runs import checkpoint, run
@@ -49,7 +50,7 @@ def test_each_evaluation_is_a_line_with_the_scores_of_the_ema_weights(tiny, quie
     state.restore(checkpoint.latest(tmp_path / "run" / "checkpoints"))
     for parameter in state.network.parameters():
         parameter.data.fill_(torch.nan)  # the raw weights are not looked at
-    pipeline = loop.preview_pipeline(state, tmp_path / "run")
+    pipeline = loop.preview_pipeline(state, tmp_path / "run", build.image_set(config.data))
     again = scoring.sample(pipeline, 12, loop.Interrupt(print), "")
     assert torch.equal(again, drawn[-1])
     assert (tmp_path / "run" / "scores.png").stat().st_size > 10_000

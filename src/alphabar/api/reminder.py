@@ -19,9 +19,9 @@ class Reminder(nn.Module):
         self.classes = classes
         self.is_said = False
 
-    def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None, **given: Tensor) -> Tensor:
         """The output of the network."""
-        out: Tensor = self.network(x, time, y)
+        out: Tensor = self.network(x, time, y, **given)
         if y is None and not self.is_said:
             self.is_said = True
             _LOG.warning(

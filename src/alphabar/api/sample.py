@@ -31,15 +31,19 @@ def sample(
     film: gif, webp, mp4, or none. out: the folder; one in the run if None. For the rest see `Model.sample`.
     """
     film = None if film == "none" else film
-    if film is not None:
-        films.check_format(film)
     source = loaded(model)
     pipeline = Pipeline.of(source, changes(options), source.label(label))
-    plan = Plan.of(pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), path(out))
+    return into_folder(Plan.of(pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), path(out)), film)
+
+
+def into_folder(plan: Plan, film: str | None) -> Images:
+    """Sample the images of a plan that its folder does not hold yet, and return all."""
+    if film is not None:
+        films.check_format(film)
     with distributed.session():
         sampled = fill(plan, film)
         samples = folders.load_images(plan.folder, plan.job, plan.settings)
         if distributed.is_main():
             folders.save_overview(plan.folder, samples, plan.job, plan.settings)
-    images = Images(samples, plan.settings, plan.job, source.class_names)
+    images = Images(samples, plan.settings, plan.job, plan.pipeline.model.class_names)
     return replace(images, folder=plan.folder, sampled=sampled)

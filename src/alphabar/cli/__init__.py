@@ -27,6 +27,7 @@ from alphabar.cli import (
     sample,
     settings,
     train,
+    upscale,
     vary,
 )
 from alphabar.errors import AlphabarError, Exit
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("launch", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(launch.launch)
 app.command("sample")(sample.sample)
+app.command("upscale")(upscale.upscale)
 app.command("film")(film.film)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)

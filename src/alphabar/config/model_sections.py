@@ -86,6 +86,9 @@ class Network(Section):
     """Condition the network on each image's class; needs labelled images."""
     label_dropout: Rate = 0.0
     """Probability that a training image's class is dropped, so that the network learns p(x) too; guidance needs it."""
+    low_resolution: ImageSize = None
+    """(height, width), or one number for both, of the small image that an upsampler enlarges to data.image_size; none
+    is a network that starts from noise alone."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     heads: OptionalCount = None
@@ -119,7 +122,7 @@ class Network(Section):
             raise ValueError(f"network.as_listed is of noisenet; network.name is {self.name}")
         if self.name == "noisenet" and self.preset != "ddpm":
             raise ValueError(f"network.preset={self.preset} is a U-Net; noisenet has no presets, so leave it out")
-        for key in ("conditioning", "resampling", "downsample_padding"):
+        for key in ("conditioning", "resampling", "downsample_padding", "low_resolution"):
             if self.name == "noisenet" and getattr(self, key) is not None:
                 raise ValueError(f"network.{key} is of the U-Net; noisenet has only one way, so leave it out")
         return self

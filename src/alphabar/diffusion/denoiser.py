@@ -15,8 +15,8 @@ from alphabar.diffusion.thresholding import X0Transform
 from alphabar.diffusion.variance import ReverseVariance
 
 Network = Callable[..., Tensor]
-"""(x_t (B, C, H, W), time (B,)[, y (B,)][, augmentation (B, n)]) -> (B, C, H, W), or (B, 2C, H, W) if the variance is
-learned."""
+"""(x_t (B, C, H, W), time (B,)[, y (B,)][, augmentation (B, n)][, low_res (B, C, h, w)]) -> (B, C, H, W), or
+(B, 2C, H, W) if the variance is learned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,10 @@ class Denoiser:
     def augmented(self, augmentation: Tensor) -> "Denoiser":
         """The denoiser of images that were augmented as these labels (B, n) say, which are bound to the network."""
         return replace(self, network=partial(self.network, augmentation=augmentation))
+
+    def beside(self, low_res: Tensor) -> "Denoiser":
+        """The denoiser of p(x | small image), an upsampler's, for small images (B, C, h, w), bound to the network."""
+        return replace(self, network=partial(self.network, low_res=low_res))
 
     def respaced(self, rows: Sequence[int]) -> "Denoiser":
         """The denoiser of the chain that visits only `rows`."""

@@ -56,14 +56,16 @@ class _Guided:
     times: tuple[float, float] | None
     rescale: float
 
-    def __call__(self, x: Tensor, time: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, time: Tensor, **given: Tensor) -> Tensor:
+        """given: what else the network is conditioned on, with and without the class alike."""
         if len(x) != len(self.y):
             raise DiffusionError(f"There are {len(self.y)} classes y for {len(x)} images; there must be one for each.")
         inside = None if self.times is None else (self.times[0] < time) & (time < self.times[1])
         if inside is not None and not bool(inside.any()):
-            return self.network(x, time, y=self.y)
+            return self.network(x, time, y=self.y, **given)
         y = torch.cat([self.y, torch.full_like(self.y, self.null_y)])
-        both = self.network(torch.cat([x, x]), torch.cat([time, time]), y=y).to(x.dtype)
+        twice = {name: torch.cat([value, value]) for name, value in given.items()}
+        both = self.network(torch.cat([x, x]), torch.cat([time, time]), y=y, **twice).to(x.dtype)
         out, null = both.chunk(2)
         mean, null_mean = out[:, : x.shape[1]], null[:, : x.shape[1]]
         mixed = _rescaled(null_mean + self.scale * (mean - null_mean), mean, self.rescale)

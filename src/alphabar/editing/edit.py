@@ -10,6 +10,7 @@ from torch import Tensor
 from alphabar import images
 from alphabar.diffusion import Denoiser, Step
 from alphabar.errors import AlphabarError
+from alphabar.sampling.job import Job
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
@@ -42,7 +43,8 @@ class Edit:
 
 def denoiser_of(pipeline: Pipeline, count: int) -> Denoiser:
     """The denoiser for `count` images of the pipeline's class."""
-    return pipeline.conditioned([pipeline.label] * count if isinstance(pipeline.label, int) else None)
+    labels = (pipeline.label,) * count if isinstance(pipeline.label, int) else None
+    return pipeline.conditioned(Job((0,) * count, labels, pipeline.model.facts.shape))
 
 
 def batches(pipeline: Pipeline, seeds: Sequence[int]) -> list[Sequence[int]]:

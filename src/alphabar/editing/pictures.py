@@ -43,13 +43,7 @@ def picture(model: LoadedModel, source: Source, resize: str = "none") -> Picture
 
     resize: "none", or a key of RESIZE_RULES, for pictures of another size.
     """
-    shape, section = model.facts.shape, model.config.data
-    options = DataOptions(
-        background=section.background,
-        white=section.white,
-        jpeg_without_end=section.jpeg_without_end,
-        crop=section.crop,
-    )
+    shape, options = model.facts.shape, reading_of(model)
     if isinstance(source, Image.Image):
         pixels = read_picture(source, shape, resize, options)
         return Picture(f"picture-{hashlib.sha256(pixels.numpy().tobytes()).hexdigest()[:8]}", pixels, None)
@@ -65,6 +59,17 @@ def picture(model: LoadedModel, source: Source, resize: str = "none") -> Picture
             f"There is no picture {text}; name an image file, or image k of the run's data as a number, or as test:k."
         )
     return Picture(path.stem, read_picture(path, shape, resize, options), None)
+
+
+def reading_of(model: LoadedModel) -> DataOptions:
+    """How the images of the model's data are read."""
+    section = model.config.data
+    return DataOptions(
+        background=section.background,
+        white=section.white,
+        jpeg_without_end=section.jpeg_without_end,
+        crop=section.crop,
+    )
 
 
 def _of_data(model: LoadedModel, split: str, k: int) -> Picture:
@@ -94,7 +99,7 @@ def read_picture(
     if (image.height, image.width) != (height, width):
         if resize == "none":
             raise AlphabarError(
-                f"{name} is {image.height}x{image.width}, and this model's images are {height}x{width}: say with "
+                f"{name} is {image.height}x{image.width}, and this model takes {height}x{width}: say with "
                 "--resize whether to crop, pad or stretch it."
             )
         rule = look_up(RESIZE_RULES, resize, "resize rule")

@@ -108,6 +108,7 @@ def _job(request: BitsRequest, model: LoadedModel, denoiser: Denoiser, images: I
         images=images.images[rows],
         seeds=tuple(rows.tolist()),
         labels=labels,
+        low_resolution=model.config.network.low_resolution,
         decoder=request.decoder,
         batch_size=request.batch_size or model.config.sampling.batch_size,
         folder=request.out or home(model.path) / "bits_per_dim",

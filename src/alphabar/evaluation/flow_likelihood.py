@@ -64,8 +64,7 @@ def _is_there(job: BoundJob, rows: slice) -> bool:
 
 def _bits(denoiser: Denoiser, job: BoundJob, rows: slice, device: torch.device) -> dict[str, Tensor]:
     x0 = to_signed(job.images[rows].to(device))
-    if job.labels is not None:
-        denoiser = denoiser.given(job.labels[rows].to(device))
+    denoiser = job.told(denoiser, x0, rows)
     noise = noise_of(job.seeds[rows], x0)
     x_1 = q_sample(denoiser.schedule, x0, 1, noise(1))
     probes = noise(2).sign()[None]  # step 2 has other noise than step 1

@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from alphabar import distributed
+from alphabar import build, distributed
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, vlb_terms
 from alphabar.diffusion.likelihood import prior_term
 from alphabar.files import atomic_file, digest, write_json
-from alphabar.images import to_signed
+from alphabar.images import Size, to_signed
 from alphabar.progress import progress
 from alphabar.seeds import generator
 
@@ -31,6 +31,7 @@ COLUMNS = ("terms", "x0_mse", "eps_mse")
 class BoundJob:
     """Images uint8 (N, C, H, W), a seed for the noise of each, and their labels (N,) if the network has classes.
 
+    low_resolution: (h, w) of the small images, if the network is an upsampler.
     folder: the results are saved there, under a name made from `key`: everything that they depend on.
     """
 
@@ -41,6 +42,11 @@ class BoundJob:
     batch_size: int
     folder: Path
     key: Mapping[str, Any]
+    low_resolution: Size | None = None
+
+    def told(self, denoiser: Denoiser, x0: Tensor, rows: slice) -> Denoiser:
+        """The denoiser of these rows, whose images are x0 (B, C, H, W) on the device of the network."""
+        return build.told(denoiser, x0, None if self.labels is None else self.labels[rows], self.low_resolution)
 
     @property
     def place(self) -> Path:
@@ -86,8 +92,7 @@ def _finish(
     """Complete the file of one batch, from the last term that it holds."""
     T, size, path = denoiser.schedule.T, rows.stop - rows.start, batch_path(job, rows)
     x0 = to_signed(job.images[rows].to(device)).contiguous(memory_format=torch.channels_last)
-    if job.labels is not None:
-        denoiser = denoiser.given(job.labels[rows].to(device))
+    denoiser = job.told(denoiser, x0, rows)
     done = _begun(path, size, T)
     left = int(done["left"])  # the terms t = left..1 are still to come
     done["prior"] = prior_term(denoiser.schedule, x0).cpu()

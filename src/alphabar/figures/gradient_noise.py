@@ -110,7 +110,7 @@ def _terms(model: LoadedModel, images: ImageSet, t: Tensor, generator: torch.Gen
     rows = torch.randint(len(images), t.shape, generator=generator)
     x0 = to_signed(images.images[rows].to(model.device))
     eps = torch.randn(x0.shape, generator=generator).to(model.device)
-    return training_loss(conditioned(model, images, rows), VLB, x0, t, eps)["vlb"]
+    return training_loss(conditioned(model, images, rows, x0), VLB, x0, t, eps)["vlb"]
 
 
 def noise(gradients: Draws, p: Mapping[str, Tensor], q: Tensor) -> tuple[dict[str, Uncertain], Uncertain]:

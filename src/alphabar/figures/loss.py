@@ -62,7 +62,7 @@ def _losses(
         x0 = to_signed(images.images[batch].to(model.device))
         eps = torch.randn(x0.shape, generator=generator).to(model.device)
         with torch.no_grad():
-            losses = training_loss(conditioned(model, images, batch), objective, x0, t[k : k + BATCH], eps)
+            losses = training_loss(conditioned(model, images, batch, x0), objective, x0, t[k : k + BATCH], eps)
         parts.append(losses["mse"].cpu())
         advance(len(batch))
     return torch.cat(parts).reshape(len(edges), count)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from alphabar import build
 from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser
 from alphabar.runs.model import LoadedModel
@@ -17,8 +18,8 @@ def names(runs: Sequence[Path]) -> list[str]:
     return [str(run) if short.count(name) > 1 else name for run, name in zip(runs, short, strict=True)]
 
 
-def conditioned(model: LoadedModel, images: ImageSet, rows: Tensor) -> Denoiser:
-    """The denoiser of these rows of the images, conditioned on their classes if the network has classes."""
-    if not model.config.network.class_conditional or images.labels is None:
-        return model.denoiser
-    return model.denoiser.given(images.labels[rows].to(model.device))
+def conditioned(model: LoadedModel, images: ImageSet, rows: Tensor, x0: Tensor) -> Denoiser:
+    """The denoiser of these rows of the images, as x0 (B, C, H, W), told of what the network is conditioned on."""
+    section = model.config.network
+    labels = images.labels[rows] if section.class_conditional and images.labels is not None else None
+    return build.told(model.denoiser, x0, labels, section.low_resolution)

@@ -34,7 +34,7 @@ def shared(pipeline: Pipeline, seed: int, at: Sequence[float], count: int = 8) -
             "the same image; choose ddpm, or ddim with an --eta above 0."
         )
     seeds = tuple((seed + k) % LIMIT for k in range(1, count + 1))
-    others = Job(seeds, job.labels and job.labels * count, job.shape)
+    others = replace(job.of([0] * count), seeds=seeds)
     pipeline.prepare()
     with progress("sampling", sum(rows) * count + K - rows[-1]) as advance:
         states = _states(pipeline, job, rows, advance)
@@ -102,7 +102,7 @@ def _ends(pipeline: Pipeline, x: Tensor, row: int, job: Job, advance: Callable[[
     ends = []
     for batch in job.batches(pipeline.section.batch_size):
         count, noise = len(batch.seeds), SeededNoise(batch.seeds)
-        for step in share(pipeline.sampler, pipeline.conditioned(batch.labels), x, start=row, count=count, noise=noise):
+        for step in share(pipeline.sampler, pipeline.conditioned(batch), x, start=row, count=count, noise=noise):
             advance(count)
             if step.t == 0:
                 ends.append(step.x.cpu())

@@ -17,6 +17,8 @@ def written(config: c.Config, facts: c.ImageFacts, own: Sizes, record: Mapping[s
     section, style = config.network, build.style(config.network)
     if style.time_channels not in (None, section.channels):
         raise AlphabarError(f"network.time_channels={style.time_channels} has no counterpart in diffusers.")
+    if section.low_resolution is not None:
+        raise AlphabarError("diffusers has no pipeline for upsamplers of pixels; export it --to openai.")
     widths = [section.channels * mult for mult in section.channel_mult]
     (height, width), levels = facts.shape[1:], range(len(widths))
     attends = [min(height, width) >> level in section.attention_resolutions for level in levels]

@@ -33,12 +33,14 @@ def described(model: Portable) -> dict[str, Any]:
     """What a sampler has to know besides the graph.
 
     Step t of 1..T has ᾱ_t = alpha_bar[t] (alpha_bar[0] is 1), and the input time = (t − 1) · time_scale. Pixels lie in
-    [−1, 1]. y is the index of a class in `classes`, or `no_class`, if that is not null.
+    [−1, 1]. y is the index of a class in `classes`, or `no_class`, if that is not null. low_res are the small images
+    of an upsampler, of the size low_resolution; it is given by its name.
     """
     section, names = model.config.diffusion, build.class_names(model.config, model.facts)
     schedule = build.schedule(section)
     return {
         "image_shape": list(model.facts.shape),
+        "low_resolution": model.config.network.low_resolution,
         "pixel_range": [-1, 1],
         "T": schedule.T,
         "alpha_bar": schedule.alpha_bar.tolist(),
@@ -64,10 +66,13 @@ def traced(model: Portable) -> ExportedProgram:
     example: dict[str, Tensor] = {"x": torch.zeros(2, *model.facts.shape), "time": torch.tensor([0.0, 1.0])}
     if build.class_names(model.config, model.facts):
         example["y"] = torch.tensor([0, 0])
+    small: dict[str, Tensor] = {}
+    if (low_resolution := model.config.network.low_resolution) is not None:
+        small["low_res"] = torch.zeros(2, model.facts.shape[0], *low_resolution)
     batch = torch.export.Dim("batch")
     with torch.no_grad():  # without gradients, no block is computed twice
         return torch.export.export(
-            network, tuple(example.values()), dynamic_shapes={name: {0: batch} for name in example}
+            network, tuple(example.values()), small, dynamic_shapes={name: {0: batch} for name in example | small}
         )
 
 

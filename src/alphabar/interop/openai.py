@@ -30,7 +30,7 @@ def read(request: Request) -> Portable:
     foreign, path = request.tensors(), request.path
     source = path.name
     found, known = shapes(foreign, source), RELEASED.get(path.stem)
-    if known and (SIZES.get(found.channel_mult) != known.image_size or known.guided != found.blocks_resample):
+    if known and not _is_released(found, known):
         known = None  # another file under that name
     guided = found.blocks_resample or request.format == "guided"
     new_order = request.new_attention_order
@@ -51,6 +51,11 @@ def read(request: Request) -> Portable:
     )
 
 
+def _is_released(found: Shapes, known: Released) -> bool:
+    size, upsamples = SIZES.get(found.channel_mult), known.low_resolution is not None
+    return (size, found.blocks_resample, found.upsamples) == (known.image_size, known.guided, upsamples)
+
+
 def _settings(found: Shapes, known: Released | None, guided: bool, request: Request) -> Settings:
     side = known.image_size if known else SIZES.get(found.channel_mult)
     said = request.said({"data.image_size": side, "diffusion.steps": known.steps if known else 1000})
@@ -60,6 +65,7 @@ def _settings(found: Shapes, known: Released | None, guided: bool, request: Requ
             f"{request.path.name} does not say the size of its images, and OpenAI has none with levels of "
             f"{list(found.channel_mult)} × {found.channels} channels; add data.image_size=N."
         )
+    quarter = known.low_resolution if known else [max(1, length // 4) for length in size]
     return _merged(
         {
             "data": {"name": "folder", "image_size": size, "channels": found.image_channels},
@@ -68,6 +74,7 @@ def _settings(found: Shapes, known: Released | None, guided: bool, request: Requ
                 "channels": found.channels,
                 "channel_mult": found.channel_mult,
                 "num_blocks": found.num_blocks,
+                "low_resolution": quarter if found.upsamples else None,
                 "attention_resolutions": [min(size) >> level for level in found.attends],
                 "class_conditional": found.classes > 0,
                 "conditioning": None if found.scale_shift else "add",
@@ -101,11 +108,12 @@ def _merged(settings: Settings, more: Settings) -> Settings:
 
 def _unknown(config: c.Config, found: Shapes, guided: bool, request: Request) -> tuple[str, ...]:
     """The sentence that names the flags of which the file says nothing, and what was taken for them."""
-    heads = build.style(config.network)
+    heads, low_resolution = build.style(config.network), config.network.low_resolution
     which = "network.head_channels" if heads.head_channels else "network.heads"
     taken: dict[str, Any] = {
         "data.image_size": "x".join(map(str, config.data.image_size or ())),
         which: heads.head_channels or heads.heads,
+        **({"network.low_resolution": "x".join(map(str, low_resolution))} if low_resolution else {}),
         "network.dropout": config.network.dropout,
         "diffusion.steps": config.diffusion.steps,
         "diffusion.schedule": config.diffusion.schedule,

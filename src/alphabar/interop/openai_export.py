@@ -30,9 +30,12 @@ def write(model: Portable, out: Path) -> tuple[Path, list[str]]:
     flags = _network_flags(model, style, guided, new_order) | _diffusion_flags(model, guided)
     out.parent.mkdir(parents=True, exist_ok=True)
     torch.save(from_ours(model.tensors, table(own, style, new_order)), out)
+    repository, script = "guided-diffusion" if guided else "improved-diffusion", "image_sample.py"
+    if (low_resolution := config.network.low_resolution) is not None:
+        script = "super_res_sample.py"
+        flags = {"large_size": flags.pop("image_size"), "small_size": low_resolution[0], **flags}
     line = " ".join(f"--{name} {value}" for name, value in flags.items())
-    repository = "guided-diffusion" if guided else "improved-diffusion"
-    lines = [f"{repository}: python scripts/image_sample.py --model_path {out} {line}"]
+    lines = [f"{repository}: python scripts/{script} --model_path {out} {line}"]
     classes = len(own["embedding.classes.weight"]) if "embedding.classes.weight" in own else CLASSES
     if classes != CLASSES:
         lines.append(f"set NUM_CLASSES = {classes} in their script_util.py, which has {CLASSES}")
@@ -52,6 +55,9 @@ def _check(model: Portable, style: Style) -> None:
         raise AlphabarError(f"OpenAI's scripts make images of 3 channels; these have {model.facts.shape[0]}.")
     if model.facts.shape[1] != model.facts.shape[2]:
         raise AlphabarError(f"OpenAI's scripts make square images; these are {model.facts.shape[1:]}.")
+    low_resolution = model.config.network.low_resolution
+    if low_resolution is not None and low_resolution[0] != low_resolution[1]:
+        raise AlphabarError(f"OpenAI's scripts enlarge square images; these are {low_resolution}.")
 
 
 def _needs_guided(model: Portable, style: Style) -> bool:

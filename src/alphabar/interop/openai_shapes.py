@@ -7,15 +7,16 @@ from torch import Tensor
 
 from alphabar.errors import AlphabarError
 
-UPSAMPLER = "is a super-resolution network: its first layer takes {0} channels, a noisy image and a small one"
-
 PAIRS = (2, 6)
-"""The channels of two grey or two RGB images."""
+"""The channels of two grey or two RGB images, the input of an upsampler: a noisy image and a small one, enlarged."""
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """A U-Net of OpenAI's, as its file describes it. attends: the levels with attention, from the finest."""
+    """A U-Net of OpenAI's, as its file describes it. attends: the levels with attention, from the finest.
+
+    upsamples: whether it takes a small image beside the noisy one.
+    """
 
     channels: int
     time_channels: int
@@ -23,6 +24,7 @@ class Shapes:
     num_blocks: int
     attends: tuple[int, ...]
     image_channels: int
+    upsamples: bool
     learns_variance: bool
     scale_shift: bool
     blocks_resample: bool
@@ -44,8 +46,8 @@ def _shapes(foreign: Mapping[str, Tensor], source: str) -> Shapes:
     if not any(key.startswith("output_blocks.") for key in foreign):
         raise AlphabarError(f"{source} is a classifier of guided-diffusion, and no network that makes images.")
     outputs = foreign["out.2.weight"].shape[0]
-    if inputs in PAIRS:
-        raise AlphabarError(f"{source} {UPSAMPLER.format(inputs)}; alphabar imports networks of one image.")
+    upsamples = inputs in PAIRS
+    inputs = inputs // 2 if upsamples else inputs
     if outputs not in (inputs, 2 * inputs):
         raise AlphabarError(f"{source} takes {inputs} channels and returns {outputs}, neither as many nor twice.")
     stages = 1 + max(_numbers(foreign, "output_blocks."))
@@ -63,6 +65,7 @@ def _shapes(foreign: Mapping[str, Tensor], source: str) -> Shapes:
         num_blocks=each - 1,
         attends=tuple(level for level, first in enumerate(firsts) if f"{first}.1.qkv.weight" in foreign),
         image_channels=inputs,
+        upsamples=upsamples,
         learns_variance=outputs == 2 * inputs,
         scale_shift=rows == 2 * width,
         blocks_resample=any(f"output_blocks.{k}.{i}.in_layers.0.weight" in foreign for k in ends for i in (1, 2)),

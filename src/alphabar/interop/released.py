@@ -23,6 +23,7 @@ class Released:
     dropout: float = 0.0
     new_order: bool = False
     guided: bool = False
+    low_resolution: int | None = None
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings that follow, by section."""
@@ -65,7 +66,7 @@ RELEASED = {
     "imagenet64_cond_270M_250K": _improved(64, "plain", 250_000, rescaled=False),
     "cifar10_uncond_50M_500K": _improved(32, "rescaled", 500_000, dropout=0.3),
     "cifar10_uncond_vlb_50M_500K": _improved(32, "kl", 500_000, dropout=0.3),
-    "upsample_cond_500K": _improved(256, "plain", 500_000, schedule="linear", rescaled=False),
+    "upsample_cond_500K": _improved(256, "plain", 500_000, schedule="linear", rescaled=False, low_resolution=64),
     "lsun_uncond_100M_1200K_bs128": _improved(256, "plain", 1_200_000, **_LSUN_2021),
     "lsun_uncond_100M_2400K_bs64": _improved(256, "plain", 2_400_000, **_LSUN_2021),
     # guided-diffusion, July 2021
@@ -74,8 +75,8 @@ RELEASED = {
     "256x256_diffusion": _guided(256),
     "256x256_diffusion_uncond": _guided(256),
     "512x512_diffusion": _guided(512),
-    "64_256_upsampler": _guided(256, heads=4),
-    "128_512_upsampler": _guided(512),
+    "64_256_upsampler": _guided(256, heads=4, low_resolution=64),
+    "128_512_upsampler": _guided(512, low_resolution=128),
     "lsun_bedroom": _guided(256, dropout=0.1),
     "lsun_cat": _guided(256, dropout=0.1),
     "lsun_horse": _guided(256, dropout=0.1),

@@ -118,5 +118,25 @@ def check_augmentation(x: Tensor, augmentation: Tensor | None, size: int) -> Non
         )
 
 
+def check_low_resolution(low_resolution: tuple[int, int] | None, image_size: tuple[int, int]) -> None:
+    """Checks that the small image of an upsampler is smaller than the large one."""
+    if low_resolution is None:
+        return
+    fits = all(1 <= low <= high for low, high in zip(low_resolution, image_size, strict=True))
+    if not fits or low_resolution == image_size:
+        small, large = ("×".join(map(str, size)) for size in (low_resolution, image_size))
+        raise AlphabarError(f"low_resolution is {small}; it must be smaller than the images, which are {large}.")
+
+
+def check_low_res(x: Tensor, low_res: Tensor | None, low_resolution: tuple[int, int] | None) -> None:
+    """Checks the shape of the small images, which an upsampler needs and no other network takes."""
+    if low_resolution is None and low_res is not None:
+        raise AlphabarError("This network takes no small images; omit low_res, or build with low_resolution.")
+    expected = None if low_resolution is None else (*x.shape[:2], *low_resolution)
+    if expected is not None and (low_res is None or low_res.shape != expected):
+        got = "none" if low_res is None else _tuple(low_res.shape)
+        raise AlphabarError(f"This network upsamples small images, low_res {_tuple(expected)}; got {got}.")
+
+
 def _tuple(values: Sequence[int]) -> str:
     return str(tuple(values))

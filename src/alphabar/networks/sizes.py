@@ -27,6 +27,8 @@ def multiply_adds(network: nn.Module, shape: tuple[int, int, int]) -> int:
 
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         labels = {} if getattr(network, "num_classes", None) is None else {"y": torch.zeros(1, dtype=torch.long)}
+        if (low_resolution := getattr(network, "low_resolution", None)) is not None:
+            labels["low_res"] = torch.zeros(1, shape[0], *low_resolution)
         network(torch.zeros(1, *shape), torch.zeros(1), **labels)
     return int(counter.get_total_flops()) // 2
 

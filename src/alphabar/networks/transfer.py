@@ -26,7 +26,8 @@ def transferred(
     """`own`, the weights of a new network, with those of `other` that have the same name and shape in their place.
 
     Three kinds are adapted. The first layer: from 1 channel to 3, each gets a third of the weights, and from 3 to 1 it
-    gets their sum, so that the response to a grey image stays. The last layer: from 1 to 3 it is repeated, and from 3
+    gets their sum, so that the response to a grey image stays; for an upsampler, the weights of its small image start
+    at 0, if the other network has none. The last layer: from 1 to 3 it is repeated, and from 3
     to 1 it is the mean. The table of classes: a row of the same class is taken, and any other class starts as no class.
 
     rows: for each class of the new network, its row in the table of the other one, if it knows that class.
@@ -49,6 +50,8 @@ def _channels(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[st
     if IN not in own or IN not in other:
         return {}
     old, new = other[IN].shape[1], own[IN].shape[1]
+    if new == 2 * old:
+        return {IN: torch.cat([other[IN], torch.zeros_like(other[IN])], dim=1)}
     if (old, new) not in ((1, 3), (3, 1)):
         return {}
     first = other[IN].repeat(1, 3, 1, 1) / 3 if new == 3 else other[IN].sum(1, keepdim=True)

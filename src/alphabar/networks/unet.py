@@ -8,7 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alphabar.networks.checks import check_architecture, check_attention, check_augmentation, check_input
+from alphabar.networks.checks import (
+    check_architecture,
+    check_attention,
+    check_augmentation,
+    check_input,
+    check_low_res,
+    check_low_resolution,
+)
 from alphabar.networks.embedding import Embedding
 from alphabar.networks.init import initialize, zero
 from alphabar.networks.layers import Block, Downsample, Upsample
@@ -53,7 +60,7 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """The network ε(x, t, y, a): (B, C, H, W), (B,), (B,) and (B, n) -> (B, out_channels, H, W).
+    """The network ε(x, t, y, a, l): (B, C, H, W), (B,), (B,), (B, n) and (B, C, h, w) -> (B, out_channels, H, W).
 
     image_size              (H, W), square or not; multiples of 2^(levels − 1), as each level but the first halves them
     out_channels            C, or 2C if the reverse variance is learned
@@ -63,6 +70,8 @@ class UNet(nn.Module):
     num_classes             None = unconditional
     null_class              whether y may be omitted, or be num_classes: one network for p(x | y) and p(x)
     augmentation_size       n, the numbers in the label of an augmentation (Karras et al. 2022, App. F.2); 0 = none
+    low_resolution          (h, w) of the small image l that an upsampler is conditioned on: enlarged bilinearly, it is
+                            concatenated with x (Nichol & Dhariwal 2021, App.); None = no upsampler
     gradient_checkpointing  recompute each block in the backward pass: less memory, about a third more time
     style                   which paper's U-Net, see `Style` and `PRESETS`
 
@@ -85,6 +94,7 @@ class UNet(nn.Module):
         num_classes: int | None = None,
         null_class: bool = False,
         augmentation_size: int = 0,
+        low_resolution: tuple[int, int] | None = None,
         gradient_checkpointing: bool = False,
         style: Style = DDPM,
     ) -> None:
@@ -102,6 +112,8 @@ class UNet(nn.Module):
         check_attention(attention_resolutions, sides)
         self.image_shape = (in_channels, *image_size)
         self.num_classes, self.null_class, self.augmentation_size = num_classes, null_class, augmentation_size
+        check_low_resolution(low_resolution, image_size)
+        self.low_resolution = low_resolution
         widths = [channels, *(channels * mult for mult in channel_mult)]
         time_channels = style.time_channels or channels
         block = partial(
@@ -112,7 +124,7 @@ class UNet(nn.Module):
             style=style,
         )
         self.embedding = Embedding(time_channels, num_classes, null_class, augmentation_size, style)
-        self.conv_in = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.conv_in = nn.Conv2d(in_channels * (2 if low_resolution else 1), channels, 3, padding=1)
         attends = [side in attention_resolutions for side in sides]
         self.down, skips = _way_down(block, widths, num_blocks, attends, style)
         self.mid = nn.ModuleList(block(widths[-1], widths[-1], attends=first) for first in (True, False))
@@ -124,14 +136,25 @@ class UNet(nn.Module):
         if self.embedding.augmentation is not None:
             zero(self.embedding.augmentation)
 
-    def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None, augmentation: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        time: Tensor,
+        y: Tensor | None = None,
+        augmentation: Tensor | None = None,
+        low_res: Tensor | None = None,
+    ) -> Tensor:
         """`time` is the 0-based step, integer or fractional. `y` is the class (int64), if there are classes.
 
         `augmentation` is the label of how the images were transformed. Leave it out to sample: they were not.
+        `low_res` are the small images in [−1, 1], if the network is an upsampler.
         """
         check_input(x, time, y, self.image_shape, self.num_classes, self.null_class)
         check_augmentation(x, augmentation, self.augmentation_size)
+        check_low_res(x, low_res, self.low_resolution)
         e = F.silu(self.embedding(time, y, augmentation))
+        if low_res is not None:
+            x = torch.cat([x, F.interpolate(low_res, x.shape[2:], mode="bilinear", align_corners=False)], dim=1)
         skips = [self.conv_in(x)]
         for level in self.down:
             skips += level(skips[-1], e)

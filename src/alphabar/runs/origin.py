@@ -57,6 +57,8 @@ def settings(origin: Origin, of_run: c.Config) -> dict[str, Any]:
         network["attention_resolutions"] = [int(side) for side in sides if side == int(side)]
     taken = {f"network.{name}": value for name, value in network.items()}
     taken |= {f"diffusion.{name}": value for name, value in origin.config.diffusion.model_dump().items()}
+    if origin.config.network.low_resolution is not None:
+        taken["network.low_resolution"] = origin.config.network.low_resolution
     return taken | {"training.initialised_from": str(origin.path)}
 
 

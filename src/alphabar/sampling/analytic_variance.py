@@ -120,7 +120,8 @@ def _measured(
             for k in range(0, IMAGES, size):
                 rows_k = picks[k : k + size]
                 x0 = to_signed(images.images[rows_k].to(device)).contiguous(memory_format=torch.channels_last)
-                conditioned = denoiser if labels is None else denoiser.given(labels[rows_k].to(device))
+                labels_k = None if labels is None else labels[rows_k]
+                conditioned = build.told(denoiser, x0, labels_k, model.config.network.low_resolution)
                 noise = SeededNoise(noise_seeds[k : k + size])(x0)
                 errors.append(squared_x0_error(conditioned, x0, t, noise))
                 advance(len(rows_k))

@@ -14,6 +14,7 @@ from alphabar.diffusion import Step
 from alphabar.errors import AlphabarError
 from alphabar.files import read_json, sweep, write_json
 from alphabar.sampling.job import Job
+from alphabar.seeds import LIMIT
 
 SETTINGS, GRID, ARRAYS = "settings.json", "grid.png", "samples.npz"
 GRID_IMAGES = 400
@@ -103,8 +104,7 @@ def unfilmed(path: Path, batch: Job) -> int:
 def missing(folder: Path, job: Job, settings: Mapping[str, Any], again: int = 0) -> Job:
     """The part of `job` that `folder` does not hold yet; and its first `again` images, whether it holds them or not."""
     rows = [k for k in range(len(job.seeds)) if k < again or _load(folder, job, k, settings) is None]
-    labels = None if job.labels is None else tuple(job.labels[k] for k in rows)
-    return Job(tuple(job.seeds[k] for k in rows), labels, job.shape)
+    return job.of(rows)
 
 
 def load_images(folder: Path, job: Job, settings: Mapping[str, Any]) -> Tensor:
@@ -119,13 +119,30 @@ def load_images(folder: Path, job: Job, settings: Mapping[str, Any]) -> Tensor:
     return torch.stack(loaded)
 
 
+def files(folder: Path) -> list[Path]:
+    """The samples in a folder that `make` made; none of any other folder."""
+    paths = sorted(path for path in folder.glob("seed-*.png") if path.stem.removeprefix("seed-").isdecimal())
+    return paths if os.path.lexists(folder / SETTINGS) else []
+
+
+def seed_and_class(path: Path) -> tuple[int | None, str | None]:
+    """The seed and the name of the class of a sample; None for what the file does not say."""
+    if not outputs.is_ours(path, outputs.SAMPLE):
+        return None, None
+    with images.opened(path) as picture:
+        stated = _stated({"alphabar": str(picture.info.get("alphabar", ""))})
+    seed, name = stated.get("seed"), stated.get("name")
+    is_seed = type(seed) is int and 0 <= seed < LIMIT
+    return seed if is_seed else None, name if isinstance(name, str) else None
+
+
 def read(folder: Path) -> tuple[Tensor, dict[str, Any], list[int]] | None:
     """Every image (N, C, H, W) of a folder that `make` made, its settings and its seeds; None for any other folder.
 
     AlphabarError if a file is damaged, or of other settings than the folder.
     """
-    paths = sorted(path for path in folder.glob("seed-*.png") if path.stem.removeprefix("seed-").isdecimal())
-    if not paths or not os.path.lexists(folder / SETTINGS):
+    paths = files(folder)
+    if not paths:
         return None
     try:
         settings = read_json(folder / SETTINGS)
@@ -183,7 +200,8 @@ def save_images(
 def _about(job: Job, k: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of image k of a job, with its seed and class."""
     label = {} if job.labels is None else {"class": job.labels[k]}
-    return dict(settings) | {"seed": job.seeds[k]} | label
+    small = {} if job.low_res is None else {"low_res_sha256": job.low_res_sha256(k)}
+    return dict(settings) | {"seed": job.seeds[k]} | label | small
 
 
 def _name(seed: int) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling import parts, settings
 from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.sampling.job import Job, check_count
+from alphabar.seeds import derived
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,6 +29,7 @@ class Pipeline:
     """The model's denoiser on the timesteps that `section` visits, the sampler, and how classes are conditioned on.
 
     label: the class of every image, "each" for class (seed mod number of classes), or "none".
+    examples: the small images that an upsampler enlarges when a job names none, uint8 (N, C, h, w): number seed mod N.
     """
 
     model: LoadedModel
@@ -36,6 +38,7 @@ class Pipeline:
     sampler: Sampler
     condition: parts.Condition
     label: Label
+    examples: Tensor | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -108,22 +111,40 @@ class Pipeline:
         _ = self.measured_denoiser
         return self
 
-    def job(self, seeds: Sequence[int]) -> Job:
-        """The images of these seeds."""
+    def job(self, seeds: Sequence[int], low_res: Tensor | None = None) -> Job:
+        """The images of these seeds; of an upsampler, the enlarged ones of `low_res`, uint8 (N, C, h, w)."""
         check_count(len(seeds))
+        if low_res is None and self.examples is not None:
+            low_res = self.examples[[seed % len(self.examples) for seed in seeds]]
+        self._check_low_res(low_res)
         label, classes = self.label, len(self.model.class_names)
         labels = None if label == "none" else tuple(seed % classes if label == "each" else label for seed in seeds)
-        return Job(tuple(seeds), labels, self.model.facts.shape)
+        return Job(tuple(seeds), labels, self.model.facts.shape, low_res)
 
-    def conditioned(self, labels: Sequence[int] | None) -> Denoiser:
-        """The denoiser of p(x | labels), one label for each image of a batch; of p(x) if None."""
-        if labels is None:
-            return self.measured_denoiser
-        return self.condition(self.measured_denoiser, torch.tensor(labels, device=self.model.device))
+    def conditioned(self, job: Job) -> Denoiser:
+        """The denoiser of a job: of p(x | its labels and small images), or of p(x) if it has neither."""
+        self._check_low_res(job.low_res)
+        denoiser, device = self.measured_denoiser, self.model.device
+        if job.labels is not None:
+            denoiser = self.condition(denoiser, torch.tensor(job.labels, device=device))
+        return denoiser if job.low_res is None else denoiser.beside(images.to_signed(job.low_res.to(device)))
+
+    def _check_low_res(self, low_res: Tensor | None) -> None:
+        size = self.model.config.network.low_resolution
+        if size is not None and low_res is None:
+            large, small = ("x".join(map(str, each)) for each in (self.model.facts.shape[1:], size))
+            raise AlphabarError(
+                f"{self.model.path} is an upsampler, which makes {large} images of {small} ones; give it some with "
+                "`alphabar upscale`."
+            )
 
     def noise(self, job: Job) -> tuple[Tensor, SeededNoise]:
-        """x_T ~ N(0, I) of a job (N, C, H, W), and the noise of its seeds from there on."""
-        noise = SeededNoise(job.seeds)
+        """x_T ~ N(0, I) of a job (N, C, H, W), and the noise of its seeds from there on.
+
+        An upsampler's noise is independent of that of a small image with the same seed.
+        """
+        is_upsampler = job.low_res is not None
+        noise = SeededNoise([derived("upsampler", seed) for seed in job.seeds] if is_upsampler else job.seeds)
         x = noise(torch.empty((len(job.seeds), *job.shape), device=self.model.device))
         return x.contiguous(memory_format=torch.channels_last), noise
 
@@ -135,7 +156,7 @@ class Pipeline:
         """
         for batch in job.batches(self.section.batch_size):
             x, noise = self.noise(batch)
-            yield from reverse_process(self.sampler, self.conditioned(batch.labels), x, start=start, noise=noise)
+            yield from reverse_process(self.sampler, self.conditioned(batch), x, start=start, noise=noise)
 
     def images(
         self, job: Job, start: int | None = None, watch: Callable[[Step], object] | None = None, bar: str = "sampling"

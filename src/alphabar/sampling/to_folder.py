@@ -29,7 +29,8 @@ class Plan:
     def of(cls, pipeline: Pipeline, job: Job, folder: Path | None = None) -> "Plan":
         """folder: None for one in the run that is named after the way of sampling."""
         how = pipeline.settings()
-        folder = folder or inside(home(pipeline.model.path) / "generated", settings.folder_name(how))
+        place = "generated" if job.low_res is None else "upscaled"
+        folder = folder or inside(home(pipeline.model.path) / place, settings.folder_name(how))
         return cls(pipeline, job, folder, how)
 
 

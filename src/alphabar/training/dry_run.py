@@ -43,7 +43,7 @@ def dry_run(config: Config, path: Path, device: torch.device, allowed: Set[str] 
 
     scoring.judges(config, image_set, device)
     stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
-    update, pipeline = Update.of(state, device, end), preview_pipeline(state, Path("dry-run"))
+    update, pipeline = Update.of(state, device, end), preview_pipeline(state, Path("dry-run"), image_set)
     first, *warm = (_timed(update, state, stream.batch(k * batch_size, batch_size)) for k in range(1 + _WARM))
     (loss, cold), (least, *_, most) = first, sorted(span for _, span in warm)
     speeds = f"loss {loss:.4f}, {batch_size / most:,.1f} to {batch_size / least:,.1f} images/s"

@@ -47,7 +47,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
         length = Length.of(config, len(image_set))
         update = Update.of(state, device, length.steps)
         update.division(config.training.batch_size)
-        pipeline = preview_pipeline(state, path)
+        pipeline = preview_pipeline(state, path, image_set)
         stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
         judges = scoring.judges(config, image_set, device)
 

@@ -1,9 +1,12 @@
 """Previews: grids of samples while training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from alphabar import distributed, images
+from alphabar.data import ImageSet
 from alphabar.errors import AlphabarError
+from alphabar.evaluation import held_out
 from alphabar.runs.run import Run
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import scoring
@@ -11,20 +14,30 @@ from alphabar.training.interrupt import Interrupt
 from alphabar.training.log import Log
 from alphabar.training.state import TrainState
 
+MOST_EXAMPLES = 2000
+"""Small images that an upsampler enlarges while it is trained."""
+
 
 def preview_path(run: Run, state: TrainState) -> Path:
     """Where the preview of this step lies."""
     return run.samples / f"step-{state.step:08d}.png"
 
 
-def preview_pipeline(state: TrainState, path: Path) -> Pipeline:
-    """The pipeline of previews and evaluations: the first EMA, sampled as [sampling] says."""
+def preview_pipeline(state: TrainState, path: Path, train: ImageSet) -> Pipeline:
+    """The pipeline of previews and evaluations: the first EMA, sampled as [sampling] says.
+
+    An upsampler enlarges small versions of the held-out images, or of the images in `train` if there are none.
+    """
     if state.config.sampling.variance == "analytic":
         raise AlphabarError(
             "[sampling] variance 'analytic' is measured on a trained network: train with 'model', and sample with "
             "`alphabar sample RUN --sampler ddpm --variance analytic`."
         )
-    return Pipeline.of(state.model(path))
+    pipeline = Pipeline.of(state.model(path))
+    if (size := state.config.network.low_resolution) is None:
+        return pipeline
+    shown = (held_out.images(state.config, train) or train).images[: max(pipeline.section.num, MOST_EXAMPLES)]
+    return replace(pipeline, examples=images.to_uint8(images.smaller(images.to_signed(shown), size)))
 
 
 def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt: Interrupt | None) -> None:

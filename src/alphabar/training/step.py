@@ -11,6 +11,7 @@ from alphabar import build, data, distributed, images
 from alphabar.config import Config
 from alphabar.data import Batch
 from alphabar.diffusion import Denoiser, Objective, training_loss
+from alphabar.images import Size
 from alphabar.networks import dropout
 from alphabar.networks.precision import PRECISIONS, autocast
 from alphabar.training.clock.pace import earliest
@@ -40,6 +41,8 @@ class Update:
     class_conditional: bool
     null_class: int
     """The label that means no class."""
+    low_resolution: Size | None
+    """(h, w) of the small images of an upsampler."""
 
     @classmethod
     def of(cls, state: TrainState, device: torch.device, total_steps: int | None) -> "Update":
@@ -62,6 +65,7 @@ class Update:
             clip_norm=config.optimizer.clip_norm or torch.inf,
             class_conditional=config.network.class_conditional,
             null_class=len(state.facts.class_names),
+            low_resolution=config.network.low_resolution,
         )
 
     def division(self, batch: int) -> Division:
@@ -110,7 +114,7 @@ def _backward(update: Update, state: TrainState, batch: Batch, draws: Draws, div
     parts = []
     for micro_batch in division.own:
         rows = slice(micro_batch.start - division.rows.start, micro_batch.stop - division.rows.start)
-        denoiser = update.denoiser if y is None else update.denoiser.given(y[rows])
+        denoiser = build.told(update.denoiser, x0[rows], None if y is None else y[rows], update.low_resolution)
         denoiser = denoiser if augmentation is None else denoiser.augmented(augmentation[rows])
         own = draws.of(rows)
         dropout.follow(state.network, own.dropout_keys)

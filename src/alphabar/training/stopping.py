@@ -74,7 +74,8 @@ class HeldOutLoss:
             x0 = images.to_signed(self.images[rows]).to(device)
             eps = torch.randn(x0.shape, generator=generator).to(device)
             t = self.t[rows].to(denoiser.schedule.alpha_bar.device)
-            conditioned = denoiser if self.labels is None else denoiser.given(self.labels[rows].to(device))
+            labels = None if self.labels is None else self.labels[rows]
+            conditioned = build.told(denoiser, x0, labels, self.config.network.low_resolution)
             total += float(training_loss(conditioned, self.objective, x0, t, eps)["loss"].double().sum())
         return total / len(self.t)
 

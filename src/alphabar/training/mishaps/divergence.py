@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from alphabar import distributed
+from alphabar import build, distributed
 from alphabar.config import Config
 from alphabar.data import Batch
 from alphabar.diffusion import training_loss
@@ -63,7 +63,7 @@ def _losses(update: Update, state: TrainState, batch: Batch) -> tuple[float, flo
     """The loss of the present weights over evenly spaced t, and that of a network that outputs 0."""
     x0, y = on_device(update, batch, state.device)
     x0 = x0[: min(IMAGES, update.micro_batch_size or IMAGES)]
-    denoiser = update.denoiser if y is None else update.denoiser.given(y[: len(x0)])
+    denoiser = build.told(update.denoiser, x0, None if y is None else y[: len(x0)], update.low_resolution)
     T = denoiser.schedule.T
     t = torch.linspace(1, T, len(x0)).round().long().to(denoiser.schedule.alpha_bar.device)
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(x0)
