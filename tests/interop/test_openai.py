@@ -203,7 +203,11 @@ def test_the_released_upsampler_enlarges_and_its_line_of_flags_is_that_of_the_re
     run, notes = alphabar.import_run(saved(tmp_path, "upsample_cond_500K", flags), tmp_path / "run")
     config = alphabar.load(run, device="cpu").config
     assert notes == () and config.network.low_resolution == (64, 64) and config.data.image_size == (256, 256)
-    assert (config.diffusion.steps, config.diffusion.schedule, config.diffusion.vlb_weight) == (4000, "linear", 1 / 4000)
+    assert (config.diffusion.steps, config.diffusion.schedule, config.diffusion.vlb_weight) == (
+        4000,
+        "linear",
+        1 / 4000,
+    )
     _, (line,) = export_to(tmp_path / "run", tmp_path / "back.pt", "openai")
     assert "scripts/super_res_sample.py" in line and "--large_size 256 --small_size 64 --num_channels 32" in line
     assert "--image_size" not in line and "--class_cond True" in line
