@@ -11,7 +11,7 @@ import torch
 from hub_stand_in import READ_ONLY, TOKEN, Hub, Model, stand_in
 
 import alphabar
-from alphabar import AlphabarError
+from alphabar import AlphabarError, cli
 from tiny_settings import TINY
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -75,6 +75,22 @@ def test_a_run_comes_back_byte_for_byte_and_samples_the_same_images(hub, pushed,
     images = [alphabar.load(place, device="cpu").sample(4).tensor for place in (tmp_path / "local", tmp_path / "back")]
     assert torch.equal(*images)
     assert any(asked.startswith("PUT /lfs/") for asked in hub.asked) and pushed.commits[1:] == [f"{1:040x}"]
+
+
+def test_the_commands_print_where_it_is_and_how_to_go_on(hub, run, tmp_path, monkeypatch, capsys) -> None:
+    def said(*words: object) -> str:
+        monkeypatch.setattr("sys.argv", ["alphabar", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert not end.value.code
+        return capsys.readouterr().out
+
+    card = said("push", run, PLACE, "--license", "mit", "--out", tmp_path / "card")
+    assert card.startswith(f"card      {tmp_path}/card/README.md  (nothing was uploaded") and not hub.asked
+    assert said("push", run, PLACE) == (f"model     {hub.url}/{NAME}  (fetch it with `alphabar pull {PLACE} FOLDER`)\n")
+    monkeypatch.setenv("HF_TOKEN", "")  # which a public model does not need
+    back = said("pull", PLACE, tmp_path / "back")
+    assert back.startswith(f"run       {tmp_path}/back  (0.1 MB of weights; sample it with `alphabar sample")
 
 
 def test_load_takes_a_run_on_the_hub_by_its_name(pushed, tmp_path) -> None:
@@ -252,7 +268,19 @@ def test_a_file_damaged_on_its_way_is_not_kept(change, hub, pushed, tmp_path) ->
         refused(tmp_path, "hf:me/digits")
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "checkpoints/../../x.json", "..", "a\\..\\x", "*.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "/x",
+        "a/../../x",
+        "checkpoints/../../x.json",
+        "..",
+        "a\\..\\x",
+        "*.json",
+        "checkpoints/step-" + "1" * 5000 + "/x.json",
+    ],
+)
 def test_a_name_that_leaves_the_folder_is_never_asked_for(name, hub, pushed, tmp_path) -> None:
     pushed.files |= {name: b"hostile", "run.py": b"hostile", "checkpoints/step-00000006/x.pkl": b"hostile"}
     hub.asked.clear()

@@ -10,7 +10,7 @@ from alphabar.terminal import printable
 
 PREFIX = "hf:"
 _NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
-_OF_A_RUN = re.compile(r"checkpoints/step-\d{8,}/[^/]+\.(?:json|safetensors)|config\.json|README\.md")
+_OF_A_RUN = re.compile(r"checkpoints/step-[0-9]{8,16}/[A-Za-z0-9._-]+\.(?:json|safetensors)|config\.json|README\.md")
 WEIGHTS = (".safetensors", ".bin", ".pt", ".ckpt")
 _NONE_OF_THE_MODEL = ("optimizer.", "scheduler.", "training_args", "random_states")
 

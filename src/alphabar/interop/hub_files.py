@@ -20,7 +20,8 @@ class Repository:
 
     name: str
     """owner/name."""
-    commit: str
+    commit: str | None
+    """None if there is none yet."""
     is_private: bool
     sizes: Mapping[str, int]
     """The bytes of each file, by its name. Names that would leave the folder are not among them."""
@@ -44,7 +45,7 @@ def looked_up(name: str, purpose: str, may_lack: bool = False) -> Repository | N
         files = {each.rfilename: each for each in info.siblings or () if is_plain(each.rfilename)}
         sizes = {name: file.size or 0 for name, file in files.items()}
         large = {name: str(file.lfs.sha256) for name, file in files.items() if file.lfs is not None}
-        return Repository(name, str(info.sha), bool(info.private), sizes, large)
+        return Repository(name, info.sha, bool(info.private), sizes, large)
 
 
 def download(repository: Repository, names: Iterable[str], folder: Path) -> None:

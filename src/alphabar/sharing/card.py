@@ -125,9 +125,10 @@ def _licence(facts: Facts, licence: str | None) -> str:
 
 
 def _origin(origin: Mapping[str, Any], is_imported: bool) -> str:
-    source, kind = (_text(str(origin.get(key, NOT_STATED))) for key in ("source", "format"))
+    source, licence = (_text(str(origin.get(key) or NOT_STATED)) for key in ("source", "licence"))
+    kind = f" (format {_text(str(origin['format']))})" if origin.get("format") else ""
     how = "They are the weights of" if is_imported else "Their training started from the weights of"
-    return f"{how} {source} (format {kind}), whose licence is {_text(str(origin.get('licence') or NOT_STATED))}."
+    return f"{how} {source}{kind}, whose licence is {licence}."
 
 
 def _written(value: object) -> str:
