@@ -236,11 +236,33 @@ def test_mistakes_are_said_before_the_network_is_asked(hub, run, tmp_path) -> No
     assert hub.asked == []
 
 
-def test_an_upload_that_fails_in_the_middle_leaves_no_commit(hub, run) -> None:
-    hub.fails["/commit/"] = 412
-    with pytest.raises(AlphabarError, match="somebody else has changed it meanwhile"):
+@pytest.mark.parametrize(
+    ("request_", "status", "words"),
+    [
+        ("/commit/", 412, "somebody else has changed it meanwhile"),
+        ("/preupload/", 403, r"no right to do that there \(403\)"),
+        ("/objects/batch", 401, r"does not accept the token \(401\)"),
+        ("PUT /lfs/", 403, r"no right to do that there \(403\)"),
+        ("/validate-yaml", 400, r"the Hub refuses it \(400"),
+    ],
+)
+def test_an_upload_that_fails_in_the_middle_leaves_no_commit(request_, status, words, hub, run) -> None:
+    hub.fails[request_] = status
+    with pytest.raises(AlphabarError, match=words) as caught:
         alphabar.push(run, PLACE)
-    assert hub.models[NAME].files == {}
+    assert "\n" not in str(caught.value) and hub.models[NAME].files == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(500, r"\(500\); try again"), (403, r"\(403\)"), (401, "the token|private"), (404, "no such model|not there")],
+)
+def test_a_download_that_fails_in_the_middle_leaves_nothing(status, words, hub, pushed, tmp_path, monkeypatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)  # huggingface_hub tries a fault in the middle again
+    hub.fails["/resolve/"] = status
+    refused(tmp_path, words)
+    assert sum(waited) < 30
 
 
 # ---- hostile and damaged models ----------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ def _why(error: BaseException) -> str:
         return "HF_HUB_OFFLINE is set; unset it to use the network."
     if "GatedRepoError" in names:
         return "its owner grants access on request; ask for it on the model's page."
+    if "EntryNotFoundError" in names and "LocalEntryNotFoundError" not in names:
+        return "a file that it lists is not there; try again."
     if is_absent(error):
         return "there is no such model on the Hub, or it is private and not visible to your token."
     if status == 401:
