@@ -126,7 +126,9 @@ HOSTILE = '](javascript:x) <script> | `x` \n---\nlicense: "mit" ![x](y) \x1b[31m
 
 
 def plain() -> Facts:
-    score = Score("FID", 3.17, (3.0, 3.3), "the estimate", "features", "50,000 images", "50,000 real images", "train")
+    score = Score(
+        "FID", 3.17, (3.0, 3.3), "the estimate", "features", "50,000 images", "50,000 real images", "train", "cifar10"
+    )
     return Facts(
         shape=(3, 32, 32), classes=(), parameters=35_746_307, data="cifar10", is_own_data=False, count=50_000,
         fingerprint="f" * 64, settings={}, step=1, images=1, seconds=59.0, weights="ema-0.9999", dtype="float32",
@@ -170,6 +172,9 @@ def test_only_the_newest_scores_of_these_weights_count_and_their_reference_has_n
     (found,) = scores([row(), newer], "a")
     assert (found.value, found.interval, found.split) == (2.0, (1.0, 3.0), "train")
     assert found.against == "10 real images of other data, split train" and "/home" not in repr(found)
+    assert head(card(NAME, replace(plain(), scores=(found,)), None, ("x.png", "x"), None))["model-index"][0]["results"][
+        0
+    ]["dataset"] == {"name": "10 real images of other data, split train", "type": "other", "split": "train"}
     assert found.how == "10 images, ddim, η = 0, 50 network calls per image" and "inception, 2048" in found.unit
     assert scores([row()], "b") == []
 
@@ -179,3 +184,10 @@ def test_only_the_newest_scores_of_these_weights_count_and_their_reference_has_n
 )
 def test_a_damaged_row_is_passed_over(change) -> None:
     assert scores([row(**change), {"bits_per_dim": 3}, {}], "a") == []
+
+
+def test_the_limits_of_an_evaluation_are_said_and_a_path_in_them_is_not() -> None:
+    found = scores([row(warnings=["only 10 images: far too few", "the weights in /home/x are old"])], "a")
+    text = card(NAME, replace(plain(), scores=tuple(found)), None, ("samples.png", "x"), None)
+    assert "- Warning: only 10 images: far too few." in text and "/home" not in text
+    assert "- FID: no interval: too few images." in text

@@ -111,10 +111,13 @@ def _scores(facts: Facts) -> str:
     meanings: dict[str, list[str]] = {}
     for score in facts.scores:
         if score.interval_of:
-            meanings.setdefault(score.interval_of, []).append(score.name)
-    notes = [f"Interval of {_text(', '.join(dict.fromkeys(of)))}: {_text(what)}." for what, of in meanings.items()]
+            what = f"the interval is of {score.interval_of}" if score.interval else f"no interval: {score.interval_of}"
+            meanings.setdefault(what.replace("no interval: nothing: ", "no interval: "), []).append(score.name)
+    notes = [f"{_text(', '.join(dict.fromkeys(of)))}: {_text(what)}." for what, of in meanings.items()]
+    limits = dict.fromkeys(warning for score in facts.scores for warning in score.warnings)
+    notes += [f"Warning: {_text(warning)}." for warning in limits]
     rounded = f"They were measured before the weights were rounded to {facts.dtype}." * (facts.dtype != "float32")
-    return "\n".join([*rows, "", *([*notes, rounded])]).rstrip()
+    return "\n".join([*rows, "", *(f"- {note}" for note in [*notes, rounded] if note)]).rstrip()
 
 
 def _licence(facts: Facts, licence: str | None) -> str:

@@ -48,18 +48,23 @@ def _tags(facts: Facts, diffusers: bool) -> list[str]:
 
 def _results(facts: Facts) -> list[dict[str, Any]]:
     """The model-index: a result for each way of measuring, with its metrics."""
-    groups: dict[tuple[str, str, str], list[Score]] = {}
+    groups: dict[tuple[str, str], list[Score]] = {}
     for score in facts.scores:
-        groups.setdefault((score.how, score.against, score.split), []).append(score)
-    dataset = {"name": "own images" if facts.is_own_data else facts.data, "type": ON_THE_HUB.get(facts.data, "other")}
+        groups.setdefault((score.how, score.against), []).append(score)
     return [
         {
             "task": {"type": TASK, "name": how},
-            "dataset": {**dataset, **({"split": split} if split else {})},
+            "dataset": _dataset(group[0]),
             "metrics": [_metric(score) for score in group],
         }
-        for (how, _, split), group in groups.items()
+        for (how, _), group in groups.items()
     ]
+
+
+def _dataset(score: Score) -> dict[str, str]:
+    """The real images of an evaluation, which need not be those of the training."""
+    name, split = score.data or score.against, {"split": score.split} if score.split else {}
+    return {"name": name, "type": ON_THE_HUB.get(score.data, score.data or "other"), **split}
 
 
 def _metric(score: Score) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """The scores of a run's evaluations, as a model card states them: of the published weights alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alphabar import names
@@ -24,6 +24,10 @@ class Score:
     against: str
     """The real images, without their place."""
     split: str
+    data: str = ""
+    """The name of the published data set that the real images are of; empty for other ones."""
+    warnings: tuple[str, ...] = ()
+    """What limits the evaluation, such as few images."""
 
 
 def scores(rows: Sequence[Mapping[str, Any]], sha256: str) -> list[Score]:
@@ -51,8 +55,11 @@ def _of_images(row: Mapping[str, Any], sha256: str) -> Iterator[Score]:
     how += f", guidance {guided:g}" if guided is not None else ""
     how += f", class {about['class']} alone" if about.get("class") is not None else ""
     unit = f"features of {extractor['name']}, {extractor['dim']} dimensions, weights {extractor['weights_sha256'][:12]}"
+    # One that holds a slash may hold a path of somebody's.
+    warnings = tuple(printable(str(text)) for text in row.get("warnings", ()) if "/" not in str(text))
     for name, entry in row["metrics"].items():
-        yield _score(name, entry, unit, how, _against(real, row["n_real"]), str(real.get("split", "")))
+        score = _score(name, entry, unit, how, _against(real, row["n_real"]), str(real.get("split", "")))
+        yield replace(score, data=_published(real.get("name")), warnings=warnings)
 
 
 def _of_bits(row: Mapping[str, Any], sha256: str) -> Iterator[Score]:
@@ -60,17 +67,19 @@ def _of_bits(row: Mapping[str, Any], sha256: str) -> Iterator[Score]:
         return
     bound = "probability flow" if row["kind"] == "ode" else "variational bound"
     how = f"{row['n']:,} images, {bound}, {row['steps']:,} of {row['T']:,} steps, decoder {row['decoder']}"
-    against = f"the {row['split']} split of {_name(row['data'])}"
+    whose = _published(row["data"]) or "the author's own images"
+    against = f"the {row['split']} split of {whose}"
     unit = "bits per dimension (a channel of a pixel)"
-    yield _score("bits/dim", row["bits_per_dim"]["total"], unit, how, against, str(row["split"]))
+    score = _score("bits/dim", row["bits_per_dim"]["total"], unit, how, against, str(row["split"]))
+    yield replace(score, data=_published(row["data"]))
 
 
 def _score(name: str, entry: Mapping[str, Any], unit: str, how: str, against: str, split: str) -> Score:
     interval = entry.get("interval")
     of = entry.get("no_interval") or entry.get("interval_of") or ""
     bounds = (float(interval[0]), float(interval[1])) if interval is not None else None
-    texts = (printable(str(text)) for text in (of, unit, how, against, split))
-    return Score(printable(str(name)), float(entry["value"]), bounds, *texts)
+    of, unit, how, against, split = (printable(str(text)) for text in (of, unit, how, against, split))
+    return Score(printable(str(name)), float(entry["value"]), bounds, of, unit, how, against, split)
 
 
 def _against(real: Mapping[str, Any], count: int | None) -> str:
@@ -78,9 +87,9 @@ def _against(real: Mapping[str, Any], count: int | None) -> str:
     images = f"{count:,} real images" if count else "real images"
     if real.get("is_what_was_trained_on"):
         return f"{images}, those of the training"
-    own = "name" not in real or real["name"] in names.OWN_DATA
-    return f"{images} of {'other data' if own else real['name']}, split {real.get('split', '?')}"
+    return f"{images} of {_published(real.get('name')) or 'other data'}, split {real.get('split', '?')}"
 
 
-def _name(data: str) -> str:
-    return "the author's own images" if data in names.OWN_DATA else data
+def _published(name: object) -> str:
+    """The name of a published data set; empty for anything else."""
+    return str(name) if name in names.PUBLISHED_DATA else ""
