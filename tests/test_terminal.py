@@ -121,7 +121,8 @@ def test_nothing_else_writes_to_the_terminal() -> None:
 PATHS = {
     "train": ["{}.toml"], "sample": ["{}"], "film": ["{}"], "evaluate": ["{}"], "export": ["{}", "out"],
     "interpolate": ["{}", "0", "1"], "inpaint": ["{}", "0", "left"], "encode": ["{}", "0"], "decode": ["{}", "x"],
-    "launch": ["-n", "2", "{}"], "data pack": ["{}", "out"], "import": ["{}", "--run", "out"], "upscale": ["{}", "x"],
+    "launch": ["-n", "2", "{}"], "data pack": ["{}", "out"], "import": ["{}", "--run", "out"],
+    "push": ["{}", "hf:owner/name"], "pull": ["{}", "out"], "upscale": ["{}", "x"],
     "vary": ["{}", "0"], "recipes": ["{}"], "settings": ["{}"], "data fetch": ["{}"], "data inspect": ["{}"],
     "plot variances": ["--schedule", "{}"], "plot schedules": ["--out", "{}"], "plot forward": ["--data", "{}"],
     "plot vlb": ["{}"], "plot rate-distortion": ["{}"], "plot gradient-noise": ["{}"], "plot skipped": ["{}"],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from alphabar.api.edit import inpaint, interpolate, vary
     from alphabar.api.evaluate import bits_per_dim, evaluate
     from alphabar.api.foreign import import_run
+    from alphabar.api.hub import pull, push
     from alphabar.api.latents import Latents, decode, encode
     from alphabar.api.look import fetch, inspect, pack, recipes, settings
     from alphabar.api.model import Model, load
@@ -34,6 +35,7 @@ _MODULES = {
     "api.edit": ("inpaint", "interpolate", "vary"),
     "api.evaluate": ("bits_per_dim", "evaluate"),
     "api.foreign": ("import_run",),
+    "api.hub": ("pull", "push"),
     "api.latents": ("Latents", "decode", "encode"),
     "api.look": ("fetch", "inspect", "pack", "recipes", "settings"),
     "api.model": ("Model", "load"),
@@ -49,7 +51,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "AlphabarError", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode",
     "encode", "evaluate", "export", "fetch", "film", "import_run", "inpaint", "inspect", "interpolate", "load", "pack",
-    "recipes", "sample", "settings", "train", "upscale", "vary",
+    "pull", "push", "recipes", "sample", "settings", "train", "upscale", "vary",
 ]  # fmt: skip
 
 

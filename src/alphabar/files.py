@@ -97,6 +97,12 @@ def write_json(path: Path, value: Any) -> None:
         file.write(json.dumps(value, indent=1).encode())
 
 
+def sha256_of(path: Path) -> str:
+    """The sha256 of a regular file, in hex; OSError if it cannot be read."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest(value: Any) -> str:
     """The sha256 of a JSON value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -116,6 +116,8 @@ FOLDERS = {
     ("sample", "--out"): ["{run}", "--num", "1"],
     ("evaluate", "--out"): ["{run}", "--features", "fashion-cnn", "--count", "4"],
     ("export", "out"): ["{run}"],
+    ("push", "--out"): ["{run}", "hf:owner/name"],
+    ("pull", "out"): ["hf:owner/name"],
     ("data pack", "out"): ["{pictures}"],
     ("import", "--run"): ["{latents}"],
     ("upscale", "--out"): ["{upsampler}", "{picture}", "--resize", "stretch"],

@@ -221,7 +221,8 @@ def test_a_good_checkpoint_that_cannot_be_read_is_not_called_corrupt_and_not_ren
     def fails(path: Path) -> None:
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr(checkpoint, "open_regular", fails)
+    for module in (checkpoint, files):
+        monkeypatch.setattr(module, "open_regular", fails)
     for work in (
         lambda: load_model(run),
         lambda: loop.train(c.load("ddpm_digits", [*TINY, "training.steps=7"]), run, CPU, quiet),
@@ -236,9 +237,10 @@ def test_a_good_checkpoint_that_cannot_be_read_is_not_called_corrupt_and_not_ren
 def test_only_what_is_loaded_is_opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     real = checkpoint.open_regular
-    monkeypatch.setattr(checkpoint, "open_regular", lambda path: opened.append(path.name) or real(path))
+    for module in (checkpoint, files):
+        monkeypatch.setattr(module, "open_regular", lambda path: opened.append(path.name) or real(path))
     load_model(run)
-    assert opened == ["state.json", "ema-0.995.safetensors"]
+    assert list(dict.fromkeys(opened)) == ["manifest.json", "state.json", "ema-0.995.safetensors"]
     (newest(run) / "optimizer.safetensors").write_bytes(b"damaged")
     assert load_model(run).step == 6
 

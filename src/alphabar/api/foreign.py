@@ -1,6 +1,7 @@
 """`alphabar.import_run`: a model of another program, as a run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,8 @@ def _request(
     from alphabar.interop import Request, hub
 
     place = hub.fetched(str(source)) if hub.is_on_hub(str(source)) else Path(source)
+    if hub.is_on_hub(str(source)) and hub.is_run(place):
+        raise AlphabarError(f"{source} is a run of alphabar; fetch it with `alphabar pull {source} FOLDER`.")
     nested = c.merge({}, overrides)
     flat = {f"{section}.{name}": value for section, values in nested.items() for name, value in values.items()}
     return Request(place, format, flat, new_attention_order)
@@ -61,9 +64,16 @@ def _request(
 def load_foreign(
     source: StrPath, weights: str, step: int | str | None, device: "torch.device", place: "DataPlace"
 ) -> "LoadedModel":
-    """The model of another program as it lies; AlphabarError if what only a run has was asked for."""
+    """The model of another program as it lies, or of a run on the Hub.
+
+    AlphabarError if what only a run has was asked for of one that is none.
+    """
+    from alphabar.interop import hub
+    from alphabar.runs.model import load_model
     from alphabar.sampling.foreign import load_foreign as load
 
+    if hub.is_on_hub(str(source)) and hub.is_run(folder := hub.fetched(str(source))):
+        return replace(load_model(folder, weights, device, step, place), path=Path(source))
     if step is not None or weights != "ema":
         raise AlphabarError(f"{source} is no run and has one set of weights; leave --step and --weights out.")
     return load(_request(source, None, None, ()), Path(source), device, place)

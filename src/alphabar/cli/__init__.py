@@ -23,6 +23,8 @@ from alphabar.cli import (
     launch,
     mistakes,
     plot,
+    pull,
+    push,
     recipes,
     sample,
     settings,
@@ -48,6 +50,8 @@ app.command("film")(film.film)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("import")(import_run.import_run)
+app.command("push")(push.push)
+app.command("pull")(pull.pull)
 app.command("interpolate")(interpolate.interpolate)
 app.command("inpaint")(inpaint.inpaint)
 app.command("encode")(encode.encode)

@@ -5,7 +5,6 @@ and renamed when complete; `manifest.json`, with the sha256 of every file, is wr
 """
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -20,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alphabar.errors import AlphabarError, StorageError
-from alphabar.files import inside, open_regular, read_json
+from alphabar.files import inside, open_regular, read_json, sha256_of
 from alphabar.runs import space
 from alphabar.runs.naming import is_one, step_of, steps
 from alphabar.runs.tensor_file import CorruptError, TensorFile, Vanished, reading
@@ -98,7 +97,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         files = sorted(temporary.iterdir())
         for path in files:
             _sync(path)
-        manifest = {"files": {path.name: _sha256(path) for path in files}}
+        manifest = {"files": {path.name: sha256_of(path) for path in files}}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
         _sync(temporary / MANIFEST)
         _sync(temporary)
@@ -192,7 +191,7 @@ def prune(folder: Path, keep: int, spared: int | None = None) -> None:
 
 def _verify(path: Path, file: str, sha256: Mapping[str, str]) -> None:
     """CorruptError unless the file has the sha256 that the manifest gives."""
-    if _sha256(inside(path, file)) != _stated(path, file, sha256):
+    if sha256_of(inside(path, file)) != _stated(path, file, sha256):
         raise CorruptError(path, f"{file} is not what was written")
 
 
@@ -221,11 +220,6 @@ def _discard(path: Path) -> None:
         shutil.rmtree(trash, ignore_errors=True)
         path.rename(trash)  # out of sight at once, however long the removal takes
     shutil.rmtree(trash, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -16,6 +16,8 @@ ARCHITECTURE = (
     "norm_groups",
 )  # fmt: skip
 """The settings of [network] that say which weights there are; classes and dropout are the new run's."""
+PUBLISHED = "published"
+"""The entry of a checkpoint's state for where it was published on the Hub, and under which licence."""
 MEANING = ("steps", "schedule", "betas", "parameterization", "variance", "time_scale")
 """The settings of [diffusion] that say what the network's input and output mean."""
 
@@ -35,11 +37,29 @@ class Origin:
 def foreign_origin(state: Mapping[str, Any]) -> dict[str, Any] | None:
     """Where the weights in a checkpoint come from, if they are, or started from, those of an imported model.
 
-    source: the file, folder or name that it was imported from. format. licence: what its card says, if it has one.
+    So are those that come from the Hub, where somebody published them. source: the file, folder or name that it was
+    imported from. format. licence: what its card says, if it has one.
     """
     start = state.get("initialised_from")
-    found = state.get("imported") or state.get("started_from") or (start.get("imported") if _is_table(start) else None)
+    found = next((state[key] for key in (PUBLISHED, "imported", "started_from") if state.get(key)), None)
+    found = found or (start.get("imported") if _is_table(start) else None)
     return {key: found[key] for key in ("source", "format", "licence") if key in found} if _is_table(found) else None
+
+
+def without_place(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of where weights come from, without the paths on this machine: of a file, its name is left."""
+    kept = {key: _without_path(value) if _is_table(value) else value for key, value in record.items()}
+    source = record.get("source")
+    if isinstance(source, str) and not source.startswith("hf:"):
+        kept["source"] = Path(source).name
+    return kept
+
+
+def _without_path(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of diffusers without the place that it loaded them from, if that is an absolute path."""
+    place = settings.get("_name_or_path")
+    is_path = isinstance(place, str) and Path(place).is_absolute()
+    return {key: value for key, value in settings.items() if not (is_path and key == "_name_or_path")}
 
 
 def _is_table(value: object) -> TypeGuard[dict[str, Any]]:

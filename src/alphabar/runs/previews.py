@@ -54,6 +54,12 @@ def is_whole(path: Path) -> bool:
         return False
 
 
+def of_step(path: Path, step: int) -> Tensor | None:
+    """The preview grid of a training step in the run directory `path`, uint8 (C, H, W); None without a whole one."""
+    place = Run(path).samples / f"step-{step:08d}.png"
+    return _grid(place) if is_whole(place) else None
+
+
 def _grid(path: Path) -> Tensor:
     try:
         with opened(path) as picture:

@@ -19,8 +19,10 @@ from alphabar.runs.run import Run
 from alphabar.sampling.pipeline import Pipeline
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-KEPT = ("step", "images", "seconds", "image_facts", "imported")
+KEPT = ("step", "images", "seconds", "image_facts", "imported", "started_from", origin.PUBLISHED)
 """The entries of a checkpoint's state that describe the model; the others are for resuming training."""
+ORIGINS = {"imported", "started_from", origin.PUBLISHED}
+"""Those that say where the weights come from."""
 OF_THE_MACHINE = {
     "data": {"path": None, "root": None},
     "evaluation": {"extractor_weights": None},
@@ -36,13 +38,15 @@ def export(
     dtype: str = "float16",
     step: int | str | None = None,
     overrides: Mapping[str, Any] | Sequence[str] = (),
+    published: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a run directory `out` with one checkpoint of `weights` alone; returns the file of the weights.
 
     It is written whole or not at all. It can be sampled, evaluated and edited like any run, but not trained further.
     Paths on this machine are left out of its settings.
 
-    overrides: 'sampling.key=value', its default way of sampling. AlphabarError if `out` exists, if it could not be
+    overrides: 'sampling.key=value', its default way of sampling. published: where it goes on the Hub, and its licence,
+    for the runs that start from it (see `origin.foreign_origin`). AlphabarError if `out` exists, if it could not be
     sampled that way, or if a weight is not finite or too large for `dtype`.
     """
     check_dtype(dtype)
@@ -52,11 +56,16 @@ def export(
         raise AlphabarError(
             f"Only sampling.key=value, the default way of sampling, can change in an export; got '{others[0]}'."
         )
-    return checkpoint.retried(lambda: _exported(find(run, step), out, weights, dtype, overrides))
+    return checkpoint.retried(lambda: _exported(find(run, step), out, weights, dtype, overrides, published))
 
 
 def _exported(
-    saved: checkpoint.Checkpoint, out: Path, weights: str, dtype: str, overrides: Mapping[str, Any] | Sequence[str]
+    saved: checkpoint.Checkpoint,
+    out: Path,
+    weights: str,
+    dtype: str,
+    overrides: Mapping[str, Any] | Sequence[str],
+    published: Mapping[str, Any] | None,
 ) -> Path:
     model = load_checkpoint(saved, saved.path, weights)
     pipeline = Pipeline.of(model, c.merge({}, overrides).get("sampling", {}))
@@ -68,8 +77,11 @@ def _exported(
         "dtype": dtype,
         "exported_from": saved.sha256[f"{name}.safetensors"],
     }
-    if "imported" not in state and (start := origin.foreign_origin(saved.state)):
+    if not ORIGINS & state.keys() and (start := origin.foreign_origin(saved.state)):
         state["started_from"] = start
+    state |= {key: origin.without_place(state[key]) for key in ORIGINS & state.keys() if isinstance(state[key], dict)}
+    if published is not None:
+        state[origin.PUBLISHED] = dict(published)
     return written(out, config, saved.state["step"], {name: tensors}, state) / f"{name}.safetensors"
 
 

@@ -1,6 +1,5 @@
 """Models of other programs and runs: a foreign model as a run, or loaded as it lies; a run in a foreign format."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -9,11 +8,12 @@ import torch
 from alphabar import build, interop, outputs
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
-from alphabar.files import open_regular
+from alphabar.files import sha256_of
 from alphabar.interop import Portable, Request
 from alphabar.registry import look_up
 from alphabar.runs import checkpoint
 from alphabar.runs.model import DataPlace, LoadedModel, find, load_checkpoint
+from alphabar.runs.origin import without_place
 from alphabar.sampling.export import check_free, rounded, without_places, written
 
 RECORD = "imported"
@@ -70,8 +70,7 @@ def _sha256(path: Path) -> str:
     file = path
     if path.is_dir():
         file = max((each for each in path.rglob("*") if each.is_file()), key=lambda each: each.stat().st_size)
-    with open_regular(file) as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return sha256_of(file)
 
 
 def export_to(
@@ -117,5 +116,5 @@ def _portable(saved: checkpoint.Checkpoint, weights: str, dtype: str) -> Portabl
         facts=model.facts,
         tensors={key: rounded(key, tensor, dtype) for key, tensor in model.tensors().items()},
         step=model.step,
-        record=record if isinstance(record, dict) else {},
+        record=without_place(record) if isinstance(record, dict) else {},
     )
