@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from alphabar.config.values import HUB as PREFIX
 from alphabar.errors import AlphabarError
 from alphabar.terminal import printable
 
-PREFIX = "hf:"
 _NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 WEIGHTS = (".safetensors", ".bin", ".pt", ".ckpt")
 _NONE_OF_THE_MODEL = ("optimizer.", "scheduler.", "training_args", "random_states")

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from alphabar import config as c
-from alphabar.interop import tensors
+from alphabar.interop import hub, tensors
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,18 @@ class Request:
     format: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     new_attention_order: bool | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: str | Path,
+        format: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        new_attention_order: bool | None = None,
+    ) -> "Request":
+        """The request for `source` as it is named: a path, or "hf:owner/name", which is fetched."""
+        place = hub.fetched(str(source)) if hub.is_on_hub(str(source)) else Path(source)
+        return cls(place, format, overrides or {}, new_attention_order)
 
     def said(self, otherwise: Mapping[str, Any]) -> c.Config:
         """A config of the overrides among `otherwise`, and its values for the others; all else has no meaning."""
