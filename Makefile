@@ -74,7 +74,7 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(INSTALL) -e '.[dev,evaluation,interop]'
+	$(INSTALL) -e '.[dev,evaluation,interop,onnx]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.interop: $(VENV)/.torch pyproject.toml

@@ -4,20 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from diffusers_cases import HO, randomized
-from PIL import Image
 
 import alphabar
-from alphabar import AlphabarError, cli, interop
+from alphabar import AlphabarError, cli
 from alphabar import config as c
-from alphabar.interop import Portable
 from alphabar.runs import checkpoint
 from alphabar.runs.model import load_model
 
-NARROW = {"block_out_channels": [16, 16, 32, 32], "norm_num_groups": 8, "layers_per_block": 1}
 TRAINING = [
     "training.batch_size=4", "training.steps=6", "training.log_every=2", "training.sample_every=0",
     "training.checkpoint_every=2", "training.ema_rates=[0.9]", "optimizer.warmup_steps=2", "sampling.steps=3",
@@ -26,38 +21,10 @@ TRAINING = [
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory) -> Path:
-    """A folder in the layout of google/ddpm-cifar10-32, narrow, with random weights."""
-    from alphabar import build
-    from alphabar.interop import diffusers_scheduler, diffusers_unet
-    from alphabar.interop.portable import facts, settled
-
-    network, _ = diffusers_unet.read(HO | NARROW, {}, "it")
-    process, _ = diffusers_scheduler.read({"num_train_timesteps": 50, "variance_type": "fixed_large"}, False, "it")
-    config = settled(network | process | {"training": {"steps": 1}}, {})
-    images = facts(config, 3, 0, "it")
-    weights = randomized(build.network(config, images)).state_dict()
-    folder = tmp_path_factory.mktemp("theirs") / "ddpm-cifar10-32"
-    interop.TARGETS["diffusers"](Portable(config, images, weights), folder)
-    card = "---\nlicense: apache-2.0\n---\n# A model\n"
-    (folder / "README.md").write_text(card)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def run(theirs, tmp_path_factory) -> Path:
     path, notes = alphabar.import_run(theirs, tmp_path_factory.mktemp("imported") / "run")
     assert notes == ()
     return path
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
-    """Twelve pictures of another size."""
-    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for k in range(12):
-        Image.fromarray(random.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / f"{k}.png")
-    return folder
 
 
 @pytest.fixture

@@ -246,9 +246,5 @@ def test_a_name_on_the_hub_that_cannot_be_reached(tmp_path, monkeypatch) -> None
 
 def test_a_foreign_file_in_the_place_of_a_run_names_the_command(tmp_path) -> None:
     torch.save(weights(TINY), tmp_path / "model.pt")
-    for call in (
-        lambda: alphabar.export(tmp_path / "model.pt", tmp_path / "out"),
-        lambda: alphabar.train("ddpm_digits", run=tmp_path / "new", from_run=tmp_path / "model.pt"),
-    ):
-        with pytest.raises(AlphabarError, match=r"alphabar import .*model\.pt --run DIR"):
-            call()
+    with pytest.raises(AlphabarError, match=r"alphabar import .*model\.pt --run DIR"):
+        alphabar.export(tmp_path / "model.pt", tmp_path / "out")

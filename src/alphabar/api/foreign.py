@@ -43,22 +43,18 @@ def import_run(
 def is_foreign(source: StrPath) -> bool:
     """Whether `source` is a model of another program, and no run."""
     from alphabar import interop
-    from alphabar.interop import hub
 
-    return hub.is_on_hub(str(source)) or interop.is_foreign(Path(source))
+    return interop.is_foreign(source if isinstance(source, str) else Path(source))
 
 
 def _request(
     source: StrPath, format: str | None, new_attention_order: bool | None, overrides: Mapping[str, Any] | Sequence[str]
 ) -> "Request":
-    from alphabar.interop import Request, hub
+    from alphabar.interop import Request
 
-    place = hub.fetched(str(source)) if hub.is_on_hub(str(source)) else Path(source)
-    if hub.is_on_hub(str(source)) and hub.is_run(place):
-        raise AlphabarError(f"{source} is a run of alphabar; fetch it with `alphabar pull {source} FOLDER`.")
     nested = c.merge({}, overrides)
     flat = {f"{section}.{name}": value for section, values in nested.items() for name, value in values.items()}
-    return Request(place, format, flat, new_attention_order)
+    return Request.of(source if isinstance(source, str) else Path(source), format, flat, new_attention_order)
 
 
 def load_foreign(

@@ -16,6 +16,7 @@ from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser, Step
 from alphabar.errors import AlphabarError, sentences
 from alphabar.runs.model import DataPlace, LoadedModel, load_model
+from alphabar.sampling import backends
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
 
@@ -66,9 +67,11 @@ class Model:
         return self.loaded.images(split)
 
     @sentences()
-    def pipeline(self, label: str | int | None = None, **options: Unpack[Options]) -> Pipeline:
+    def pipeline(
+        self, label: str | int | None = None, *, backend: str = backends.TORCH, **options: Unpack[Options]
+    ) -> Pipeline:
         """How this model samples with these options, checked: what `sample`, `stream` and the figures use."""
-        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label))
+        return Pipeline.of(self.loaded, changes(options), self.loaded.label(label), backend)
 
     @sentences()
     def sample(
@@ -77,6 +80,7 @@ class Model:
         *,
         label: str | int | None = None,
         seeds: Seeds = None,
+        backend: str = backends.TORCH,
         **options: Unpack[Options],
     ) -> Images:
         """Sample images: the same ones, to the bit, that `alphabar sample` writes with these options.
@@ -84,9 +88,10 @@ class Model:
         num: how many, of the seeds 0 to num - 1; 64 if neither num nor seeds is given.
         label: the class by name or number, or "none"; each class in turn if None.
         seeds: "0-63,100", or numbers. An image depends on its seed alone, not on the other seeds.
+        backend: what computes the network, torch or onnxruntime (on the CPU).
         options: see `alphabar.Options`.
         """
-        pipeline = self.pipeline(label, **options)
+        pipeline = self.pipeline(label, backend=backend, **options)
         job = pipeline.job(image_seeds(pipeline, num, seeds))
         return Images(pipeline.images(job), pipeline.settings(), job, self.classes)
 
@@ -97,6 +102,7 @@ class Model:
         *,
         label: str | int | None = None,
         seeds: Seeds = None,
+        backend: str = backends.TORCH,
         **options: Unpack[Options],
     ) -> Iterator[Step]:
         """The reverse process as it happens, a `Step` for each network call or two.
@@ -105,7 +111,7 @@ class Model:
         float32 (N, C, H, W). step.x0: the estimate of the final images, in [-1, 1]. At t = 0 both are the images. More
         images than a batch come batch after batch. The arguments are those of `sample`.
         """
-        pipeline = self.pipeline(label, **options)
+        pipeline = self.pipeline(label, backend=backend, **options)
         return pipeline.steps(pipeline.job(image_seeds(pipeline, num, seeds)))
 
 
@@ -142,6 +148,6 @@ def load(
     return Model(load_model(run, weights, build.device(device), step, DataPlace(path(data), path(data_root))))
 
 
-def loaded(model: Model | str | Path) -> LoadedModel:
+def loaded(model: Model | str | Path, device: str = "auto") -> LoadedModel:
     """The model that `load` returned, or loads from this path."""
-    return (model if isinstance(model, Model) else load(model)).loaded
+    return (model if isinstance(model, Model) else load(model, device=device)).loaded

@@ -8,6 +8,7 @@ from alphabar import distributed, films
 from alphabar.api.model import Model, image_seeds, loaded
 from alphabar.api.options import Options, Seeds, StrPath, changes, path
 from alphabar.errors import sentences
+from alphabar.sampling import backends
 from alphabar.sampling import folder as folders
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images
@@ -23,6 +24,7 @@ def sample(
     seeds: Seeds = None,
     film: str | None = "gif",
     out: StrPath | None = None,
+    backend: str = backends.TORCH,
     **options: Unpack[Options],
 ) -> Images:
     """Sample images into a folder: PNGs, a grid, an .npz, and a film of the reverse process.
@@ -31,8 +33,8 @@ def sample(
     film: gif, webp, mp4, or none. out: the folder; one in the run if None. For the rest see `Model.sample`.
     """
     film = None if film == "none" else film
-    source = loaded(model)
-    pipeline = Pipeline.of(source, changes(options), source.label(label))
+    source = loaded(model, backends.device(backend))
+    pipeline = Pipeline.of(source, changes(options), source.label(label), backend)
     return into_folder(Plan.of(pipeline, pipeline.job(image_seeds(pipeline, num, seeds)), path(out)), film)
 
 

@@ -102,8 +102,10 @@ def train(
     overrides: settings, as {"training.minutes": 10} or ["training.minutes=10"]; `alphabar settings` lists them.
     data_root: the folder of a published data set's files.
     allow: settings of a run that are changed on purpose when it resumes, as ["optimizer.betas"].
-    from_run: a run, a checkpoint, or the name of a bundled model, whose averaged weights a new run starts from. Its
-        architecture and its [diffusion] are taken over. from_step: of which step; "best"; the newest if None.
+    from_run: a run, a checkpoint, or the name of a bundled model, whose averaged weights a new run starts from; or a
+        model of another program: a file, a folder of diffusers, or "hf:owner/name" (`alphabar.import_run` takes more
+        options). Its architecture and its [diffusion] are taken over.
+    from_step: of which step of a run; "best"; the newest if None.
     """
     allowed = c.check_allowed(allow)
     path = recipe_or_run.run_path(recipe, run, data)

@@ -35,6 +35,10 @@ def sample(
     ] = "gif",
     out: Annotated[Path | None, typer.Option(help="The folder of the images; one in the run if left out.")] = None,
     device: o.Device = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(help=f"What computes the network: {names.listed(names.BACKENDS)} (on the CPU; the extra onnx)."),
+    ] = "torch",
 ) -> None:
     """Sample images: PNGs, a grid, an .npz, and a film of the reverse process.
 
@@ -43,12 +47,13 @@ def sample(
     from alphabar import distributed
     from alphabar.api.model import load
     from alphabar.api.sample import sample as sample_to_folder
+    from alphabar.sampling.backends import device as device_of
     from alphabar.sampling.folder import film_path
 
-    model = load(run, weights=weights, step=step, device=device, data=data, data_root=data_root)
+    model = load(run, weights=weights, step=step, device=device_of(backend, device), data=data, data_root=data_root)
     images = sample_to_folder(
         model, num, label=label, seeds=seeds,
-        film=None if film == "none" else film, out=out,
+        film=None if film == "none" else film, out=out, backend=backend,
         **o.sampling(
             sampler, steps, spacing, eta, order, churn, variance, guidance, guidance_interval, guidance_rescale,
             batch_size,

@@ -41,7 +41,12 @@ def train(
     ] = None,
     from_run: Annotated[
         str | None,
-        typer.Option("--from", help="Start from the weights of this run, checkpoint or bundled model.", metavar="RUN"),
+        typer.Option(
+            "--from",
+            help="Start from the weights of this run, checkpoint, bundled model, file, folder of diffusers, or "
+            "hf:owner/name.",
+            metavar="RUN",
+        ),
     ] = None,
     from_step: Annotated[
         str | None, typer.Option(help="Of this step of --from, or 'best'; the newest if left out.")

@@ -12,6 +12,7 @@ from alphabar.config.one_of import choices
 from alphabar.config.recipe import read, toml
 from alphabar.config.section import Section
 from alphabar.config.sections import Config
+from alphabar.config.values import HUB
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
 
@@ -92,12 +93,14 @@ def _pair(override: str) -> tuple[str, Any]:
 
 
 def absolute(config: Config) -> Config:
-    """`config` with absolute paths, so that a run finds its data from any folder."""
+    """`config` with absolute paths, so that a run finds its data from any folder; a name on the Hub is no path."""
     data, weights = config.data, config.evaluation.extractor_weights
     places = {"path": data.path and data.path.absolute(), "root": data.root and data.root.absolute()}
     evaluation = config.evaluation.model_copy(update={"extractor_weights": weights and weights.absolute()})
     origin = config.training.initialised_from
-    training = config.training.model_copy(update={"initialised_from": origin and origin.absolute()})
+    if origin is not None and not str(origin).startswith(HUB):
+        origin = origin.absolute()
+    training = config.training.model_copy(update={"initialised_from": origin})
     return config.model_copy(
         update={"data": data.model_copy(update=places), "evaluation": evaluation, "training": training}
     )

@@ -74,7 +74,8 @@ class Training(Section):
     micro_batch_size: OptionalInt = None
     """Images per forward pass, where a batch does not fit into memory; gradients are accumulated."""
     initialised_from: OptionalPath = None
-    """The checkpoint whose weights a new run starts from, as `--from` finds it; none starts from random weights."""
+    """The checkpoint, or the model of another program, whose weights a new run starts from, as `--from` finds it; none
+    starts from random weights."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """The seed of the initial weights, the order of the images, t and the noise."""
     precision: Annotated[str, OneOf(names.PRECISIONS)] = "fp32"

@@ -27,6 +27,8 @@ def _path(value: Path) -> Path:
     return value
 
 
+HUB = "hf:"
+"""What a name on the Hugging Face Hub begins with, in the place of a path."""
 OptionalPath = Annotated[Annotated[Path, AfterValidator(_path)] | None, OrNone]
 OptionalCount = Annotated[Annotated[int, Field(ge=1, le=16384)] | None, OrNone]
 """A number of channels, heads or groups."""

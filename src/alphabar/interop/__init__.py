@@ -9,8 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.interop import diffusers, graphs, openai, openai_export, own, pesser
-from alphabar.interop.portable import Portable
+from alphabar.interop import diffusers, graphs, hub, openai, openai_export, own, pesser
+from alphabar.interop.portable import Portable, SizeUnsaidError
 from alphabar.interop.request import Request
 from alphabar.interop.tensors import SUFFIXES
 from alphabar.registry import look_up
@@ -37,12 +37,15 @@ TARGETS: dict[str, Writer] = {
 }
 """The formats that go out."""
 
-__all__ = ["FORMATS", "SUFFIXES", "TARGETS", "Portable", "Request", "is_foreign", "read"]
+__all__ = ["FORMATS", "SUFFIXES", "TARGETS", "Portable", "Request", "SizeUnsaidError", "is_foreign", "read"]
 
 
-def is_foreign(path: Path) -> bool:
-    """Whether there is a file of weights, or a folder of diffusers, at `path`."""
+def is_foreign(source: str | Path) -> bool:
+    """Whether `source` is a model of another program: a file of weights, a folder of diffusers, or hf:owner/name."""
+    path = Path(source)
     try:
+        if hub.is_on_hub(str(source)):
+            return True
         return (path.suffix in SUFFIXES and path.is_file()) or (path.is_dir() and diffusers.is_diffusers(path))
     except OSError:
         return False

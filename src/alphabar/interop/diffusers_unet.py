@@ -6,7 +6,7 @@ from typing import Any
 from alphabar import config as c
 from alphabar.errors import AlphabarError
 from alphabar.interop.fields import known
-from alphabar.interop.portable import Settings, group_setting
+from alphabar.interop.portable import Settings, SizeUnsaidError, group_setting
 
 DEFAULTS: dict[str, Any] = {
     "sample_size": None,
@@ -67,7 +67,7 @@ def read(config: Mapping[str, Any], overrides: Mapping[str, Any], source: str) -
     attends, resampling = _levels(unet, source)
     size = overrides.get("data.image_size", unet["sample_size"])
     if size is None:
-        raise AlphabarError(f"{source} has no sample_size; add data.image_size=N.")
+        raise SizeUnsaidError(f"{source} has no sample_size; add data.image_size=N.")
     sides = tuple(size) if isinstance(size, list) else size
     said = c.parse({"training": {"steps": 1}, "data": {"image_size": sides}}).data.image_size
     assert said is not None

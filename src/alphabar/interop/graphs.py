@@ -7,7 +7,7 @@ is that of the network. What a sampler has to know besides lies inside the file,
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,23 +87,38 @@ def write_program(model: Portable, out: Path) -> tuple[Path, list[str]]:
 
 def write_onnx(model: Portable, out: Path) -> tuple[Path, list[str]]:
     """Write the ONNX model `out`. AlphabarError if it is too large, or if the extra `onnx` is not installed."""
-    if any(find_spec(name) is None for name in ("onnx", "onnxscript")):
-        raise AlphabarError('--to onnx needs onnx and onnxscript: pip install "alphabar[onnx]".')
-    size = sum(tensor.nbytes for tensor in model.tensors.values())
-    if size >= MOST_BYTES:
-        raise AlphabarError(
-            f"The weights are {size / 1e9:.1f} GB, and an ONNX file holds {MOST_BYTES / 1e9:.1f}; "
-            "export them --to torch-export."
-        )
+    check_onnx(model.tensors, "--to onnx", ("onnx", "onnxscript"), "export them --to torch-export")
     program = traced(model)
+    content = onnx_of(program, model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(out) as file:
+        file.write(content)
+    return out, [f"run it with onnxruntime.InferenceSession('{out}')", _inputs(program)]
+
+
+def onnx_of(program: ExportedProgram, model: Portable) -> bytes:
+    """The ONNX model of `traced(model)`, as it lies in a file."""
     with _quiet():
         graph = torch.onnx.export(program, dynamo=True, output_names=["output"], verbose=False)
     assert graph is not None
     graph.model.metadata_props[KEY] = json.dumps(described(model))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(out) as file:
-        file.write(graph.model_proto.SerializeToString())
-    return out, [f"run it with onnxruntime.InferenceSession('{out}')", _inputs(program)]
+    content: bytes = graph.model_proto.SerializeToString()
+    return content
+
+
+def check_onnx(tensors: Mapping[str, Tensor], option: str, packages: Sequence[str], instead: str) -> None:
+    """AlphabarError unless `packages` are installed, and an ONNX file can hold the weights.
+
+    option: what asks for it. instead: what to do with weights that are too large.
+    """
+    if any(find_spec(name) is None for name in packages):
+        *others, last = packages
+        raise AlphabarError(f'{option} needs {", ".join(others)} and {last}: pip install "alphabar[onnx]".')
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    if size >= MOST_BYTES:
+        raise AlphabarError(
+            f"The weights are {size / 1e9:.1f} GB, and an ONNX file holds {MOST_BYTES / 1e9:.1f}; {instead}."
+        )
 
 
 def _inputs(program: ExportedProgram) -> str:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from alphabar.config.values import HUB
 from alphabar.errors import AlphabarError
 from alphabar.interop import hub_errors
 from alphabar.terminal import printable
 
-PREFIX = "hf:"
 _NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _OF_A_RUN = re.compile(r"checkpoints/step-[0-9]{8,16}/[A-Za-z0-9._-]+\.(?:json|safetensors)|config\.json|README\.md")
 WEIGHTS = (".safetensors", ".bin", ".pt", ".ckpt")
@@ -17,12 +17,12 @@ _NONE_OF_THE_MODEL = ("optimizer.", "scheduler.", "training_args", "random_state
 
 def is_on_hub(source: str) -> bool:
     """Whether a text names a model on the Hub."""
-    return source.startswith(PREFIX)
+    return source.startswith(HUB)
 
 
 def named(source: str) -> str:
     """The owner/name of hf:owner/name; AlphabarError for a text that names no model on the Hub."""
-    name = source.removeprefix(PREFIX)
+    name = source.removeprefix(HUB)
     if not is_on_hub(source) or not _NAME.fullmatch(name) or any(set(part) == {"."} for part in name.split("/")):
         raise AlphabarError(f"{printable(source):.100} names no model on the Hub; write hf:owner/name.")
     return name

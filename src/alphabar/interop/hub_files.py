@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from alphabar.config.values import HUB
 from alphabar.errors import AlphabarError
 from alphabar.files import sha256_of
 from alphabar.interop import hub_errors
-from alphabar.interop.hub import PREFIX, is_plain
+from alphabar.interop.hub import is_plain
 
 PATIENCE = 30.0
 """Seconds that the Hub has to answer the first question."""
@@ -31,7 +32,7 @@ class Repository:
 
 def looked_up(name: str, purpose: str, may_lack: bool = False) -> Repository | None:
     """The model `name` on the Hub; None if there is none, and `may_lack`. AlphabarError if that cannot be known."""
-    source = f"{PREFIX}{name}"
+    source = f"{HUB}{name}"
     hub_errors.check_installed(source)
     from huggingface_hub import HfApi
 
@@ -52,7 +53,7 @@ def download(repository: Repository, names: Iterable[str], folder: Path) -> None
     """Fetch files of a repository into a new `folder`; AlphabarError unless each is as large as the Hub says."""
     from huggingface_hub import hf_hub_download
 
-    source, names = f"{PREFIX}{repository.name}", list(names)
+    source, names = f"{HUB}{repository.name}", list(names)
     total, free = sum(repository.sizes[name] for name in names), shutil.disk_usage(folder.parent).free
     if total > free:
         raise AlphabarError(f"{source} takes {total / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free at {folder}.")
@@ -87,7 +88,7 @@ def upload(folder: Path, name: str, old: Repository | None, stale: Iterable[str]
     hub = HfApi()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     added = {path.relative_to(folder).as_posix(): path for path in files}
-    with hub_errors.sentences(f"{PREFIX}{name}", "pushed"):
+    with hub_errors.sentences(f"{HUB}{name}", "pushed"):
         if old is None:
             hub.create_repo(name, private=private)
         operations = [CommitOperationAdd(path_in_repo=each, path_or_fileobj=path) for each, path in added.items()]

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from alphabar import build
 from alphabar import config as c
-from alphabar.errors import AlphabarError
 from alphabar.interop.keys import to_ours
 from alphabar.interop.openai_keys import table
 from alphabar.interop.openai_shapes import Shapes, shapes
-from alphabar.interop.portable import Portable, Settings, facts, group_setting, settled, sizes
+from alphabar.interop.portable import Portable, Settings, SizeUnsaidError, facts, group_setting, settled, sizes
 from alphabar.interop.released import RELEASED, SIZES, Released
 from alphabar.interop.request import Request
 
@@ -61,7 +60,7 @@ def _settings(found: Shapes, known: Released | None, guided: bool, request: Requ
     said = request.said({"data.image_size": side, "diffusion.steps": known.steps if known else 1000})
     size, steps = said.data.image_size, said.diffusion.steps
     if size is None:
-        raise AlphabarError(
+        raise SizeUnsaidError(
             f"{request.path.name} does not say the size of its images, and OpenAI has none with levels of "
             f"{list(found.channel_mult)} × {found.channels} channels; add data.image_size=N."
         )

@@ -7,7 +7,7 @@ from torch import Tensor
 from alphabar.errors import AlphabarError
 from alphabar.interop.keys import PLAIN, Entry, Layout, Leaves, Place, Sizes, entries, to_ours
 from alphabar.interop.places import blocks
-from alphabar.interop.portable import Portable, facts, group_setting, settled, sizes
+from alphabar.interop.portable import Portable, SizeUnsaidError, facts, group_setting, settled, sizes
 from alphabar.interop.request import Request
 
 BLOCK: Leaves = {
@@ -49,7 +49,7 @@ def read(request: Request) -> Portable:
     mults = tuple(width // channels for width in widths)
     size = request.said({"data.image_size": SIDES.get(mults)}).data.image_size
     if size is None:
-        raise AlphabarError(f"{source} does not say the size of its images; add data.image_size=N.")
+        raise SizeUnsaidError(f"{source} does not say the size of its images; add data.image_size=N.")
     attends = [level for level in range(levels) if f"down.{level}.attn.0.q.weight" in foreign]
     config = settled(
         {

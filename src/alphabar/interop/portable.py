@@ -8,12 +8,17 @@ from torch import Tensor
 
 from alphabar import build
 from alphabar import config as c
+from alphabar.errors import AlphabarError
 from alphabar.interop.keys import Sizes
 from alphabar.networks import Style
 from alphabar.networks.pixels import MOST_GROUPS, groups_of
 
 Settings = dict[str, dict[str, Any]]
 """Settings by section, as a recipe has them."""
+
+
+class SizeUnsaidError(AlphabarError):
+    """A file does not say the size of its images."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from alphabar import config as c
-from alphabar.interop import tensors
+from alphabar.errors import AlphabarError
+from alphabar.interop import hub, tensors
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,21 @@ class Request:
     format: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     new_attention_order: bool | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: str | Path,
+        format: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        new_attention_order: bool | None = None,
+    ) -> "Request":
+        """The request for `source` as it is named: a path, or "hf:owner/name", which is fetched."""
+        is_on_hub = hub.is_on_hub(str(source))
+        place = hub.fetched(str(source)) if is_on_hub else Path(source)
+        if is_on_hub and hub.is_run(place):
+            raise AlphabarError(f"{source} is a run of alphabar; fetch it with `alphabar pull {source} FOLDER`.")
+        return cls(place, format, overrides or {}, new_attention_order)
 
     def said(self, otherwise: Mapping[str, Any]) -> c.Config:
         """A config of the overrides among `otherwise`, and its values for the others; all else has no meaning."""

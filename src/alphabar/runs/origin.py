@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 from alphabar import config as c
 from alphabar.errors import AlphabarError
 from alphabar.runs import bundled, resuming
-from alphabar.runs.naming import step_of, steps
+from alphabar.runs.naming import is_one, step_of, steps
 
 ARCHITECTURE = (
     "name", "preset", "channels", "channel_mult", "num_blocks", "attention_resolutions", "heads", "head_channels",
@@ -24,12 +24,12 @@ MEANING = ("steps", "schedule", "betas", "parameterization", "variance", "time_s
 
 @dataclass(frozen=True)
 class Origin:
-    """A checkpoint that a new run starts from."""
+    """A checkpoint, or a model of another program, that a new run starts from."""
 
     path: Path
-    """The absolute path of the checkpoint."""
+    """Its absolute path, or its name on the Hub."""
     config: c.Config
-    """The settings of the run that the checkpoint belongs to."""
+    """The settings of the run that the checkpoint belongs to, or of the model."""
     side: int
     """The shorter side of its images."""
 
@@ -102,15 +102,26 @@ def recorded(run: Path, source: Path, step: int | str | None) -> Origin | None:
     if not steps(run / "checkpoints"):
         return None
     config = c.parse(resuming.own_settings(run))
-    path, place = config.training.initialised_from, _place(source)
-    is_its_step = step is None or step == "best" or (path is not None and str(step_of(path)) == str(step))
-    if path is None or not (is_its_step and path.is_relative_to(place)):
+    path = config.training.initialised_from
+    if path is None or not (_is_its_step(path, step) and _is_in(path, source)):
         of_step = "" if step is None else f" at step {step}"
         raise AlphabarError(
             f"{run} holds a run that started from {path or 'random weights'}, and not from {source}{of_step}; choose "
             "another --run."
         )
     return Origin(path, config, min(config.data.image_size or (1, 1)))
+
+
+def _is_its_step(path: Path, step: int | str | None) -> bool:
+    if step is None or not is_one(path):
+        return step is None
+    return step == "best" or str(step_of(path)) == str(step)
+
+
+def _is_in(path: Path, source: Path) -> bool:
+    """Whether `path` is what `source` means, or a checkpoint of the run there."""
+    place = _place(source)
+    return path == source or path.is_relative_to(place) or _place(path) == place
 
 
 def _place(source: Path) -> Path:

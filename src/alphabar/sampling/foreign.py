@@ -27,8 +27,7 @@ def import_run(request: Request, run: Path, name: str) -> Portable:
     """
     check_free(run, "import to")
     outputs.check_folder(run, "--run")
-    model = interop.read(request)
-    _denoiser(model)  # says what cannot be
+    model = readable(request)
     state = {
         "step": model.step,
         "image_facts": model.facts.model_dump(mode="json"),
@@ -36,6 +35,13 @@ def import_run(request: Request, run: Path, name: str) -> Portable:
         RECORD: {"source": name, **model.record},
     }
     written(run, model.config, model.step, {model.weights: dict(model.tensors)}, state)
+    return model
+
+
+def readable(request: Request) -> Portable:
+    """The model of a foreign file or folder; AlphabarError if it cannot be sampled here."""
+    model = interop.read(request)
+    _denoiser(model)  # says what cannot be
     return model
 
 
@@ -53,7 +59,7 @@ def load_foreign(request: Request, name: Path, device: torch.device, place: Data
         facts=model.facts,
         step=model.step,
         weights=model.weights,
-        sha256=_sha256(request.path),
+        sha256=sha256_of_weights(request.path),
         device=device,
         place=place,
     )
@@ -65,7 +71,7 @@ def _denoiser(model: Portable) -> Denoiser:
     return build.denoiser(model.config, network)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of_weights(path: Path) -> str:
     """The sha256 of the file, or of a folder's largest file, which is that of the weights."""
     file = path
     if path.is_dir():

@@ -14,11 +14,11 @@ import alphabar
 from alphabar import build, images
 from alphabar import config as c
 from alphabar.data.options import manner
-from alphabar.diffusion import Denoiser, Sampler, SeededNoise, Step, reverse_process
+from alphabar.diffusion import Denoiser, Network, Sampler, SeededNoise, Step, reverse_process
 from alphabar.errors import AlphabarError
 from alphabar.progress import progress
 from alphabar.runs.model import Label, LoadedModel
-from alphabar.sampling import parts, settings
+from alphabar.sampling import backends, parts, settings
 from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.sampling.job import Job, check_count
 from alphabar.seeds import derived
@@ -30,6 +30,7 @@ class Pipeline:
 
     label: the class of every image, "each" for class (seed mod number of classes), or "none".
     examples: the small images that an upsampler enlarges when a job names none, uint8 (N, C, h, w): number seed mod N.
+    backend: a key of BACKENDS, what computes the network.
     """
 
     model: LoadedModel
@@ -39,6 +40,7 @@ class Pipeline:
     condition: parts.Condition
     label: Label
     examples: Tensor | None = field(default=None, repr=False, compare=False)
+    backend: str = backends.TORCH
 
     @classmethod
     def of(
@@ -46,11 +48,13 @@ class Pipeline:
         model: LoadedModel,
         changes: Mapping[str, Any] | None = None,
         label: Label | None = None,
+        backend: str = backends.TORCH,
     ) -> "Pipeline":
         """The model's own [sampling] with `changes` (its setting -> value). AlphabarError says what cannot be.
 
         label: "each" if None, or "none" for a network without classes.
         """
+        backends.made(backend, model)
         section = settings.changed(model.config, changes or {})
         sampler = parts.sampler(section)
         rows = parts.rows(model.denoiser.schedule, section)
@@ -63,7 +67,7 @@ class Pipeline:
                 f"--guidance {section.guidance_scale:g} is towards a class, and these images have no class; choose one "
                 "with --class, or leave --guidance at 1."
             )
-        return cls(model, section, denoiser, sampler, condition, label)
+        return cls(model, section, denoiser, sampler, condition, label, backend=backend)
 
     def __repr__(self) -> str:
         return f"Pipeline({str(self.model.path)!r}: {self.how}, {self.steps_per_image} steps, class {self.label})"
@@ -96,18 +100,27 @@ class Pipeline:
             "x0_transform": model.config.diffusion.x0_transform,
             "class": self.label if isinstance(self.label, int) else None,
             "unconditional": (self.label == "none" and bool(model.class_names)) or None,
+            "backend": None if self.backend == backends.TORCH else self.backend,
             "data": manner(build.data_options(model.config.data)),
         }
 
     @cached_property
     def measured_denoiser(self) -> Denoiser:
-        """The denoiser that samples: with the analytic variance measured, if that is the one and is not known yet."""
-        if self.section.variance != "analytic":
-            return self.denoiser
-        return with_analytic_variance(self.model, self.denoiser)
+        """The denoiser that samples: with the analytic variance measured, if that is the one and is not known yet, and
+        with the network of the backend.
+        """
+        denoiser = self.denoiser
+        if self.section.variance == "analytic":
+            denoiser = with_analytic_variance(self.model, denoiser)
+        return denoiser if self.backend == backends.TORCH else replace(denoiser, network=self._network())
+
+    def _network(self) -> Network:
+        return backends.made(self.backend, self.model)()
 
     def prepare(self) -> "Pipeline":
-        """Measure an analytic variance now, before a bar is shown or processes share the work; returns the pipeline."""
+        """Measure an analytic variance, and make the backend's network, now, before a bar is shown or processes share
+        the work; returns the pipeline.
+        """
         _ = self.measured_denoiser
         return self
 

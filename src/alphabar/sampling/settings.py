@@ -94,6 +94,7 @@ def folder_name(settings: Mapping[str, Any]) -> str:
         words += [f"guidance-{settings['guidance_scale']:g}"]
         words += ["t-{}-{}".format(*interval)] if interval else []
         words += [f"rescale-{settings['guidance_rescale']:g}"] if settings["guidance_rescale"] else []
+    words += [settings["backend"]] if settings["backend"] else []
     words += ["unconditional"] if settings["unconditional"] else []
     words += [] if settings["class"] is None else [f"class-{settings['class']}"]
     return "-".join(map(str, [*words, settings["weights"], f"step-{settings['step']}"]))

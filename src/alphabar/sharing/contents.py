@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alphabar import images
+from alphabar.config.values import HUB
 from alphabar.errors import AlphabarError
-from alphabar.interop import hub
 from alphabar.runs import bundled, checkpoint, origin, previews
 from alphabar.runs.model import find, load_model
 from alphabar.sampling.export import check_dtype, export
@@ -58,7 +58,7 @@ def write(request: Request, out: Path) -> Path:
     saved = find(request.run, request.step)
     step = None if checkpoint.is_one(request.run) else saved.state["step"]
     licence = request.licence or (origin.foreign_origin(saved.state) or {}).get("licence")
-    record = {"source": f"{hub.PREFIX}{request.name}", "format": "alphabar"} | ({"licence": licence} if licence else {})
+    record = {"source": f"{HUB}{request.name}", "format": "alphabar"} | ({"licence": licence} if licence else {})
     export(request.run, out, request.weights, request.dtype, step, request.overrides, record)
     try:
         if request.to is not None:

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from alphabar import outputs
+from alphabar.config.values import HUB
 from alphabar.errors import AlphabarError
 from alphabar.interop import hub, hub_files
 from alphabar.interop.hub_files import Repository
@@ -32,7 +33,7 @@ def pushed(request: Request, private: bool) -> str:
     AlphabarError if it cannot be reached or written, if it holds the files of others, or if it is public already and
     `private` is asked for: nothing is uploaded then.
     """
-    source = f"{hub.PREFIX}{request.name}"
+    source = f"{HUB}{request.name}"
     find(request.run, request.step)  # before the network is asked
     hub_files.check_token(source)
     old = hub_files.looked_up(request.name, "pushed", may_lack=True)

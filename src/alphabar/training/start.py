@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -11,9 +10,9 @@ from alphabar.data.classes import normal
 from alphabar.errors import AlphabarError
 from alphabar.networks.transfer import Transfer, transferred
 from alphabar.runs import checkpoint, origin
-from alphabar.runs.model import LoadedModel, load_model
-from alphabar.runs.run import Run, described
+from alphabar.runs.run import Run
 from alphabar.training.parallel import sharding
+from alphabar.training.source import Source, read
 from alphabar.training.state import TrainState
 
 SHOWN = 6
@@ -33,7 +32,7 @@ def start(state: TrainState, run: Path) -> list[str]:
     path = state.config.training.initialised_from
     if path is None or checkpoint.steps(Run(run).checkpoints):
         return []
-    source = load_model(path, _weights(path))
+    source = read(path)
     origin.check_meaning(path, source.config, state.config)
     transfer = _transfer(state, source)
     fits = sum(transfer.tensors[name].numel() for name in (*transfer.taken, *transfer.adapted))
@@ -44,35 +43,23 @@ def start(state: TrainState, run: Path) -> list[str]:
         )
     for network in (state.network, *state.ema.networks.values()):
         sharding.load(network, transfer.tensors)
-    state.origin = _origin(path, source)
+    state.origin = dict(source.record)
     return list(_lines(path, source, transfer))
 
 
-def _weights(path: Path) -> str:
-    """The first average; or what an exported run has."""
-    saved = checkpoint.read(path)
-    averages = [name for name in saved.names() if name.startswith("ema-")]
-    first = f"ema-{described(saved)[0].training.ema_rates[0]}"
-    return first if first in averages else averages[0] if averages else "raw"
-
-
-def _transfer(state: TrainState, source: LoadedModel) -> Transfer:
+def _transfer(state: TrainState, source: Source) -> Transfer:
     numbers = {normal(name): row for row, name in enumerate(source.class_names)}
     own = sharding.all_whole(state.network.state_dict())
     rows = [numbers.get(normal(name)) for name in state.facts.class_names]
     with torch.no_grad():
-        return transferred(own, source.tensors(), rows, source.config.network.label_dropout > 0)
+        return transferred(own, source.tensors, rows, source.config.network.label_dropout > 0)
 
 
-def _origin(path: Path, source: LoadedModel) -> dict[str, Any]:
-    foreign = origin.foreign_origin(checkpoint.read(path).state)
-    start = {"path": str(path), "step": source.step, "weights": source.weights, "sha256": source.sha256}
-    return start | ({"imported": foreign} if foreign else {})
-
-
-def _lines(path: Path, source: LoadedModel, transfer: Transfer) -> Iterable[str]:
+def _lines(path: Path, source: Source, transfer: Transfer) -> Iterable[str]:
     count = f"{len(transfer.taken):,} of {len(transfer.tensors):,} weights"
-    yield f"starts from {path}, {source.weights} of step {source.step:,}: {count} taken as they are"
+    which = ", {weights} of step {step:,}".format_map(source.record) if checkpoint.is_one(path) else ""
+    yield f"starts from {path}{which}: {count} taken as they are"
+    yield from (f"note of the import: {note}" for note in source.notes)
     if transfer.adapted:
         yield f"adapted to these images and classes: {_groups(transfer.adapted)}"
     if transfer.anew:
