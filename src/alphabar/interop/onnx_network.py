@@ -16,7 +16,8 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 class OnnxNetwork:
     """(x_t (B, C, H, W), time (B,)[, y (B,)][, low_res (B, C, h, w)]) -> output, of a session of onnxruntime.
 
-    It has as many threads as torch has. The graph is made once, in memory, and takes any B. Without y, a network with classes is asked for no class.
+    It has as many threads as torch has. The graph is made once, in memory, and takes any B. Without y, a network with
+    classes is asked for no class.
     """
 
     def __init__(self, model: Portable) -> None:
