@@ -12,6 +12,7 @@ from alphabar import data, diffusion, distributed, networks
 from alphabar.diffusion.timesteps import LossSecondMoment
 from alphabar.errors import AlphabarError, sentences
 from alphabar.images import Size, smaller
+from alphabar.networks.allocator import keep_memory
 from alphabar.registry import look_up
 
 
@@ -105,6 +106,7 @@ def cost(config: c.Config, facts: c.ImageFacts) -> tuple[int, int]:
 
 def place(network: nn.Module, device: torch.device | str) -> nn.Module:
     """The network on `device`, its weights in channels_last memory, where convolutions are fastest."""
+    keep_memory()
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

@@ -14,6 +14,7 @@ from alphabar.networks import ADM, DDPM, IDDPM, PRESETS, UNet
 from alphabar.networks.dropout import Dropout
 from alphabar.networks.embedding import sinusoid
 from alphabar.networks.layers import Block, Downsample, Upsample
+from alphabar.networks.pixels import group_norm
 
 CIFAR = {"image_size": (32, 32), "in_channels": 3, "out_channels": 3}
 LARGE = {"image_size": (256, 256), "in_channels": 3, "out_channels": 3, "channel_mult": (1, 1, 2, 2, 4, 4)}
@@ -539,3 +540,14 @@ def test_a_wrong_augmentation_is_refused_with_a_sentence(size: int, sentence: st
     network = UNet(**TINY, augmentation_size=size)
     with pytest.raises(AlphabarError, match=sentence):
         network(torch.zeros(2, 3, 16, 16), torch.zeros(2), augmentation=torch.zeros(2, 9))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_a_group_norm_computes_in_float32_and_keeps_the_type_of_its_input(dtype: torch.dtype) -> None:
+    """A mean of 300 with a spread of 1 is lost in bf16's 8 bits, if the statistics are."""
+    norm = group_norm(8, DDPM).to(torch.float64 if dtype is torch.float64 else torch.float32)
+    x = (300 + images(2, 8, 16, 16)).to(dtype)
+    made = norm(x).detach()
+    assert made.dtype == dtype
+    right = F.group_norm(x.double(), norm.num_groups, eps=norm.eps)
+    assert float((made.double() - right).abs().max()) < 2 * torch.finfo(dtype).eps * float(right.abs().max()) + 1e-4

@@ -10,7 +10,7 @@ from alphabar.networks.again import computed
 from alphabar.networks.attention import attended
 from alphabar.networks.dropout import Dropout
 from alphabar.networks.layers import Upsample
-from alphabar.networks.pixels import per_pixel
+from alphabar.networks.pixels import GroupNorm, per_pixel
 from alphabar.networks.style import Style
 
 HEAD_CHANNELS = 32
@@ -38,10 +38,10 @@ class NoiseBlock(nn.Module):
         self.gradient_checkpointing = gradient_checkpointing
         self.embedding = nn.Linear(embedding_channels, in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm1 = nn.GroupNorm(groups, out_channels, eps=style.norm_eps)
+        self.norm1 = GroupNorm(groups, out_channels, eps=style.norm_eps)
         self.dropout = Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.norm2 = nn.GroupNorm(groups, out_channels, eps=style.norm_eps)
+        self.norm2 = GroupNorm(groups, out_channels, eps=style.norm_eps)
         self.shortcut = None if in_channels == out_channels else nn.Linear(in_channels, out_channels)
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class NoiseAttention(nn.Module):
         self.adds = adds
         self.head_channels = style.head_channels or HEAD_CHANNELS
         hidden = style.heads * self.head_channels
-        self.norm = nn.GroupNorm(1, channels, eps=style.norm_eps)
+        self.norm = GroupNorm(1, channels, eps=style.norm_eps)
         self.qkv = nn.Linear(channels, 3 * hidden, bias=False)
         self.out = nn.Linear(hidden, channels)
 

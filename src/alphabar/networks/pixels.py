@@ -1,10 +1,12 @@
 """Layers that apply the same operation to every pixel: 1×1 convolution and group normalization."""
 
+import torch
 from torch import Tensor, nn
 
 from alphabar.networks.checks import check_groups
 from alphabar.networks.style import Style
 
+HALF = (torch.bfloat16, torch.float16)
 MOST_GROUPS = 32
 """Groups of a normalization, in all the papers."""
 
@@ -18,6 +20,19 @@ def per_pixel(layer: nn.Linear, x: Tensor) -> Tensor:
     return h.movedim(-1, 1)
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group normalization that computes in float32 where its input is in half precision, as autocast does on a GPU.
+
+    On a CPU, torch's own kernels for bf16 take up to seven times as long as those for float32 (docs/results/speed.md).
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W), of the type of the input."""
+        if input.dtype not in HALF:
+            return super().forward(input)
+        return super().forward(input.float()).to(input.dtype)
+
+
 def group_norm(channels: int, style: Style) -> nn.GroupNorm:
     """Group normalization with 32 groups, as in the papers, or fewer if groups would be unequal or too small.
 
@@ -26,7 +41,7 @@ def group_norm(channels: int, style: Style) -> nn.GroupNorm:
     """
     groups = style.norm_groups or groups_of(channels)
     check_groups(channels, groups)
-    return nn.GroupNorm(groups, channels, eps=style.norm_eps)
+    return GroupNorm(groups, channels, eps=style.norm_eps)
 
 
 def groups_of(channels: int) -> int:
