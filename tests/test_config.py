@@ -28,7 +28,7 @@ REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Diffusion, "weighting"): diffusion.WEIGHTINGS,
     (c.Diffusion, "decoder"): diffusion.DECODERS,
     (c.Diffusion, "timestep_sampler"): diffusion.TIMESTEP_SAMPLERS,
-    (c.Training, "precision"): PRECISIONS,
+    (c.Training, "precision"): ["auto", *PRECISIONS],
     (c.Optimizer, "decay"): DECAYS,
     (c.Optimizer, "name"): OPTIMIZERS,
     (c.Parallel, "strategy"): STRATEGIES,

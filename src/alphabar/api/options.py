@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
     guidance: the scale of classifier-free guidance; 1 is off.
     guidance_interval: the first and last timestep with guidance: (1, 400), or "1-400".
     guidance_rescale: 0 to 1, how far the contrast that guidance adds is scaled back.
+    precision: fp32, bf16, or auto, the faster one of the two here.
     batch_size: images at a time.
     """
 
@@ -44,6 +45,7 @@ class Options(TypedDict, total=False):
     guidance: float | None
     guidance_interval: tuple[int, int] | str | None
     guidance_rescale: float | None
+    precision: str | None
     batch_size: int | None
 
 

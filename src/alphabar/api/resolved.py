@@ -46,10 +46,18 @@ class Request:
             settings, lines = self._with_plan(settings, planned, start)
         elif start is not None:
             settings = c.merge(settings, origin.settings(start, self._parsed(settings)))
-        config = c.absolute(self._parsed(settings))
+        config = self._with_precision_of_run(c.absolute(self._parsed(settings)))
         if start is not None:
             origin.check_meaning(start.path, start.config, config)
         return Resolved(config, tuple(lines))
+
+    def _with_precision_of_run(self, config: c.Config) -> c.Config:
+        """`config` with what training.precision=auto chose when the run began, if it has begun."""
+        existing = resuming.newest_settings(self.path) if config.training.precision == "auto" else None
+        if existing is None:
+            return config
+        training = config.training.model_copy(update={"precision": existing.training.precision})
+        return config.model_copy(update={"training": training})
 
     def _parsed(self, settings: dict[str, Any]) -> c.Config:
         """The config of `settings`; what the user named counts last."""

@@ -85,6 +85,7 @@ def evaluate(
     weights: o.Weights = "ema",
     step: o.Step = None,
     batch_size: o.BatchSize = None,
+    precision: o.Precision = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for evaluations.jsonl and neighbours.png; the run if left out.")
     ] = None,
@@ -104,7 +105,18 @@ def evaluate(
     from alphabar.errors import AlphabarError
 
     options = o.sampling(
-        sampler, steps, spacing, eta, order, churn, variance, guidance, guidance_interval, guidance_rescale, batch_size
+        sampler,
+        steps,
+        spacing,
+        eta,
+        order,
+        churn,
+        variance,
+        guidance,
+        guidance_interval,
+        guidance_rescale,
+        batch_size,
+        precision,
     )
     if bpd is None:
         row = measuring.evaluate(

@@ -44,6 +44,9 @@ GuidanceInterval = Annotated[
 GuidanceRescale = Annotated[
     float | None, typer.Option(help="0 to 1: how far the contrast that guidance adds is scaled back.")
 ]
+Precision = Annotated[
+    str | None, typer.Option(help="fp32, bf16, or auto, the faster of the two here; the recipe's if left out.")
+]
 Label = Annotated[str | None, typer.Option("--class", help="The class to sample, by number or name, or none.")]
 Weights = Annotated[str, typer.Option(help="ema (the averaged weights), raw (not averaged), or ema-RATE.")]
 Step = Annotated[
@@ -97,11 +100,12 @@ def sampling(
     guidance_interval: str | None = None,
     guidance_rescale: float | None = None,
     batch_size: int | None = None,
+    precision: str | None = None,
 ) -> "Options":
     """The options of sampling, as `alphabar.Options`."""
     options: dict[str, Any] = given(
         sampler=sampler, steps=steps, spacing=spacing, eta=eta, order=order, churn=churn, variance=variance,
         guidance=guidance, guidance_interval=guidance_interval, guidance_rescale=guidance_rescale,
-        batch_size=batch_size,
+        batch_size=batch_size, precision=precision,
     )  # fmt: skip
     return options  # type: ignore[return-value]  # the keys are those of Options

@@ -28,6 +28,7 @@ def sample(
     weights: o.Weights = "ema",
     step: o.Step = None,
     batch_size: o.BatchSize = None,
+    precision: o.Precision = None,
     data: o.Data = None,
     data_root: o.DataRoot = None,
     film: Annotated[
@@ -56,7 +57,7 @@ def sample(
         film=None if film == "none" else film, out=out, backend=backend,
         **o.sampling(
             sampler, steps, spacing, eta, order, churn, variance, guidance, guidance_interval, guidance_rescale,
-            batch_size,
+            batch_size, precision,
         ),
     )  # fmt: skip
     folder = images.folder

@@ -30,6 +30,7 @@ def upscale(
     weights: o.Weights = "ema",
     step: o.Step = None,
     batch_size: o.BatchSize = None,
+    precision: o.Precision = None,
     resize: o.Resize = "none",
     film: Annotated[str, typer.Option(help=f"{names.listed((*names.FILM_FORMATS, 'none'))}.")] = "none",
     out: Annotated[Path | None, typer.Option(help="The folder of the images; one in the run if left out.")] = None,
@@ -47,7 +48,7 @@ def upscale(
     images = enlarge(
         load(run, weights=weights, step=step, device=device), small,
         label=label, seeds=seeds, resize=resize, film=None if film == "none" else film, out=out,
-        **o.sampling(sampler, steps, spacing, eta, guidance=guidance, batch_size=batch_size),
+        **o.sampling(sampler, steps, spacing, eta, guidance=guidance, batch_size=batch_size, precision=precision),
     )  # fmt: skip
     folder = images.folder
     if folder is not None and distributed.is_main():

@@ -78,8 +78,9 @@ class Training(Section):
     starts from random weights."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """The seed of the initial weights, the order of the images, t and the noise."""
-    precision: Annotated[str, OneOf(names.PRECISIONS)] = "fp32"
-    """Precision of the network's forward pass; everything else stays in float32."""
+    precision: Annotated[str, OneOf(("auto", *names.PRECISIONS))] = "fp32"
+    """Precision of the network's forward pass; everything else stays in float32. auto measures which of fp32 and bf16
+    is faster when the run begins, and stays with that."""
     ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)
     """Rates of the moving averages of the weights; the first one is sampled by default."""
     ema_warmup: bool = True
@@ -146,6 +147,8 @@ class Sampling(Section):
     """The first and last timestep with guidance; none guides all."""
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How far the contrast that guidance adds is scaled back: 0 not at all, 1 fully."""
+    precision: Annotated[str, OneOf(("auto", "fp32", "bf16"))] = "fp32"
+    """Precision of the network; auto measures which is faster. Images in bf16 differ a little from those in fp32."""
     num: Positive = 64
     """How many images are sampled by default."""
     batch_size: BatchSize = 64

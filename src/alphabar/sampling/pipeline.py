@@ -18,7 +18,7 @@ from alphabar.diffusion import Denoiser, Network, Sampler, SeededNoise, Step, re
 from alphabar.errors import AlphabarError
 from alphabar.progress import progress
 from alphabar.runs.model import Label, LoadedModel
-from alphabar.sampling import backends, parts, settings
+from alphabar.sampling import backends, parts, precision, settings
 from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.sampling.job import Job, check_count
 from alphabar.seeds import derived
@@ -55,7 +55,7 @@ class Pipeline:
         label: "each" if None, or "none" for a network without classes.
         """
         backends.made(backend, model)
-        section = settings.changed(model.config, changes or {})
+        section = precision.settled(model, settings.changed(model.config, changes or {}), backend, backends.TORCH)
         sampler = parts.sampler(section)
         rows = parts.rows(model.denoiser.schedule, section)
         denoiser = parts.respaced(model.denoiser, section, rows)
@@ -107,15 +107,16 @@ class Pipeline:
     @cached_property
     def measured_denoiser(self) -> Denoiser:
         """The denoiser that samples: with the analytic variance measured, if that is the one and is not known yet, and
-        with the network of the backend.
+        with the network of the backend, in the precision of the section.
         """
         denoiser = self.denoiser
         if self.section.variance == "analytic":
             denoiser = with_analytic_variance(self.model, denoiser)
-        return denoiser if self.backend == backends.TORCH else replace(denoiser, network=self._network())
+        return replace(denoiser, network=self._network())
 
     def _network(self) -> Network:
-        return backends.made(self.backend, self.model)()
+        network = backends.made(self.backend, self.model)()
+        return precision.computed(network, self.section, self.model.device)
 
     def prepare(self) -> "Pipeline":
         """Measure an analytic variance, and make the backend's network, now, before a bar is shown or processes share

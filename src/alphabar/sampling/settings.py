@@ -56,6 +56,7 @@ def listed(section: c.Sampling, sampler: Sampler, schedule: NoiseSchedule, T: in
         **{name: getattr(sampler, name, None) for name in parts.SAMPLER_OPTIONS},
         "network_calls": _network_calls(section, sampler, schedule),
         "variance": None if section.variance == "model" else section.variance,
+        "precision": None if section.precision == "fp32" else section.precision,
         "guidance_scale": section.guidance_scale if guided else None,
         "guidance_interval": list(section.guidance_interval or ()) or None if guided else None,
         "guidance_rescale": section.guidance_rescale or None if guided else None,
@@ -95,6 +96,7 @@ def folder_name(settings: Mapping[str, Any]) -> str:
         words += ["t-{}-{}".format(*interval)] if interval else []
         words += [f"rescale-{settings['guidance_rescale']:g}"] if settings["guidance_rescale"] else []
     words += [settings["backend"]] if settings["backend"] else []
+    words += [settings["precision"]] if settings["precision"] else []
     words += ["unconditional"] if settings["unconditional"] else []
     words += [] if settings["class"] is None else [f"class-{settings['class']}"]
     return "-".join(map(str, [*words, settings["weights"], f"step-{settings['step']}"]))

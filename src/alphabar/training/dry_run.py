@@ -14,6 +14,7 @@ from alphabar.config import Config
 from alphabar.runs.prospect import prospect
 from alphabar.training import scoring, start
 from alphabar.training.clock.length import total_steps
+from alphabar.training.planning.precision import settled
 from alphabar.training.previews import preview_pipeline
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
@@ -27,7 +28,9 @@ def dry_run(config: Config, path: Path, device: torch.device, allowed: Set[str] 
     allowed: the settings that may differ from those that the run had so far.
     """
     image_set = build.image_set(config.data)
-    state = TrainState(config, build.image_facts(image_set), device)
+    facts = build.image_facts(image_set)
+    config, why = settled(config, facts, device)
+    state = TrainState(config, facts, device)
     size, batch_size = len(image_set), config.training.batch_size
     end = total_steps(config.training, size)
     yield f"images       {image_set.described()}"
@@ -35,6 +38,8 @@ def dry_run(config: Config, path: Path, device: torch.device, allowed: Set[str] 
         yield f"warning      {image_set.contents.warning}"
     yield f"run          {prospect(path, config, state.facts, allowed)}"
     yield f"parameters   {sum(p.numel() for p in state.network.parameters()):,}"
+    if why:
+        yield f"precision    {why}"
     for line in start.start(state, path):
         yield f"weights      {line}"
     minutes = f"{config.training.minutes or 0:g} minute{'' if config.training.minutes == 1 else 's'}"

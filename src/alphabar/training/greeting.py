@@ -54,6 +54,8 @@ def greet(
             lines.append(f"the learning rate is {state.rate_factor:g} times what is set, since the run diverged once")
     if not state.step and end and optimizer.warmup_steps >= end:
         lines.append(f"warning: the warm-up of {optimizer.warmup_steps:,} steps is longer than the run")
+    if training.precision == "fp16" and state.device.type == "cpu":
+        lines.append("warning: on a CPU fp16 takes several times as long as fp32; training.precision=auto measures")
     if image_set.contents.warning:
         lines.append(f"warning: {image_set.contents.warning}")
     if not state.step and (few := warning_of_few(len(image_set))):

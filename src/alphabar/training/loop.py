@@ -26,6 +26,7 @@ from alphabar.training.interrupt import Interrupt
 from alphabar.training.log import Log, check_tensorboard
 from alphabar.training.mishaps import divergence, memory, recovery
 from alphabar.training.mishaps.skip_report import SkipReport
+from alphabar.training.planning.precision import settled
 from alphabar.training.previews import preview, preview_path, preview_pipeline
 from alphabar.training.saving import Saver
 from alphabar.training.state import TrainState
@@ -42,8 +43,11 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
     with distributed.alike():
         check_tensorboard(config.training)
         image_set = build.image_set(config.data)
-        state = TrainState(config, build.image_facts(image_set), device)
-        notes = start.start(state, path)
+        facts = build.image_facts(image_set)
+    config, why = settled(config, facts, device)
+    with distributed.alike():
+        state = TrainState(config, facts, device)
+        notes = [*start.start(state, path), *([why] if why else [])]
         length = Length.of(config, len(image_set))
         update = Update.of(state, device, length.steps)
         update.division(config.training.batch_size)

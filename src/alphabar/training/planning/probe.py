@@ -6,6 +6,7 @@ import torch
 
 from alphabar import data, distributed
 from alphabar.config import Config, ImageFacts
+from alphabar.training.planning.precision import settled
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
 
@@ -25,11 +26,11 @@ def images_per_second(config: Config, size: tuple[int, int], device: torch.devic
     """
     batch = min(ON_CPU if device.type == "cpu" else ON_GPU, config.training.batch_size)
     plain = config.network.model_copy(update={"class_conditional": False, "label_dropout": 0.0})
-    config = config.model_copy(update={"network": plain})
-    shape = (config.data.channels or 3, *size)
-    state = TrainState(config, ImageFacts(shape=shape, class_names=(), fingerprint=""), device)
+    facts = ImageFacts(shape=(config.data.channels or 3, *size), class_names=(), fingerprint="")
+    config, _ = settled(config.model_copy(update={"network": plain}), facts, device)
+    state = TrainState(config, facts, device)
     update = Update.of(state, device, None)
-    images = torch.randint(0, 256, (batch, *shape), dtype=torch.uint8)
+    images = torch.randint(0, 256, (batch, *facts.shape), dtype=torch.uint8)
     spans: list[float] = []
     while len(spans) <= LEAST or (len(spans) <= MOST and sum(spans) < PATIENCE):
         began = time.perf_counter()

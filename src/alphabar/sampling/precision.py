@@ -1,0 +1,40 @@
+"""The precision in which a network is sampled; auto is what is faster for it here."""
+
+import torch
+
+from alphabar import config as c
+from alphabar.diffusion import Network
+from alphabar.errors import AlphabarError
+from alphabar.networks.precision import AUTO, PRECISIONS, autocast, faster
+from alphabar.runs.model import LoadedModel
+
+FULL = "fp32"
+
+
+def settled(model: LoadedModel, section: c.Sampling, backend: str, usual: str) -> c.Sampling:
+    """The section with a precision in the place of auto, measured on a batch of its size.
+
+    AlphabarError for a precision that the backend does not have; only the `usual` one has all.
+    """
+    if backend != usual and section.precision != FULL:
+        raise AlphabarError(
+            f"--backend {backend} computes in fp32; leave --precision {section.precision} or --backend out."
+        )
+    if section.precision != AUTO:
+        return section
+    batch, device = section.batch_size, model.device
+    x = torch.randn(batch, *model.facts.shape, device=device).to(memory_format=torch.channels_last)
+    labels = {"y": torch.zeros(batch, dtype=torch.int64, device=device)} if model.class_names else {}
+    if (low_resolution := model.config.network.low_resolution) is not None:
+        labels["low_res"] = torch.zeros(batch, model.facts.shape[0], *low_resolution, device=device)
+
+    @torch.no_grad()
+    def call(dtype: torch.dtype | None) -> None:
+        autocast(model.denoiser.network, device.type, dtype)(x, torch.zeros(batch, device=device), **labels)
+
+    return section.model_copy(update={"precision": faster(call, device)[0]})
+
+
+def computed(network: Network, section: c.Sampling, device: torch.device) -> Network:
+    """The network in the section's precision."""
+    return autocast(network, device.type, PRECISIONS[section.precision])
