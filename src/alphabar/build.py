@@ -104,6 +104,17 @@ def cost(config: c.Config, facts: c.ImageFacts) -> tuple[int, int]:
     return sum(weights.numel() for weights in made.parameters()), networks.multiply_adds(made, facts.shape)
 
 
+def example(config: c.Config, facts: c.ImageFacts, count: int, device: torch.device) -> dict[str, Tensor]:
+    """Inputs of the network for so many images, by name, to try it with: noise, t = 0, the first class."""
+    x = torch.randn(count, *facts.shape, device=device).to(memory_format=torch.channels_last)
+    inputs = {"x": x, "time": torch.zeros(count, device=device)}
+    if class_names(config, facts):
+        inputs["y"] = torch.zeros(count, dtype=torch.int64, device=device)
+    if (size := config.network.low_resolution) is not None:
+        inputs["low_res"] = torch.zeros(count, facts.shape[0], *size, device=device)
+    return inputs
+
+
 def place(network: nn.Module, device: torch.device | str) -> nn.Module:
     """The network on `device`, its weights in channels_last memory, where convolutions are fastest."""
     keep_memory()

@@ -25,9 +25,15 @@ CPU = torch.device("cpu")
 RUN = [*TINY, "training.precision=auto"]
 
 
+def busy(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
 @pytest.mark.parametrize(("fp32", "bf16", "chosen"), [(0.03, 0.01, "bf16"), (0.01, 0.03, "fp32"), (0.02, 0.02, "fp32")])
 def test_the_faster_precision_is_chosen_and_the_usual_one_if_neither_is(fp32: float, bf16: float, chosen: str) -> None:
-    name, ratio = precision.faster(lambda dtype: time.sleep(fp32 if dtype is None else bf16), CPU)
+    name, ratio = precision.faster(lambda dtype: busy(fp32 if dtype is None else bf16), CPU)
     assert name == chosen and ratio == pytest.approx(fp32 / bf16, rel=0.5)
 
 
@@ -36,7 +42,7 @@ def test_the_warm_up_does_not_count() -> None:
 
     def work(dtype: torch.dtype | None) -> None:
         calls.append(dtype)
-        time.sleep(0.2 if len(calls) == 2 else 0.02 if dtype is None else 0.002)
+        busy(0.2 if len(calls) == 2 else 0.02 if dtype is None else 0.002)
 
     assert precision.faster(work, CPU)[0] == "bf16"
     assert calls[:4] == [None, torch.bfloat16] * 2

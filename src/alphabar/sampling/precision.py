@@ -2,6 +2,7 @@
 
 import torch
 
+from alphabar import build
 from alphabar import config as c
 from alphabar.diffusion import Network
 from alphabar.errors import AlphabarError
@@ -22,15 +23,12 @@ def settled(model: LoadedModel, section: c.Sampling, backend: str, usual: str) -
         )
     if section.precision != AUTO:
         return section
-    batch, device = section.batch_size, model.device
-    x = torch.randn(batch, *model.facts.shape, device=device).to(memory_format=torch.channels_last)
-    labels = {"y": torch.zeros(batch, dtype=torch.int64, device=device)} if model.class_names else {}
-    if (low_resolution := model.config.network.low_resolution) is not None:
-        labels["low_res"] = torch.zeros(batch, model.facts.shape[0], *low_resolution, device=device)
+    device = model.device
+    inputs = build.example(model.config, model.facts, section.batch_size, device)
 
     @torch.no_grad()
     def call(dtype: torch.dtype | None) -> None:
-        autocast(model.denoiser.network, device.type, dtype)(x, torch.zeros(batch, device=device), **labels)
+        autocast(model.denoiser.network, device.type, dtype)(**inputs)
 
     return section.model_copy(update={"precision": faster(call, device)[0]})
 

@@ -1,13 +1,17 @@
 """training.precision=auto: what trains this network faster on this machine, fp32 or bf16. It stays the run's own."""
 
+import time
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor
 
 from alphabar import build, distributed
 from alphabar.config import Config, ImageFacts
 from alphabar.networks.precision import AUTO, autocast, faster
 
-ON_CPU, ON_GPU = 8, 64
-"""Images in a batch of the measurement, if those of the run are no fewer."""
+LEAST, LONG = 8, 0.2
+"""Images in the first step, and about the seconds that a later one takes, if it has more of them."""
 
 
 def settled(config: Config, facts: ImageFacts, device: torch.device) -> tuple[Config, str | None]:
@@ -27,18 +31,17 @@ def settled(config: Config, facts: ImageFacts, device: torch.device) -> tuple[Co
 
 def _measured(config: Config, facts: ImageFacts, device: torch.device) -> tuple[str, float]:
     network = build.place(build.network(config, facts), device).train()
-    batch = min(
-        ON_CPU if device.type == "cpu" else ON_GPU, config.training.micro_batch_size or config.training.batch_size
-    )
-    x = torch.randn(batch, *facts.shape, device=device).to(memory_format=torch.channels_last)
-    y = torch.zeros(batch, dtype=torch.int64, device=device) if build.class_names(config, facts) else None
-    labels = {} if y is None else {"y": y}
-    if (low_resolution := config.network.low_resolution) is not None:
-        labels["low_res"] = torch.zeros(batch, facts.shape[0], *low_resolution, device=device)
 
-    def step(dtype: torch.dtype | None) -> None:
-        out = autocast(network, device.type, dtype)(x, torch.zeros(batch, device=device), **labels)
-        out.square().mean().backward()  # type: ignore[no-untyped-call]
+    def step(dtype: torch.dtype | None, inputs: Mapping[str, Tensor]) -> None:
+        autocast(network, device.type, dtype)(**inputs).square().mean().backward()  # type: ignore[no-untyped-call]
         network.zero_grad()
 
-    return faster(step, device)
+    batch = config.training.micro_batch_size or config.training.batch_size
+    few = build.example(config, facts, min(batch, LEAST), device)
+    step(None, few)
+    began = time.perf_counter()
+    step(None, few)
+    seconds = time.perf_counter() - began
+    # As many images as there is time for: the weights are cast once for all.
+    inputs = build.example(config, facts, min(batch, max(LEAST, int(LEAST * LONG / seconds))), device)
+    return faster(lambda dtype: step(dtype, inputs), device)
