@@ -98,6 +98,15 @@ def test_any_number_of_processes_sees_the_losses_of_one_for_50_steps(
     assert_close(here, there, 1e-4)  # weights: Adam's first steps divide noise by noise
 
 
+@pytest.mark.heavy
+def test_noisenet_is_sharded_block_by_block_and_sees_the_losses_of_one_process(tiny, alone, tmp_path) -> None:
+    hybrid = ("diffusion.objective=hybrid", "diffusion.variance=learned_range")
+    settings = ("network.name=noisenet", *hybrid, "training.steps=8", "training.checkpoint_every=8")
+    assert trained(tiny(*settings, "parallel.strategy=fsdp2"), tmp_path / "run", 2) == [0, 0]
+    here, there = alone(*settings), content(tmp_path / "run")
+    assert there["losses"] == pytest.approx(here["losses"], rel=1e-6, abs=1e-6)
+
+
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("micro_batch_size", ["none", pytest.param("3", marks=pytest.mark.heavy)])
 def test_an_exact_run_has_the_same_bits_on_any_number_of_processes(

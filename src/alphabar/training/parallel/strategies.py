@@ -15,6 +15,7 @@ from alphabar import distributed
 from alphabar.config import Parallel
 from alphabar.errors import AlphabarError
 from alphabar.networks.layers import Block
+from alphabar.networks.noisenet_layers import NoiseBlock
 from alphabar.training.parallel.division import Division
 
 
@@ -117,9 +118,9 @@ def _zero_if_none(parameter: Tensor) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
-def _blocks(network: nn.Module) -> list[Block]:
+def _blocks(network: nn.Module) -> list[nn.Module]:
     """The residual blocks, whose weights are gathered one block after the other."""
-    return [module for module in network.modules() if isinstance(module, Block)]
+    return [module for module in network.modules() if isinstance(module, Block | NoiseBlock)]
 
 
 Engine = Callable[[nn.Module, Sequence[nn.Module], torch.device], Strategy]
