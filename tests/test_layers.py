@@ -22,7 +22,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("runs", "interop"),
     ("sampling",),
     ("evaluation", "editing"),
-    ("training", "figures", "sharing"),
+    ("training", "figures", "sharing", "machine"),
     ("api",),
     ("cli",),
     ("", "__main__"),  # "" is alphabar/__init__.py, which offers everything

@@ -128,7 +128,7 @@ PATHS = {
     "plot vlb": ["{}"], "plot rate-distortion": ["{}"], "plot gradient-noise": ["{}"], "plot skipped": ["{}"],
     "plot steps": ["{}"], "plot loss": ["{}"], "plot progressive": ["{}"], "plot shared": ["{}"],
 }  # fmt: skip
-WITHOUT = {"", "data", "plot", "data list", "plot list"}
+WITHOUT = {"", "doctor", "data", "plot", "data list", "plot list"}
 """Commands that name nothing."""
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from alphabar.errors import AlphabarError
 
 if TYPE_CHECKING:
+    from alphabar.api.doctor import doctor
     from alphabar.api.edit import inpaint, interpolate, vary
     from alphabar.api.evaluate import bits_per_dim, evaluate
     from alphabar.api.foreign import import_run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "api.doctor": ("doctor",),
     "api.edit": ("inpaint", "interpolate", "vary"),
     "api.evaluate": ("bits_per_dim", "evaluate"),
     "api.foreign": ("import_run",),
@@ -50,8 +52,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "AlphabarError", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode",
-    "encode", "evaluate", "export", "fetch", "film", "import_run", "inpaint", "inspect", "interpolate", "load", "pack",
-    "pull", "push", "recipes", "sample", "settings", "train", "upscale", "vary",
+    "doctor", "encode", "evaluate", "export", "fetch", "film", "import_run", "inpaint", "inspect", "interpolate",
+    "load", "pack", "pull", "push", "recipes", "sample", "settings", "train", "upscale", "vary",
 ]  # fmt: skip
 
 

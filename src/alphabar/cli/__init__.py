@@ -13,6 +13,7 @@ from alphabar import distributed, terminal
 from alphabar.cli import (
     data,
     decode,
+    doctor,
     encode,
     evaluate,
     export,
@@ -59,6 +60,7 @@ app.command("decode")(decode.decode)
 app.command("vary")(vary.vary)
 app.command("recipes")(recipes.recipes)
 app.command("settings")(settings.settings)
+app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(plot.app, name="plot")
 
