@@ -15,6 +15,7 @@ from alphabar import distributed, plots
 from alphabar.data import ImageSet
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
 from alphabar.errors import AlphabarError, check_number, sentences
+from alphabar.evaluation import codecs
 from alphabar.evaluation.features import random_order
 from alphabar.evaluation.flow_likelihood import SOLVER, flow_bits
 from alphabar.evaluation.vlb import BoundJob, bound
@@ -67,6 +68,8 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     row = {
         "bits_per_dim": {name: estimate(values) for name, values in quantities.items()},
         **_per_stored_dim(quantities, images, rows),
+        "bytes_per_image": estimate(quantities["total"] * (math.prod(images.shape) / 8)),
+        "codecs": codecs.sizes(images, rows),
         "kind": request.kind,
         "n": len(rows),
         "split": request.split,

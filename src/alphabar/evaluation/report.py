@@ -43,7 +43,15 @@ def bits_report(row: Mapping[str, Any]) -> Group:
         table.add_row(name, number(entry["value"]), error, interval)
     units = Text(_units(row), style="dim")
     where = [Text(f"{what:10}{row[what]}") for what in ("terms", "picture") if what in row]
-    return Group(table, units, *where)
+    return Group(table, units, *_bytes(row), *where)
+
+
+def _bytes(row: Mapping[str, Any]) -> list[Text]:
+    """What an image takes: by the model, and in formats that lose nothing. Rows of older versions do not say it."""
+    if "codecs" not in row:
+        return []
+    others = ", ".join(f"{name} {size:,.0f}" for name, size in row["codecs"].items())
+    return [Text(f"bytes per image: {row['bytes_per_image']['value']:,.0f} by the model; {others}")]
 
 
 def _units(row: Mapping[str, Any]) -> str:
