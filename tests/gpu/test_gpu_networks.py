@@ -13,7 +13,8 @@ from alphabar.networks.precision import autocast
 CPU = torch.device("cpu")
 FACTS = ImageFacts(shape=(3, 16, 16), class_names=("a", "b"), fingerprint="")
 NETWORKS = {
-    **{name: [f"network.preset={name}"] for name in PRESETS},
+    **{name: [f"network.preset={name}"] for name in PRESETS if name != "adm"},
+    "adm": ["network.preset=adm", "network.head_channels=8"],
     "classes": ["network.class_conditional=true", "network.label_dropout=0.1"],
     "upsampler": ["network.low_resolution=[8,8]"],
     "noisenet": ["network.name=noisenet", "network.channels=16"],

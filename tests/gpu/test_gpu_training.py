@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from alphabar import build, data
+from alphabar.networks.precision import allow_tf32
 from alphabar.runs import checkpoint
 from alphabar.training import loop, saving
 from alphabar.training.draws import Draws, Randomness
@@ -134,3 +135,27 @@ def test_a_measured_precision_trains(device, tiny, quiet, tmp_path) -> None:
     saved = checkpoint.latest(tmp_path / "run" / "checkpoints")
     assert saved.state["config"]["training"]["precision"] in ("fp32", "bf16")
     assert saved.state["computed_on"]["device"] == device.type
+
+
+@pytest.mark.parametrize(("precision", "is_rounded"), [("fp32", False), ("bf16", True), ("fp16", True)])
+def test_fp32_is_rounded_to_tf32_in_trainings_in_half_precision_alone(precision, is_rounded, tiny, monkeypatch) -> None:
+    """No network can be placed on CUDA here, so that only the decision is looked at."""
+    told: list[bool] = []
+    monkeypatch.setattr("alphabar.training.state.allow_tf32", told.append)
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, *args, **more: self)
+    for name in ("LossMeter", "Skips"):
+        monkeypatch.setattr(f"alphabar.training.state.{name}", lambda *args: None)
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda *args, **more: None)
+    config = tiny(f"training.precision={precision}")
+    TrainState(config, build.image_facts(build.image_set(config.data)), torch.device("cuda"))
+    assert told == [is_rounded]
+
+
+def test_tf32_is_allowed_to_products_and_convolutions_alike() -> None:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        for is_allowed in (True, False):
+            allow_tf32(is_allowed)
+            assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (is_allowed,) * 2
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
