@@ -18,7 +18,7 @@ STEPS ?= 10000
 BIN := $(VENV)/bin
 RUN := demo/ddpm_digits
 
-.PHONY: demo test test-all test-faults lint bench clean
+.PHONY: demo test test-all test-faults lint bench gpu clean
 .DELETE_ON_ERROR:
 
 # One thread: this network is too small to gain from more, and on busy cores it would lose.
@@ -56,6 +56,10 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.interop
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_diffusers.py
+
+# On a machine with an NVIDIA GPU: what it computes against the CPU, and how fast; docs/gpu.md says more.
+gpu: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gpu --json gpu.json
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from alphabar.diffusion.timesteps import LossSecondMoment
 from alphabar.errors import AlphabarError, sentences
 from alphabar.images import Size, smaller
 from alphabar.networks.allocator import keep_memory
+from alphabar.networks.precision import allow_tf32
 from alphabar.registry import look_up
 
 
@@ -190,6 +191,8 @@ def device(name: str) -> torch.device:
         device = torch.device(name)
         if device.type in ("cpu", "cuda", "mps"):
             torch.empty(1, device=device)
+            if device.type == "cuda":
+                allow_tf32(False)  # fp32 is fp32; a training in half precision allows it
             if device.type == "cuda" and distributed.world_size() > 1:
                 torch.cuda.set_device(device)  # for what the processes exchange
             return device

@@ -15,6 +15,14 @@ PATIENCE, MOST = 0.25, 5
 """Seconds for each precision, and rounds, after which there are enough; one round follows the warm-up at least."""
 
 
+def allow_tf32(is_allowed: bool) -> None:
+    """Whether convolutions and matrix products in fp32 may round their inputs to TF32, 10 bits, on an NVIDIA GPU.
+
+    It holds for the whole process. torch allows it for convolutions, unless it is told not to.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = is_allowed
+
+
 def autocast(network: Callable[..., Tensor], device_type: str, dtype: torch.dtype | None) -> Callable[..., Tensor]:
     """`network` run under autocast to `dtype`, with its output in float32; `network` itself if dtype is None.
 

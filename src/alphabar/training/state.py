@@ -14,6 +14,7 @@ from alphabar import build
 from alphabar.config import Config, ImageFacts
 from alphabar.diffusion import TimestepSampler
 from alphabar.errors import AlphabarError
+from alphabar.networks.precision import allow_tf32
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.model import LoadedModel
 from alphabar.training import optimizers
@@ -31,6 +32,8 @@ class TrainState:
         torch.manual_seed(config.training.seed)
         self.config, self.facts = config, facts
         self.network = build.place(build.network(config, facts), device).train()
+        if device.type == "cuda":
+            allow_tf32(config.training.precision != "fp32")  # for what autocast leaves in fp32
         self.ema = EMA(self.network, config.training.ema_rates, config.training.ema_warmup)
         averages = list(self.ema.networks.values())
         self.shown = deepcopy(averages[0]) if strategies.shares_out(config.parallel) else averages[0]

@@ -1,0 +1,35 @@
+"""The two commands for a machine with a GPU can be run, and run again, on one without."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def test_a_dry_training_of_the_bundled_model_is_exported_and_goes_on_where_it_was(tmp_path) -> None:
+    from benchmarks.gpu_train_bundled import bundled
+
+    first, again = (bundled(tmp_path, None, None, dry=True) for _ in range(2))
+    assert first == again and first["bytes"] < 3_000_000
+    assert Path(first["exported"]).exists() and (Path(first["grid"]) / "grid.png").exists()
+
+
+def test_a_table_of_speed_that_is_not_there_is_said_to_be_missing(tmp_path, monkeypatch) -> None:
+    from benchmarks import gpu
+
+    monkeypatch.setattr(gpu, "ROOT", tmp_path)
+    assert gpu.speed("cpu").startswith("There is no benchmarks/speed.py")
+
+
+@pytest.mark.heavy
+def test_the_tests_are_counted() -> None:
+    from benchmarks import gpu
+
+    counts = gpu.tests("noise_of_a_seed and cpu")
+    assert (counts["passed"], counts["failed"], counts["skipped"]) == (1, 0, 0)
