@@ -50,7 +50,7 @@ def show(result: dict[str, Any], out: Path | None) -> None:
     text = table.markdown(result)
     print(text)
     if out:
-        out.write_text(text)
+        out.write_text(table.kept(text, out.read_text() if out.exists() else ""))
 
 
 def measure(name: str, request: argparse.Namespace, result: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def best_rate(convolution: dict[str, Any], clock: str) -> float:
 
 
 def ratios(by_side: Measured) -> dict[str, dict[str, dict[str, float]]]:
-    """"A / B" -> clock -> A's seconds ÷ B's, for each of alphabar's sides B and every other side A."""
+    """ "A / B" -> clock -> A's seconds ÷ B's, for each of alphabar's sides B and every other side A."""
     pairs = [(a, b) for b in (sides.AUTO, sides.OURS) for a in by_side if b in by_side and a != b]
     return {
         f"{a} / {b}": {c: ratio(by_side[a]["seconds"][c], by_side[b]["seconds"][c]) for c in ("cpu", "wall")}
