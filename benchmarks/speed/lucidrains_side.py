@@ -1,4 +1,4 @@
-"""denoising-diffusion-pytorch, as its Trainer trains; its network has other layers, and the width of the nearest size."""
+"""denoising-diffusion-pytorch, as its Trainer trains; a network of other layers, of the nearest size."""
 
 from importlib import import_module
 from typing import Any

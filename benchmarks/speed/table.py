@@ -7,13 +7,13 @@ from benchmarks.speed import goals, sides, start_up
 
 BY_HAND = "\n## What this says\n"
 """What follows this in the file was written by a person, and is kept when the tables are written anew."""
-INTRODUCTION = """# Speed
+INTRODUCTION = """# Speed, measured
 
-`make bench` measures this. Every side is a process of its own, and they take turns, one thread each; `python -m benchmarks.speed --help`
-says what each side does. A ratio is the median over the rounds of a side's seconds ÷ alphabar's, [lowest–highest]; above 1 alphabar is
-faster. *auto* is the faster one of fp32 and bf16, measured in this run. FLOPs are counted, two for a multiply-add; the share is that of the
-best rate at which a 3×3 convolution, 128 → 128 channels at 32×32, ran in the same rounds, in the same precision. Peak memory is that of the process beyond its
-imports.
+`make bench` measures this, and `python -m benchmarks.speed --help` says what each side does. Every side is a process of
+its own, with one thread, and they take turns. A ratio is the median over the rounds of a side's seconds ÷ alphabar's,
+[lowest–highest]; above 1 alphabar is faster. *auto* is the faster one of fp32 and bf16, as measured in this run. FLOPs
+are counted, two for a multiply-add. The share is that of the best rate of a 3×3 convolution, 128 → 128 channels at
+32×32, in the same rounds and in the same precision. Peak memory is that of the process beyond its imports.
 """
 HEAD = ["row", "side", "precision", "parameters", "images/s", "GFLOP per image", "share of convolution", "peak MiB"]
 
@@ -54,11 +54,8 @@ def about(result: dict[str, Any]) -> list[str]:
 
 def ratios(rows: list[dict[str, Any]]) -> list[str]:
     others = (sides.THEIRS, sides.TUNED, sides.LUCID, sides.OURS)
-    cells = [
-        [row["row"], str(row["batch"]), *(spread(row, side, sides.AUTO) for side in others)]
-        + [spread(row, sides.THEIRS, sides.OURS)]
-        for row in rows
-    ]
+    pairs = [*((side, sides.AUTO) for side in others), (sides.THEIRS, sides.OURS)]
+    cells = [[row["row"], str(row["batch"]), *(spread(row, *pair) for pair in pairs)] for row in rows]
     head = [f"{side} ÷ auto" for side in others]
     return table(["row", "batch", *head, "diffusers ÷ alphabar fp32"], cells)
 
