@@ -28,7 +28,7 @@ def markdown(result: dict[str, Any]) -> str:
     if "start_up" in result:
         parts += ["## Start-up\n", *starting(result["start_up"])]
     if found := goals.verdicts(result):
-        parts += ["## Goals\n", *table(["row", "goal", "measured", "at least", ""], [verdict(*one) for one in found])]
+        parts += ["## Goals\n", *table(["row", "goal", "measured", "to reach", ""], [verdict(*one) for one in found])]
     return "\n".join(parts)
 
 
@@ -99,5 +99,5 @@ def starting(seconds: dict[str, list[float]]) -> list[str]:
     return table(["command", "CPU seconds"], [*spans, beyond])
 
 
-def verdict(row: str, what: str, value: float, goal: float, met: bool) -> list[str]:
-    return [row, what, f"{value:.2f}", f"{goal:.2f}", "met" if met else "missed"]
+def verdict(row: str, what: str, value: float, goal: str, met: bool) -> list[str]:
+    return [row, what, f"{value:.2f}", goal, "met" if met else "missed"]
