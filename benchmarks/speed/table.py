@@ -94,8 +94,8 @@ def chain(row: dict[str, Any]) -> list[str]:
 
 
 def starting(seconds: dict[str, list[float]]) -> list[str]:
-    spans = [[f"`{name}`", f"{median(each):.2f} [{min(each):.2f}–{max(each):.2f}]"] for name, each in seconds.items()]
-    beyond = ["`sample` beyond `import torch`", f"{start_up.beyond_torch(seconds):.2f}"]
+    spans = [[name, f"{median(each):.2f} [{min(each):.2f}–{max(each):.2f}]"] for name, each in seconds.items()]
+    beyond = ["sample beyond import torch", f"{start_up.beyond_torch(seconds):.2f}"]
     return table(["command", "CPU seconds"], [*spans, beyond])
 
 
