@@ -14,6 +14,8 @@ EVENTS ?= 1000
 SIGNALS ?= 50
 JOB_KILLS ?= 20
 STEPS ?= 10000
+# What bench is asked, and where it leaves its figures.
+BENCH ?= --json speed.json
 
 BIN := $(VENV)/bin
 RUN := demo/ddpm_digits
@@ -54,8 +56,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Turns of alphabar, other packages and bare convolutions: BENCH="--rows train-1.1M --rounds 3"; about 20 minutes for all.
 bench: $(VENV)/.interop
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_diffusers.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed $(BENCH)
 
 # On a machine with an NVIDIA GPU: what it computes against the CPU, and how fast; docs/gpu.md says more.
 gpu: $(VENV)/.dev

@@ -9,7 +9,7 @@ from torch import Tensor
 PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 AUTO = "auto"
 """In the place of a precision: the faster one of fp32 and bf16, measured."""
-MARGIN = 1.1
+MARGIN = 1.2
 """How many times as fast bf16 has to be to be chosen."""
 PATIENCE, MOST = 0.25, 5
 """Seconds for each precision, and rounds, after which there are enough; one round follows the warm-up at least."""

@@ -1,0 +1,67 @@
+"""alphabar: the step of `alphabar train`, the network of `alphabar sample`, and its ancestral sampler."""
+
+import torch
+from benchmarks.speed.made import Made, chosen, pictures
+from benchmarks.speed.workload import CHAIN, CHAIN_STEPS, TRAIN, Workload
+from torch import Tensor
+
+from alphabar import build, config, data
+from alphabar.diffusion import SeededNoise, reverse_process
+from alphabar.diffusion.samplers import Ancestral
+from alphabar.networks.precision import autocast
+from alphabar.training.planning.precision import settled
+from alphabar.training.state import TrainState
+from alphabar.training.step import Update, train_step
+
+
+def make(work: Workload, device: torch.device, tuned: bool) -> Made:
+    if work.task == CHAIN:
+        return chain(work, device)
+    return (training if work.task == TRAIN else sampling)(work, device, tuned)
+
+
+def settings(work: Workload, precision: str = "fp32") -> tuple[config.Config, config.ImageFacts]:
+    """Those of DDPM's recipe for CIFAR-10, with the network of the workload."""
+    changes = {f"network.{name}": value for name, value in work.network.items()}
+    changes |= {"training.batch_size": work.batch, "training.precision": precision}
+    recipe = config.load("ddpm_cifar10", [f"{name}={value}" for name, value in changes.items()])
+    return recipe, config.ImageFacts(shape=work.shape, class_names=(), fingerprint="")
+
+
+def training(work: Workload, device: torch.device, auto: bool) -> Made:
+    own, facts = settings(work, "auto" if auto else "fp32")
+    own, why = settled(own, facts, device)
+    state = TrainState(own, facts, device)
+    update = Update.of(state, device, None)
+    batch = data.Batch(torch.randint(0, 256, (work.batch, *work.shape), dtype=torch.uint8), None)
+    parameters = sum(p.numel() for p in state.network.parameters())
+    return Made(lambda: train_step(update, state, batch), parameters, own.training.precision, why or Made("", 0).why)
+
+
+def sampling(work: Workload, device: torch.device, auto: bool) -> Made:
+    own, facts = settings(work)
+    network = build.place(build.network(own, facts), device).eval()
+    inputs = build.example(own, facts, work.batch, device)
+
+    @torch.no_grad()
+    def call(dtype: torch.dtype | None) -> Tensor:
+        return autocast(network, device.type, dtype)(**inputs)
+
+    made = Made(lambda: call(None), sum(p.numel() for p in network.parameters()))
+    if not auto:
+        return made
+    dtype, name, why = chosen(call, device)
+    return made._replace(step=lambda: call(dtype), precision=name, why=why)
+
+
+def chain(work: Workload, device: torch.device) -> Made:
+    own, _ = settings(work)
+    denoiser = build.denoiser(own, lambda x, time: x).to(device)
+
+    @torch.no_grad()
+    def run() -> None:
+        x = pictures(work.shape, work.batch, device).contiguous(memory_format=torch.channels_last)
+        for _ in reverse_process(Ancestral(), denoiser, x, noise=SeededNoise(range(work.batch))):
+            pass
+
+    return Made(run, 0, steps=CHAIN_STEPS)
