@@ -20,11 +20,14 @@ def test_a_dry_training_of_the_bundled_model_is_exported_and_goes_on_where_it_wa
     assert Path(first["exported"]).exists() and (Path(first["grid"]) / "grid.png").exists()
 
 
-def test_a_table_of_speed_that_is_not_there_is_said_to_be_missing(tmp_path, monkeypatch) -> None:
+@pytest.mark.heavy
+def test_the_rows_of_speed_that_there_was_time_for_are_in_the_answer() -> None:
     from benchmarks import gpu
 
-    monkeypatch.setattr(gpu, "ROOT", tmp_path)
-    assert gpu.speed("cpu").startswith("There is no benchmarks/speed.py")
+    pytest.importorskip("diffusers")
+    (row,) = gpu.speed("cpu", "--rounds", "1", "--rows", "sample-1.1M", seconds=120)["rows"]
+    assert row["row"] == "sample-1.1M" and row["sides"]["alphabar fp32"]["images_per_second"] > 0
+    assert gpu.speed("cpu", "--rounds", "1", seconds=0.5).startswith("benchmarks.speed wrote no rows")
 
 
 @pytest.mark.heavy
