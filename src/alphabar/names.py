@@ -5,22 +5,20 @@ text. So a component is named once, where it is registered, and settings, help, 
 """
 
 import ast
+import re
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 
 @cache
 def _literal(module: str, registry: str) -> ast.expr:
     """The expression that `registry` is assigned in alphabar/`module`.py."""
-    source = (resources.files("alphabar") / f"{module}.py").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-            continue
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(isinstance(target, ast.Name) and target.id == registry for target in targets):
-            return node.value
-    raise LookupError(f"alphabar/{module}.py assigns no {registry}")
+    source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    assigned = re.search(rf"^{registry}(?:: [^=\n]+)? = (.*(?:\n[ )\]}}].*)*)", source, re.MULTILINE)
+    if assigned is None:
+        raise LookupError(f"alphabar/{module}.py assigns no {registry}")
+    return ast.parse(f"({assigned[1]})", mode="eval").body  # of the whole module, this would take most of the start
 
 
 def _names(module: str, registry: str) -> tuple[str, ...]:
