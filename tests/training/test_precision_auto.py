@@ -42,10 +42,22 @@ def test_the_warm_up_does_not_count() -> None:
 
     def work(dtype: torch.dtype | None) -> None:
         calls.append(dtype)
-        busy(0.2 if len(calls) == 2 else 0.02 if dtype is None else 0.002)
+        busy(0.05 if len(calls) == 2 else 0.02 if dtype is None else 0.002)
 
     assert precision.faster(work, CPU)[0] == "bf16"
     assert calls[:4] == [None, torch.bfloat16] * 2
+
+
+def test_a_processor_without_bf16_is_found_out_by_one_call_and_another_kind_of_device_is_not_tried() -> None:
+    calls: list[torch.dtype | None] = []
+
+    def work(dtype: torch.dtype | None) -> None:
+        calls.append(dtype)
+        busy(0.02 if dtype is None else 0.2)
+
+    name, ratio = precision.faster(work, CPU)
+    assert name == "fp32" and ratio < 0.25 and calls == [None, torch.bfloat16]
+    assert precision.faster(work, torch.device("mps")) == ("fp32", 1.0) and len(calls) == 2
 
 
 def always(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -11,6 +11,10 @@ AUTO = "auto"
 """In the place of a precision: the faster one of fp32 and bf16, measured."""
 MARGIN = 1.2
 """How many times as fast bf16 has to be to be chosen."""
+DEVICES = ("cpu", "cuda")
+"""Where bf16 is tried; elsewhere it may be missing."""
+HOPELESS = 4
+"""How many times as long as in fp32 the first call in bf16 may take."""
 PATIENCE, MOST = 0.25, 5
 """Seconds for each precision, and rounds, after which there are enough; one round follows the warm-up at least."""
 
@@ -44,6 +48,8 @@ def faster(work: Callable[[torch.dtype | None], object], device: torch.device) -
     Both are tried in turn, and the fastest call of each counts: other work of the machine only makes one slower. On a
     CPU its own time is taken, which does not count when others have the cores.
     """
+    if device.type not in DEVICES:
+        return "fp32", 1.0
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     spans: dict[str, list[float]] = {"fp32": [], "bf16": []}
     for rounds in range(MOST + 1):
@@ -53,6 +59,9 @@ def faster(work: Callable[[torch.dtype | None], object], device: torch.device) -
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             measured.append(clock() - began)
+        is_hopeless = device.type == "cpu" and measured[0] > HOPELESS * spans["fp32"][0]
+        if is_hopeless:  # a processor without bf16 takes very long for it
+            return "fp32", spans["fp32"][0] / measured[0]
         if rounds and min(map(sum, spans.values())) > 2 * PATIENCE:
             break
     fp32, bf16 = (min(measured[1:]) for measured in spans.values())
