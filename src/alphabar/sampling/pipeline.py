@@ -112,10 +112,11 @@ class Pipeline:
         denoiser = self.denoiser
         if self.section.variance == "analytic":
             denoiser = with_analytic_variance(self.model, denoiser)
-        return replace(denoiser, network=self._network())
+        return replace(denoiser, network=self._computed(denoiser.network))
 
-    def _network(self) -> Network:
-        network = backends.made(self.backend, self.model)()
+    def _computed(self, network: Network) -> Network:
+        if self.backend != backends.TORCH:
+            network = backends.made(self.backend, self.model)()
         return precision.computed(network, self.section, self.model.device)
 
     def prepare(self) -> "Pipeline":
