@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -72,4 +73,5 @@ def resident_mib() -> float:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with suppress(BrokenPipeError):  # nobody gives turns any more
+        main(*sys.argv[1:])
