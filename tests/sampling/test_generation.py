@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+import alphabar
 from alphabar import seeds as seed_lists
 from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
@@ -243,3 +244,13 @@ def test_a_folder_of_other_files_is_left_alone(trained, tmp_path) -> None:
     with pytest.raises(AlphabarError, match="holds other files than samples"):
         sample_to_folder(plan(trained, tmp_path, [0]))
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_images_that_are_sampled_again_for_a_film_are_not_written_again(trained, tmp_path) -> None:
+    """As after a kill between the images of the first batch and their film."""
+    first = alphabar.sample(trained, 4, out=tmp_path / "out")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("seed-*.png")}
+    (tmp_path / "out" / "film.gif").unlink()
+    again = alphabar.sample(trained, 4, out=tmp_path / "out")
+    assert (tmp_path / "out" / "film.gif").exists() and torch.equal(first.tensor, again.tensor)
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("seed-*.png")} == before

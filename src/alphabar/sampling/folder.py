@@ -190,8 +190,13 @@ def _stated(text: Mapping[str, str]) -> dict[str, Any]:
 def save_images(
     folder: Path, samples: Tensor, batch: Job, settings: Mapping[str, Any], class_names: Sequence[str]
 ) -> None:
-    """seed-XXXXXX.png of each image (N, C, H, W) uint8, in the order of batch.seeds, with its settings in its text."""
+    """seed-XXXXXX.png of each image (N, C, H, W) uint8, in the order of batch.seeds, with its settings in its text.
+
+    One that is there already, as when a batch is sampled again for its film, is left alone.
+    """
     for k, image in enumerate(samples):
+        if _load(folder, batch, k, settings) is not None:
+            continue
         name = {} if batch.labels is None else {"name": class_names[batch.labels[k]]}
         text = json.dumps(_about(batch, k, settings) | name)
         images.save_png(_path(folder, batch.seeds[k]), image, {"alphabar": text}, outputs.SAMPLE)
