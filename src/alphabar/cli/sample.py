@@ -7,7 +7,7 @@ import typer
 
 from alphabar import names
 from alphabar.cli import options as o
-from alphabar.terminal import say
+from alphabar.cli import sampled
 
 
 def sample(
@@ -49,7 +49,7 @@ def sample(
     from alphabar.api.model import load
     from alphabar.api.sample import sample as sample_to_folder
     from alphabar.sampling.backends import device as device_of
-    from alphabar.sampling.folder import film_path
+    from alphabar.sampling.folder import GRID, film_path
 
     model = load(run, weights=weights, step=step, device=device_of(backend, device), data=data, data_root=data_root)
     images = sample_to_folder(
@@ -62,9 +62,4 @@ def sample(
     )  # fmt: skip
     folder = images.folder
     if folder is not None and distributed.is_main():
-        if images.sampled == 0:
-            say(f"Nothing was sampled: the {len(images)} images were there already; other --seeds give others.")
-        say(f"images    {folder}  ({len(images)} PNGs, samples.npz, settings.json)")
-        say(f"grid      {folder / 'grid.png'}")
-        if film != "none":
-            say(f"film      {film_path(folder, film)}")
+        sampled.report(images, grid=folder / GRID, film=None if film == "none" else film_path(folder, film))

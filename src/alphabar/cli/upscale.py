@@ -7,7 +7,7 @@ import typer
 
 from alphabar import names
 from alphabar.cli import options as o
-from alphabar.terminal import say
+from alphabar.cli import sampled
 
 
 def upscale(
@@ -44,6 +44,7 @@ def upscale(
     from alphabar.api.model import load
     from alphabar.api.upscale import PAIRS
     from alphabar.api.upscale import upscale as enlarge
+    from alphabar.sampling.folder import film_path
 
     images = enlarge(
         load(run, weights=weights, step=step, device=device), small,
@@ -52,7 +53,4 @@ def upscale(
     )  # fmt: skip
     folder = images.folder
     if folder is not None and distributed.is_main():
-        if images.sampled == 0:
-            say(f"Nothing was sampled: the {len(images)} images were there already; other --seeds give others.")
-        say(f"images    {folder}  ({len(images)} PNGs, samples.npz, settings.json)")
-        say(f"pairs     {folder / PAIRS}")
+        sampled.report(images, pairs=folder / PAIRS, film=None if film == "none" else film_path(folder, film))

@@ -27,7 +27,7 @@ class Repository:
     sizes: Mapping[str, int]
     """The bytes of each file, by its name. Names that would leave the folder are not among them."""
     sha256: Mapping[str, str]
-    """Of the large files."""
+    """The sha256 of each large file, by its name, as the Hub states it."""
 
 
 def looked_up(name: str, purpose: str, may_lack: bool = False) -> Repository | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from alphabar.data import workers
 from alphabar.data.memory import in_bytes, machine_bytes
 from alphabar.files import cache_folder
 from alphabar.networks.allocator import keep_memory
@@ -34,15 +35,15 @@ class Machine:
     """What is known of this machine."""
 
     versions: Mapping[str, str]
-    """Of alphabar, Python, torch, and of the packages that are installed."""
+    """The versions of alphabar, Python, torch, and the packages that are installed."""
     platform: str
     processor: str
     flags: tuple[str, ...]
-    """Those of FLAGS that the processor has."""
+    """The elements of FLAGS that the processor has."""
     cores: float
     """How many this process may use: the machine's, or its container's share if that is lower."""
     threads: int
-    """Those of torch."""
+    """How many threads torch uses."""
     memory: int
     """Bytes that this process may use."""
     keeps_memory: bool
@@ -123,8 +124,8 @@ def _processor() -> tuple[str, frozenset[str]]:
 
 
 def cores() -> float:
-    """The cores that this process may use."""
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use, or the share of them that its container leaves it."""
+    own = workers.cores()
     try:
         quota, period = CPU_MAX.read_text().split()
         return min(float(own), int(quota) / int(period))

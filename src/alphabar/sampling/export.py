@@ -22,7 +22,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 KEPT = ("step", "images", "seconds", "image_facts", "imported", "started_from", origin.PUBLISHED)
 """The entries of a checkpoint's state that describe the model; the others are for resuming training."""
 ORIGINS = {"imported", "started_from", origin.PUBLISHED}
-"""Those that say where the weights come from."""
+"""The entries of a checkpoint's state that say where its weights come from."""
 OF_THE_MACHINE = {
     "data": {"path": None, "root": None},
     "evaluation": {"extractor_weights": None},

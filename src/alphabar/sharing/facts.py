@@ -31,9 +31,9 @@ class Facts:
     count: int | None
     """The number of training images, if they or an evaluation on them tell."""
     fingerprint: str
-    """Of the training images; empty if they are not known, as of an imported model."""
+    """The fingerprint of the training images; empty if they are not known, as for an imported model."""
     settings: Mapping[str, Mapping[str, Any]]
-    """By section, without places."""
+    """The settings of the run, by section, without places on this machine."""
     step: int
     images: int | None
     seconds: float | None
