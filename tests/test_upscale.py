@@ -238,6 +238,17 @@ def test_another_small_image_under_the_same_seed_is_sampled_anew(upsampler, tmp_
     assert second.sampled == 1 and not torch.equal(first.tensor, second.tensor)
 
 
+def test_a_picture_of_one_s_own_is_not_replaced_and_that_is_said_before_the_work(
+    upsampler, tmp_path, drawn_seeds
+) -> None:
+    alphabar.upscale(upsampler, small(1), label=3, out=tmp_path / "out")
+    drawn_seeds.clear()
+    (tmp_path / "out" / "pairs.png").write_bytes(b"mine")
+    with pytest.raises(AlphabarError, match=r"pairs\.png"):
+        alphabar.upscale(upsampler, small(2), label=3, out=tmp_path / "out")
+    assert (tmp_path / "out" / "pairs.png").read_bytes() == b"mine" and not drawn_seeds
+
+
 def test_several_seeds_for_one_image_give_versions_of_it(upsampler, tmp_path) -> None:
     one = small(1)[0]
     made = alphabar.upscale(upsampler, one, label="none", seeds="5-8", out=tmp_path / "out")

@@ -57,9 +57,9 @@ def upscale(
     job = pipeline.job(numbers, low_res)
     job = job if labels is None else replace(job, labels=labels)
     plan = Plan.of(pipeline, job, path(out))
+    outputs.check(plan.folder / PAIRS, outputs.GRID)
     result = into_folder(plan, film)
     if distributed.is_main():
-        outputs.check(plan.folder / PAIRS, outputs.GRID)
         images.save_png(plan.folder / PAIRS, _pairs(low_res, result.tensor), kind=outputs.GRID)
     return result
 
