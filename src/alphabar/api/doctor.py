@@ -1,4 +1,4 @@
-"""`alphabar.machine`: the machine, and the traps in it."""
+"""`alphabar.doctor`: the machine, and the traps in it."""
 
 from alphabar.errors import sentences
 
