@@ -81,7 +81,11 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(INSTALL) -e '.[dev,evaluation,interop,onnx]'
+	$(INSTALL) -e '.[dev,evaluation,interop,onnx,openvino,app,trackio,wandb,mlflow,notebooks]'
+	touch $@ $(VENV)/.core
+
+$(VENV)/.docs: $(VENV)/.torch pyproject.toml
+	$(INSTALL) -e '.[docs]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.interop: $(VENV)/.torch pyproject.toml
