@@ -10,7 +10,8 @@ SIZES = [1024, 16, 17, 31, 3072, 1024, 100]
 
 
 def test_randn_equals_torch_for_every_seed_and_size(ask: Ask) -> None:
-    for seed, answer in zip(SEEDS, ask([{"what": "randn", "seed": seed, "sizes": SIZES} for seed in SEEDS])):
+    answers = ask([{"what": "randn", "seed": seed, "sizes": SIZES} for seed in SEEDS])
+    for seed, answer in zip(SEEDS, answers, strict=True):
         generator = torch.Generator().manual_seed(seed)
         for size, numbers in zip(SIZES, answer, strict=True):
             expected = torch.randn(size, generator=generator)
