@@ -12,16 +12,17 @@ import { network } from './network.js';
 
 const RUNTIMES = { wasm: 'ort.wasm.min.mjs', webgpu: 'ort.webgpu.min.mjs' };
 const MODEL = {};
-let stopped = false;
+let wanted = null; // the id of the request that is to be sampled
+let work = Promise.resolve(); // one thing after another: the network takes one call at a time
 
-const ACTIONS = { load, sample, stop: () => { stopped = true; } };
+const ACTIONS = { load, sample };
 
-addEventListener('message', async ({ data }) => {
-  try {
-    await ACTIONS[data.do](data);
-  } catch (error) {
+addEventListener('message', ({ data }) => {
+  wanted = data.id ?? null; // whatever comes next ends what is being sampled
+  if (data.do === 'stop') return;
+  work = work.then(() => ACTIONS[data.do](data)).catch((error) => {
     postMessage({ say: 'error', doing: data.do, sentence: sentence(error) });
-  }
+  });
 });
 
 /** The model and its runtime; a second call changes the runtime alone. */
@@ -40,14 +41,13 @@ async function load({ provider }) {
 
 /** The reverse process of a request, step by step. */
 async function sample({ id, request }) {
-  stopped = false;
   const start = performance.now();
   for await (const { t, timestep, x, x0 } of generated(MODEL.network, MODEL.about, request)) {
     postMessage({ say: 'step', id, t, timestep, x: to_uint8(x), x0: x0 && to_uint8(x0) });
-    await new Promise((resume) => setTimeout(resume)); // so that 'stop' is heard
-    if (stopped) break;
+    await new Promise((resume) => setTimeout(resume)); // so that messages are heard
+    if (wanted !== id) break;
   }
-  postMessage({ say: 'done', id, seconds: (performance.now() - start) / 1000, stopped });
+  postMessage({ say: 'done', id, seconds: (performance.now() - start) / 1000, stopped: wanted !== id });
 }
 
 /** An error as one sentence for the page. */
