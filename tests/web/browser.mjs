@@ -111,7 +111,7 @@ const VISITS = {
     });
     const files = (name, mimeType, buffer) => page.setInputFiles('#forward [name=file]', { name, mimeType, buffer });
     await files('own.png', 'image/png', Buffer.from(picture, 'base64'));
-    await page.fill('#forward [name=t]', '400');
+    await page.fill('[name=t]', '400');
     await page.waitForFunction(() => document.querySelector('#linear').width === 96);
     seen.forward = await page.textContent('#levels');
     await page.locator('section').nth(1).screenshot({ path: join(shots, 'forward.png') });

@@ -104,6 +104,7 @@ worker.addEventListener('error', (event) => {
 });
 form.addEventListener('submit', (event) => {
   event.preventDefault();
+  status.closest('.stage').scrollIntoView({ block: 'nearest' }); // on a phone it is above the form
   start();
 });
 form.stop.addEventListener('click', () => worker.postMessage({ do: 'stop' }));

@@ -1,7 +1,7 @@
 /** log₁₀ SNR over t for the schedules, with a dot at t. */
 
 const [WIDTH, HEIGHT] = [520, 240];
-const [LEFT, RIGHT, TOP, BOTTOM] = [48, 10, 12, 34];
+const [LEFT, RIGHT, TOP, BOTTOM] = [54, 10, 12, 40];
 const [LOW, HIGH] = [-5, 4];
 
 /**
@@ -22,13 +22,13 @@ export function curves(place, log_snr) {
     return `<line class="axis" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${level}" y2="${level}"/>
       <text x="${LEFT - 6}" y="${level + 4}" text-anchor="end">${label}</text>`;
   });
-  const times = [0, T / 2, T].map((t) => `<text x="${x(t)}" y="${HEIGHT - 16}" text-anchor="${t === T ? 'end' : 'middle'}">${t}</text>`);
+  const times = [0, T / 2, T].map((t) => `<text x="${x(t)}" y="${HEIGHT - 22}" text-anchor="${t === T ? 'end' : 'middle'}">${t}</text>`);
   const lines = Object.entries(log_snr).map(([name, values]) => {
     const points = values.slice(1).map((value, k) => `${x(k + 1).toFixed(1)},${y(value).toFixed(1)}`);
     return `<path class="${name}" d="M${points.join('L')}"/><circle class="${name}" r="6"/>`;
   });
   place.innerHTML = `<svg class="curves" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-labelledby="levels">
-    ${ticks.join('')}${times.join('')}<text x="${(LEFT + WIDTH) / 2}" y="${HEIGHT - 2}" text-anchor="middle">step t</text>
+    ${ticks.join('')}${times.join('')}<text x="${(LEFT + WIDTH) / 2}" y="${HEIGHT - 4}" text-anchor="middle">step t</text>
     <text x="${LEFT + 8}" y="${HEIGHT - BOTTOM - 8}">SNR: signal to noise</text>${lines.join('')}</svg>`;
   const dots = Object.keys(log_snr).map((name) => place.querySelector(`circle.${name}`));
   return (t) => Object.values(log_snr).forEach((values, k) => {

@@ -20,7 +20,7 @@ export const EQUATIONS = {
   },
   heun: {
     title: 'Heun: look ahead, then step',
-    formula: 'x̄<sub>s</sub> = x̄<sub>t</sub> + (σ<sub>s</sub> − σ<sub>t</sub>) · ½ (ε̂<sub>t</sub> + ε̂<sub>s</sub>)',
+    formula: 'x̄<sub>s</sub> = x̄<sub>t</sub> + (σ<sub>s</sub> − σ<sub>t</sub>) (ε̂<sub>t</sub> + ε̂<sub>s</sub>) / 2',
     words: `<p>Step with the noise ε̂<sub>t</sub> found here, ask the network again where that leads, and step with the average of both. Two calls of the network each time. (x̄ = x/√ᾱ, σ = √(1/ᾱ − 1).)</p>${FLOW}`,
     source: 'Karras et al. 2022, Algorithm 1',
   },
@@ -31,8 +31,8 @@ export const EQUATIONS = {
     source: 'Lu et al. 2022, Algorithm 2',
   },
   dpmpp_2m_sde: {
-    title: 'SDE-DPM-Solver++(2M): the same, with noise',
-    formula: `D = ${X0} + (${X0} − ${X0}′) / 2r<br>x<sub>s</sub> = (σ<sub>s</sub>/σ<sub>t</sub>) e<sup>−h</sup> x<sub>t</sub> + √ᾱ<sub>s</sub> (1 − e<sup>−2h</sup>) D + σ<sub>s</sub> √(1 − e<sup>−2h</sup>) z`,
+    title: 'DPM-Solver++(2M) SDE: a line, and noise',
+    formula: `D = ${X0} + (${X0} − ${X0}′) / 2r<br>x<sub>s</sub> = (σ<sub>s</sub>/σ<sub>t</sub>) e<sup>−h</sup> x<sub>t</sub><br>&emsp;+ √ᾱ<sub>s</sub> (1 − e<sup>−2h</sup>) D<br>&emsp;+ σ<sub>s</sub> √(1 − e<sup>−2h</sup>) z`,
     words: `<p>Step towards D, which lies ahead on the line through the last two guesses ${X0}′ and ${X0}, and add a little new noise z, which covers the errors of earlier steps. (h is the step in ½ log SNR, r the last one in units of it; σ = √(1 − ᾱ).)</p>`,
     source: 'Lu et al. 2022, §4.3',
   },
@@ -59,5 +59,5 @@ export function explained(place, id, { title, formula, words, source }, w = 1) {
     <p class="formula">${formula}</p>${words}
     ${id === 'equation-title' ? GUESS : ''}
     ${w === 1 ? '' : `<p class="formula">${GUIDANCE.formula}</p>${GUIDANCE.words}`}
-    <p>${source}. <a href="${book}">Each equation and its line of Python</a></p>`;
+    <p>Source: ${source}. <a href="${book}">Each equation and its line of Python</a></p>`;
 }
