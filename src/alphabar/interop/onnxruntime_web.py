@@ -23,7 +23,7 @@ COMMAND = ("npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fu
 
 def files() -> Path:
     """The folder of onnxruntime-web's files that the page needs; AlphabarError if npm cannot fetch them."""
-    version = json.loads((PAGE / "package.json").read_text(encoding="utf-8"))["dependencies"]["onnxruntime-web"]
+    version: str = json.loads((PAGE / "package.json").read_text(encoding="utf-8"))["dependencies"]["onnxruntime-web"]
     folder = cache_folder("onnxruntime-web") / version
     if all((folder / name).is_file() for name in PROCESSOR + GRAPHICS_CARD):
         return folder

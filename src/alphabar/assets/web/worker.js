@@ -28,11 +28,14 @@ addEventListener('message', ({ data }) => {
 /** The model and its runtime; a second call changes the runtime alone. */
 async function load({ provider }) {
   if (typeof WebAssembly !== 'object') throw new Error('This browser has no WebAssembly, which the model needs; try a newer one.');
-  const told = (loaded, total) => postMessage({ say: 'loading', loaded, total });
-  MODEL.about ??= JSON.parse(new TextDecoder().decode(await fetched('model.json')));
-  MODEL.content ??= await fetched('model.onnx', told);
   const folder = new URL('./ort/', import.meta.url).href;
-  const ort = await import(folder + RUNTIMES[provider]);
+  const told = (loaded, total) => postMessage({ say: 'loading', loaded, total });
+  const [ort, about, content] = await Promise.all([
+    import(folder + RUNTIMES[provider]),
+    MODEL.about ?? fetched('model.json').then((bytes) => JSON.parse(new TextDecoder().decode(bytes))),
+    MODEL.content ?? fetched('model.onnx', told),
+  ]);
+  Object.assign(MODEL, { about, content });
   ort.env.wasm.numThreads = 1; // more threads need headers that a static host does not send
   ort.env.wasm.wasmPaths = folder;
   MODEL.network = await network(ort, MODEL.about, MODEL.content, provider);
