@@ -1,6 +1,7 @@
 """The page as a visitor has it: an export of the bundled model, in Chromium and in node.
 
-The page and the visit are made once. Needs node, npm, the extra onnx and Chromium; what is missing is said when it skips.
+The page and the visit are made once. They need node, npm, the extra onnx and Chromium; a test that skips says what is
+missing.
 """
 
 import json
@@ -9,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -38,6 +40,11 @@ def grey_levels(seeds: list[int], request: dict[str, Any]) -> torch.Tensor:
         for seed, label in zip(seeds, request["labels"], strict=True)
     ]
     return torch.cat(images).flatten(1).int()
+
+
+def grey(picture: Image.Image) -> list[int]:
+    levels: list[int] = np.asarray(picture.convert("L")).flatten().tolist()
+    return levels
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +95,10 @@ def test_the_first_garment_comes_in_time(visit: dict[str, Any]) -> None:
 def test_an_image_opens_by_keyboard_and_can_be_saved_with_its_film(visit: dict[str, Any]) -> None:
     assert visit["title"] == "Dress, seed 6" and visit["closed"]
     picture, film = (Image.open(path) for path in visit["files"])
-    assert list(picture.convert("L").get_flattened_data()) == visit["levels"][1]
+    assert grey(picture) == visit["levels"][1]
     assert (film.n_frames, film.size) == (13, (32, 32))  # x_T, and x_t after each of 12 steps
     film.seek(film.n_frames - 1)
-    assert list(film.convert("L").get_flattened_data()) == visit["levels"][1]
+    assert grey(film) == visit["levels"][1]
     assert visit["place"].startswith("step 0 of 12: t = 1000")
 
 
@@ -104,7 +111,7 @@ def test_the_command_beside_an_image_is_alphabars(visit: dict[str, Any], tmp_pat
     result = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     (image,) = [path for path in (tmp_path / "out").glob("*.png") if path.name != "grid.png"]
-    gap = torch.tensor(list(Image.open(image).convert("L").get_flattened_data())) - torch.tensor(visit["levels"][1])
+    gap = torch.tensor(grey(Image.open(image))) - torch.tensor(visit["levels"][1])
     assert int(gap.abs().max()) <= 1
 
 

@@ -63,6 +63,8 @@ def test_the_versions_are_fixed_and_checked_by_their_sums() -> None:
 
 def test_weights_are_halved_only_where_that_loses_nothing() -> None:
     onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    from onnx.reference import ReferenceEvaluator
+
     exact, inexact = np.array([1, 0.5, -2], np.float32), np.array([1 / 3, 1, 1e30], np.float32)
     nodes = [onnx.helper.make_node("Add", ["a", "b"], ["output"])]
     output = onnx.helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, [3])
@@ -71,7 +73,7 @@ def test_weights_are_halved_only_where_that_loses_nothing() -> None:
     small = onnx.load_model_from_string(web.halved(model.SerializeToString()))
     types = {weight.name: weight.data_type for weight in small.graph.initializer}
     assert types == {"a_half": onnx.TensorProto.FLOAT16, "b": onnx.TensorProto.FLOAT}
-    (result,) = onnx.reference.ReferenceEvaluator(small).run(None, {})
+    (result,) = ReferenceEvaluator(small).run(None, {})
     assert np.array_equal(result, exact + inexact)
 
 
