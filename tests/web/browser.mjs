@@ -144,6 +144,22 @@ const VISITS = {
     seen.stopped = true;
     await page.context().close();
   },
+  /** A graphics card that cannot be used. */
+  async fallback() {
+    const before = seen.errors.length;
+    const page = await visit({ width: 1280, height: 900 });
+    await page.route('**/ort.webgpu.min.mjs', (route) => route.fulfill({ status: 404 }));
+    await page.goto(url);
+    await made(page);
+    await page.evaluate(() => { document.querySelector('[data-for=provider]').hidden = false; });
+    await page.selectOption('#settings [name=provider]', 'webgpu');
+    await page.waitForSelector('#error:not([hidden])');
+    await made(page);
+    seen.fallback = await page.inputValue('#settings [name=provider]');
+    seen.fallback_error = await page.textContent('#error');
+    seen.errors.splice(before); // the browser's own words on the missing file
+    await page.context().close();
+  },
   /** What is said where the model, or WebAssembly, is missing. */
   async missing() {
     const before = seen.errors.length;

@@ -25,7 +25,6 @@ function failed(sentence) {
 }
 
 function start() {
-  error.hidden = true;
   running = { id: ++id, request: read() };
   view.begin(running.request);
   form.stop.disabled = false;
@@ -70,7 +69,7 @@ const HEARD = {
     say(doing === 'load' ? 'The model could not be loaded.' : 'The images could not be made.');
     view?.end();
     form.stop.disabled = true;
-    if (doing === 'load' && form.provider.value === 'webgpu') worker.postMessage({ do: 'load', provider: 'wasm' });
+    if (form.provider.value === 'webgpu') change_provider('wasm'); // which every browser has; the error stays to be read
   },
 };
 
@@ -91,6 +90,13 @@ function introduce(about) {
     `The model: ${parameters}, trained on ${about.data} (${colour}, ${width}×${height}${kinds}); alphabar ${about.alphabar}.`;
 }
 
+/** Loads what computes the network, and samples with it. */
+function change_provider(provider) {
+  form.provider.value = provider;
+  say(provider === 'webgpu' ? 'Loading the way to the graphics card …' : 'Going back to the processor …', 0);
+  worker.postMessage({ do: 'load', provider });
+}
+
 /** Offers the graphics card, where the browser can use one. */
 async function offer_webgpu() {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
@@ -104,13 +110,14 @@ worker.addEventListener('error', (event) => {
 });
 form.addEventListener('submit', (event) => {
   event.preventDefault();
+  error.hidden = true;
   status.closest('.stage').scrollIntoView({ block: 'nearest' }); // on a phone it is above the form
   start();
 });
 form.stop.addEventListener('click', () => worker.postMessage({ do: 'stop' }));
 form.provider.addEventListener('change', () => {
-  say('Loading the other way to compute …', 0);
-  worker.postMessage({ do: 'load', provider: form.provider.value });
+  error.hidden = true;
+  change_provider(form.provider.value);
 });
 document.querySelector('#book-link').href = document.querySelector('meta[name=book]').content;
 say('Loading the model …', 0);

@@ -31,7 +31,9 @@ async function load({ provider }) {
   const folder = new URL('./ort/', import.meta.url).href;
   const told = (loaded, total) => postMessage({ say: 'loading', loaded, total });
   const [ort, about, content] = await Promise.all([
-    import(folder + RUNTIMES[provider]),
+    import(folder + RUNTIMES[provider]).catch(() => {
+      throw new Error(`The file ort/${RUNTIMES[provider]} was not found on this server; export the page again.`);
+    }),
     MODEL.about ?? fetched('model.json').then((bytes) => JSON.parse(new TextDecoder().decode(bytes))),
     MODEL.content ?? fetched('model.onnx', told),
   ]);
