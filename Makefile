@@ -14,13 +14,15 @@ EVENTS ?= 1000
 SIGNALS ?= 50
 JOB_KILLS ?= 20
 STEPS ?= 10000
+# Where the page links to the equations, if not to GitHub: a book that holds the page says ../paper_to_code/
+BOOK ?=
 # What bench is asked, and where it leaves its figures.
 BENCH ?= --json speed.json
 
 BIN := $(VENV)/bin
 RUN := demo/ddpm_digits
 
-.PHONY: demo test test-all test-faults lint bench gpu clean
+.PHONY: demo web test test-all test-faults lint bench gpu clean
 .DELETE_ON_ERROR:
 
 # One thread: this network is too small to gain from more, and on busy cores it would lose.
@@ -37,6 +39,17 @@ demo: $(VENV)/.core
 	@echo "next, on a folder of your own images:"
 	@echo "  $(BIN)/alphabar data inspect PHOTOS"
 	@echo "  $(BIN)/alphabar train folder --data PHOTOS --minutes 60"
+
+# The bundled model in a page that samples it in the browser; npm fetches onnxruntime-web, once.
+web: $(VENV)/.onnx
+	rm -rf demo/web
+	OMP_NUM_THREADS=1 $(BIN)/alphabar export fashion-mnist demo/web --to web
+	@if [ -n "$(BOOK)" ]; then \
+	  sed -i.old 's|name="book" content="[^"]*"|name="book" content="$(BOOK)"|' demo/web/index.html && rm demo/web/index.html.old; \
+	fi
+	@echo
+	@echo "look at it    $(BIN)/python -m http.server --directory demo/web"
+	@echo "              and open http://localhost:8000"
 
 # Each of the two processes holds torch. A test that is `heavy` runs in test-all alone, and all others run in both.
 test: $(VENV)/.dev
@@ -82,6 +95,10 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(INSTALL) -e '.[dev,evaluation,interop,onnx,openvino,app,trackio,wandb,mlflow,notebooks]'
+	touch $@ $(VENV)/.core
+
+$(VENV)/.onnx: $(VENV)/.torch pyproject.toml
+	$(INSTALL) -e '.[onnx]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.docs: $(VENV)/.torch pyproject.toml

@@ -13,7 +13,7 @@ from alphabar.terminal import say
 
 def export(
     run: o.Run,
-    out: Annotated[Path, typer.Argument(help="A new folder; a new file for every --to but diffusers.")],
+    out: Annotated[Path, typer.Argument(help="A new folder; a new file for every --to but diffusers and web.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[sampling.key=value]...", help="The default way of sampling the exported model."),

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
-from alphabar.interop import diffusers, graphs, hub, openai, openai_export, own, pesser
+from alphabar.interop import diffusers, graphs, hub, openai, openai_export, own, pesser, web
 from alphabar.interop.portable import Portable, SizeUnsaidError
 from alphabar.interop.request import Request
 from alphabar.interop.tensors import SUFFIXES
@@ -34,6 +34,7 @@ TARGETS: dict[str, Writer] = {
     "safetensors": own.write,
     "onnx": graphs.write_onnx,
     "torch-export": graphs.write_program,
+    "web": web.write,
 }
 """The formats that go out."""
 
