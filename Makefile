@@ -94,7 +94,7 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(INSTALL) -e '.[dev,evaluation,interop,onnx,openvino,app,trackio,wandb,mlflow,notebooks]'
+	$(INSTALL) -e '.[dev,evaluation,interop,onnx,openvino,compression,app,trackio,wandb,mlflow,notebooks]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.onnx: $(VENV)/.torch pyproject.toml

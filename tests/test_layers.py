@@ -21,7 +21,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("build",),
     ("runs", "interop"),
     ("sampling",),
-    ("evaluation", "editing"),
+    ("evaluation", "editing", "coding"),
     ("training", "figures", "sharing", "machine"),
     ("api",),
     ("cli",),

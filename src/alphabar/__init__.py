@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from alphabar.errors import AlphabarError
 
 if TYPE_CHECKING:
+    from alphabar.api.compress import Compressed, compress, decompress
     from alphabar.api.doctor import doctor
     from alphabar.api.edit import inpaint, interpolate, vary
     from alphabar.api.evaluate import bits_per_dim, evaluate
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "api.compress": ("Compressed", "compress", "decompress"),
     "api.doctor": ("doctor",),
     "api.edit": ("inpaint", "interpolate", "vary"),
     "api.evaluate": ("bits_per_dim", "evaluate"),
@@ -51,9 +53,10 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
-    "AlphabarError", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__", "bits_per_dim", "decode",
-    "doctor", "encode", "evaluate", "export", "fetch", "film", "import_run", "inpaint", "inspect", "interpolate",
-    "load", "pack", "pull", "push", "recipes", "sample", "settings", "train", "upscale", "vary",
+    "AlphabarError", "Compressed", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__",
+    "bits_per_dim", "compress", "decode", "decompress", "doctor", "encode", "evaluate", "export", "fetch", "film",
+    "import_run", "inpaint", "inspect", "interpolate", "load", "pack", "pull", "push", "recipes", "sample",
+    "settings", "train", "upscale", "vary",
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from alphabar.files import atomic_file, sweep
 
 FIGURE, SAMPLE, GRID, EDIT = "a figure", "a sample", "a grid of samples", "an edit"
 SAMPLES, STATISTICS, LATENTS, FILM = "an array of images", "statistics", "latents", "a film"
+COMPRESSED, DECOMPRESSED = "compressed images", "a decompressed image"
 INSPECTED = "pictures of an inspection"
 PICTURES = (".png", ".svg")
 """The suffixes of a figure."""

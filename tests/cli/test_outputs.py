@@ -36,7 +36,13 @@ def run(tmp_path_factory) -> Path:
     alphabar.train("ddpm_digits", run=path, overrides=SETTINGS, device="cpu")
     alphabar.encode(path, 0, steps=2, iterations=1).save(path.parent / "latents.safetensors")
     alphabar.bits_per_dim(path, split="train", count=2, device="cpu")
+    alphabar.compress(path, digit(path.parent / "digit.png"), path.parent / "digit.abar", steps=2)
     return path
+
+
+def flag(option: str) -> list[str]:
+    """What stands before a path on the command line: nothing before one that has its own place."""
+    return [option] if option.startswith("--") else []
 
 
 class WorkError(Exception):
@@ -98,6 +104,7 @@ FILES: dict[tuple[str, str], tuple[list[str], str, Callable[[Path], object]]] = 
     ("evaluate", "--statistics"): (
         ["{run}", "--features", "fashion-cnn", "--count", "4"], "a.npz", marked(outputs.STATISTICS)
     ),
+    ("compress", "out"): (["{run}", "{picture}"], "a.abar", marked(outputs.COMPRESSED)),
     ("data inspect", "--out"): (["{pictures}"], "a.png", marked(outputs.INSPECTED)),
     ("plot variances", "--out"): ([], "a.png", figure),
     ("plot schedules", "--out"): ([], "a.svg", figure),
@@ -119,6 +126,7 @@ FOLDERS = {
     ("push", "--out"): ["{run}", "hf:owner/name"],
     ("pull", "out"): ["hf:owner/name"],
     ("data pack", "out"): ["{pictures}"],
+    ("decompress", "out"): ["{compressed}"],
     ("import", "--run"): ["{latents}"],
     ("upscale", "--out"): ["{upsampler}", "{picture}", "--resize", "stretch"],
 }
@@ -135,6 +143,7 @@ def words(run, tmp_path) -> Callable[[list[str]], list[str]]:
         "picture": digit(tmp_path / "picture.png"),
         "pictures": pictures,
         "latents": run.parent / "latents.safetensors",
+        "compressed": run.parent / "digit.abar",
         "upsampler": run.parent / "upsampler",
     }
 
@@ -175,7 +184,7 @@ def test_a_file_that_alphabar_did_not_write_is_kept(command, option, words, call
     args, out = words(args), tmp_path / name
     for content in (b"", b"mine", b"\x89PNG\r\n\x1a\nmine"):
         out.write_bytes(content)
-        status, said = call(*command.split(), *args, option, out)
+        status, said = call(*command.split(), *args, *flag(option), out)
         assert (status, said.count("\n")) == (2, 1) and option in said and str(out) in said
         assert out.read_bytes() == content
 
@@ -197,7 +206,7 @@ def test_a_file_of_the_same_kind_that_alphabar_wrote_is_replaced(
     args = words(args)
     make(tmp_path / name)
     request.getfixturevalue("at_work")
-    status, said = call(*command.split(), *args, option, tmp_path / name)
+    status, said = call(*command.split(), *args, *flag(option), tmp_path / name)
     assert status == 0, said
 
 
@@ -208,7 +217,7 @@ def test_nothing_is_written_into_the_checkpoints_of_a_run(command, option, run, 
     before = {path: path.read_bytes() for path in run.glob("checkpoints/**/*") if path.is_file()}
     for out in (checkpoint / "network.safetensors", checkpoint / name, run / "checkpoints" / name):
         if out.suffix == Path(name).suffix:
-            status, said = call(*command.split(), *words(args), option, out)
+            status, said = call(*command.split(), *words(args), *flag(option), out)
             assert (status, said.count("\n")) == (2, 1) and option in said
     assert {path: path.read_bytes() for path in run.glob("checkpoints/**/*") if path.is_file()} == before
 
@@ -217,12 +226,11 @@ def test_nothing_is_written_into_the_checkpoints_of_a_run(command, option, run, 
 def test_a_folder_of_other_files_and_the_checkpoints_are_left_alone(
     command, option, run, words, call, at_work, tmp_path
 ) -> None:
-    flag = [] if option == "out" else [option]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "evaluations.jsonl").write_text('{"mine": 1}\n')
     for out in (tmp_path / "mine", run / "checkpoints" / "new", run / "checkpoints" / "step-00000004"):
         before = {path: path.read_bytes() for path in out.glob("*") if path.is_file()}
-        status, said = call(*command.split(), *words(FOLDERS[command, option]), *flag, out)
+        status, said = call(*command.split(), *words(FOLDERS[command, option]), *flag(option), out)
         assert (status, said.count("\n")) == (2, 1), said
         assert {path: path.read_bytes() for path in out.glob("*") if path.is_file()} == before
     assert not (run / "checkpoints" / "new").exists()

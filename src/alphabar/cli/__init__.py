@@ -11,8 +11,10 @@ import typer
 import alphabar
 from alphabar import distributed, terminal
 from alphabar.cli import (
+    compress,
     data,
     decode,
+    decompress,
     doctor,
     encode,
     evaluate,
@@ -57,6 +59,8 @@ app.command("interpolate")(interpolate.interpolate)
 app.command("inpaint")(inpaint.inpaint)
 app.command("encode")(encode.encode)
 app.command("decode")(decode.decode)
+app.command("compress")(compress.compress)
+app.command("decompress")(decompress.decompress)
 app.command("vary")(vary.vary)
 app.command("recipes")(recipes.recipes)
 app.command("settings")(settings.settings)

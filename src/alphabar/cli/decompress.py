@@ -1,0 +1,24 @@
+"""`alphabar decompress`: the images of a compressed file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alphabar.cli import options as o
+from alphabar.terminal import say
+
+
+def decompress(
+    file: Annotated[Path, typer.Argument(metavar="FILE.abar", help="A file that `alphabar compress` wrote.")],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the images are written.")],
+    model: Annotated[
+        str | None, typer.Option(help="The model, if it does not lie where it did when the file was made.")
+    ] = None,
+    device: o.Device = "auto",
+) -> None:
+    """Write the images of a compressed file as PNGs, with exactly the pixels that were compressed; all, or none."""
+    from alphabar.api.compress import decompress as made
+
+    written = made(file, out, model=model, device=device)
+    say(f"{len(written):,} images in {out}")

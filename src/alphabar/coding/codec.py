@@ -1,0 +1,206 @@
+"""Images <-> a header and one stack of bits for all of them.
+
+The first images need bits that are popped before anything was pushed. These are the images' own checksums, which a
+decoder finds at the bottom of the stack in the end. A batch is as large as the bits on the stack allow, so the first
+ones are small.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+import alphabar
+from alphabar.coding.chain import Chain, Grid, Watch
+from alphabar.coding.header import Header, Machine
+from alphabar.coding.probe import probe, threads
+from alphabar.coding.stack import UNREPEATABLE, ExhaustedError, Stack, Words
+from alphabar.diffusion import Denoiser
+from alphabar.errors import AlphabarError
+from alphabar.progress import progress
+from alphabar.sampling.pipeline import Pipeline
+
+CHECKSUM_WORDS = 2
+"""The words of each image's sha256 that are kept: its first 64 bits."""
+SETTINGS = ("sampler", "steps", "spacing", "variance")
+"""The settings of [sampling] that a chain depends on."""
+_MARGIN = 1.1  # the stack holds this many times the bits that a batch pops on average
+
+
+@dataclass(frozen=True)
+class Pile:
+    """The images to be coded: their names, their sizes (H, W), and what reads some of them, by number, as uint8
+    (N, C, H, W) of the model's shape.
+    """
+
+    names: Sequence[str]
+    sizes: Sequence[tuple[int, int]]
+    read: Callable[[range], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """The header and the stack; how many bits on it are images, and the checksums of these."""
+
+    header: Header
+    words: Words
+    image_bits: int
+
+
+@dataclass(frozen=True, eq=False)
+class Coder:
+    """A pipeline whose chain codes."""
+
+    pipeline: Pipeline
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grids of x_1, ..., x_T."""
+        return Grid(self.pipeline.denoiser.schedule)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.pipeline.model.facts.shape
+
+    def denoiser(self, count: int) -> Denoiser:
+        """The denoiser of a batch of so many images."""
+        return self.pipeline.conditioned(self.pipeline.job(range(count)))
+
+    def chain(self, count: int) -> Chain:
+        """The chain that codes a batch of so many images."""
+        return Chain(self.denoiser(count), self.grid, self.pipeline.model.device)
+
+    def probe(self, batches: Sequence[int]) -> str:
+        """`probe` of the smallest and the largest of these batches."""
+        sizes = sorted({min(batches), max(batches)})
+        return probe(self.denoiser, sizes, self.shape, self.pipeline.model.device)
+
+
+def encode(pipeline: Pipeline, pile: Pile, most: int) -> Coded:
+    """The images of a pile in batches of at most `most`, on as many threads as torch has now."""
+    coder = Coder(pipeline)
+    checksums, whole = _checksums(pile, most)
+    random = 0
+    while True:
+        bottom = np.concatenate([checksums, _random_words(random)])
+        stack = Stack(bottom)
+        before = stack.bits
+        try:
+            with progress("compressing", len(pile)) as advance:
+                stack, batches = _pushed(coder, stack, pile, most, advance)
+            break
+        except ExhaustedError:  # by the first image, if there are few
+            random = 2 * random or math.ceil(coder.grid.bits_popped(math.prod(coder.shape)) * _MARGIN / 32)
+    header = Header(
+        alphabar=alphabar.__version__,
+        run=str(pipeline.model.path),
+        weights=pipeline.model.weights,
+        step=pipeline.model.step,
+        weights_sha256=pipeline.model.sha256,
+        sampling=pipeline.section.model_dump(mode="json", include=set(SETTINGS)),
+        timesteps=pipeline.denoiser.schedule.timesteps[1:].tolist(),
+        label=pipeline.label if isinstance(pipeline.label, int) else None,
+        shape=coder.shape,
+        names=list(pile.names),
+        sizes=list(pile.sizes[:1] if len(set(pile.sizes)) == 1 else pile.sizes),
+        batches=batches,
+        words=len(bottom),
+        machine=Machine.this(pipeline.model.device.type),
+        probe=coder.probe(batches),
+        pixels=whole,
+    )
+    return Coded(header, stack.words, stack.bits - before)
+
+
+def _pushed(
+    coder: Coder, stack: Stack, pile: Pile, most: int, advance: Callable[[float], None]
+) -> tuple[Stack, list[int]]:
+    """The stack with all images on it, and the sizes of the batches; ExhaustedError if one image is too much for it."""
+    per_image = coder.grid.bits_popped(math.prod(coder.shape)) * _MARGIN
+    batches: list[int] = []
+    while (done := sum(batches)) < len(pile):
+        size = int(max(1, min(most, len(pile) - done, stack.bits // per_image)))
+        after = None
+        while after is None:
+            after = _one_batch(coder, stack, pile.read(range(done, done + size)), advance)
+            size = size if after else size // 2
+        stack = after
+        batches.append(size)
+    return stack, batches
+
+
+def _one_batch(coder: Coder, stack: Stack, images: Tensor, advance: Callable[[float], None]) -> Stack | None:
+    """The stack with these images on it; None if it holds too few bits for so many, ExhaustedError if for one."""
+    after = stack.copy()
+    try:
+        coder.chain(len(images)).encode(after, images, _share(advance, len(images), coder.grid.T))
+    except ExhaustedError:
+        if len(images) == 1:
+            raise
+        return None
+    return after
+
+
+def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterator[tuple[range, Tensor]]:
+    """Batches of the images, from the last to the first: their numbers, and uint8 (N, C, H, W) of the model's shape.
+
+    AlphabarError before the first one if this machine does not repeat what the header's computed, or after the last one
+    if a checksum is wrong: nothing is to be believed before the end.
+    """
+    coder = Coder(pipeline)
+    with threads(header.machine.threads), progress(bar, header.count) as advance:
+        if coder.probe(header.batches) != header.probe:
+            raise AlphabarError(f"{UNREPEATABLE} It was {_described(header.machine)}.")
+        stack, last = Stack(words), header.count
+        checksums = np.zeros((header.count, CHECKSUM_WORDS), dtype=np.uint32)
+        for size in reversed(header.batches):
+            numbers = range(last - size, last)
+            try:
+                images = coder.chain(size).decode(stack, (size, *coder.shape), _share(advance, size, coder.grid.T))
+            except ExhaustedError:
+                raise AlphabarError(UNREPEATABLE) from None
+            checksums[numbers.start : numbers.stop] = [_checksum(image) for image in images]
+            last -= size
+            yield numbers, images
+    bottom = stack.words
+    if len(bottom) != header.words or not np.array_equal(bottom[: checksums.size], checksums.flatten()):
+        raise AlphabarError(UNREPEATABLE)
+
+
+def _share(advance: Callable[[float], None], size: int, steps: int) -> Watch:
+    return lambda: advance(size / steps)
+
+
+def _described(machine: Machine) -> str:
+    return (
+        f"{machine.processor} with {machine.instructions}, torch {machine.torch_version} on {machine.device}, "
+        f"{machine.threads} thread{'s' * (machine.threads > 1)}"
+    )
+
+
+def _checksum(image: Tensor) -> Words:
+    digest = hashlib.sha256(image.contiguous().numpy().tobytes()).digest()
+    return np.frombuffer(digest[: 4 * CHECKSUM_WORDS], dtype="<u4")
+
+
+def _checksums(pile: Pile, most: int) -> tuple[Words, str]:
+    """The first words of each image's sha256, and the sha256 of all pixels."""
+    whole, words = hashlib.sha256(), list[Words]()
+    for start in range(0, len(pile), most):
+        for image in pile.read(range(start, min(start + most, len(pile)))):
+            whole.update(image.contiguous().numpy().tobytes())
+            words.append(_checksum(image))
+    return np.concatenate(words), whole.hexdigest()
+
+
+def _random_words(count: int) -> Words:
+    """Random words that are always the same."""
+    return np.frombuffer(hashlib.shake_256(b"alphabar").digest(4 * count), dtype="<u4").astype(np.uint32)
