@@ -30,8 +30,8 @@ class Bar:
             console=terminal.console(error=True),
             transient=True,
         )
-        task = self._progress.add_task(label, total=total, completed=done)
-        self._progress.tasks[task].start_time = started
+        self._progress.tasks[self._progress.add_task(label, total=total)].start_time = started
+        self.show(done)
         self._progress.start()
 
     def show(self, done: float) -> None:
