@@ -15,9 +15,9 @@ its own, with one thread, and they take turns. A ratio is the median over the ro
 are counted, two for a multiply-add. The share is that of the best rate of a 3×3 convolution, 128 → 128 channels at
 32×32, in the same rounds and in the same precision. Peak memory is that of the process beyond its imports.
 """
-BESIDE = """A sampler's step is one of 250 for 8 images 3×32×32 by a network that costs nothing. Images are PNG files of 64×64,
-made 32×32 and flipped by chance. diffusers' side is a DataLoader that decodes with PIL in each epoch, as its script
-does, and torch.save of a network of 6.5 M, its optimizer and its average. Features are of 1×32×32 and 3×32×32.
+BESIDE = """A sampler's step is one of 250 for 8 images 3×32×32 by a network that costs nothing. Images are PNG files of
+64×64, made 32×32 and flipped by chance. diffusers' side is a DataLoader that decodes with PIL in each epoch, as its
+script does, and torch.save of a network of 6.5 M, its optimizer and its average. Features are of 1×32×32 and 3×32×32.
 """
 HEAD = ["row", "side", "precision", "parameters", "images/s", "GFLOP per image", "share of convolution", "peak MiB"]
 
