@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "src" / "alphabar"
 
 FLOORS: list[tuple[str, ...]] = [
     ("errors", "terminal", "json_text", "signals"),
-    ("distributed",),
+    ("distributed", "bar"),
     ("registry", "files", "json_lines", "names", "progress", "seeds"),
     ("outputs",),
     ("images",),

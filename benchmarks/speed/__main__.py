@@ -35,7 +35,7 @@ def main() -> None:
         parser.error(f"--rounds must be at least 1; got {request.rounds}.")
     command = shlex.join(["python", "-m", "benchmarks.speed", *sys.argv[1:]])
     result: dict[str, Any] = {"command": command, "machine": machine.described(request.device)}
-    result |= {"rounds": request.rounds, "skipped": sides.skipped(), "rows": []}
+    result |= {"rounds": request.rounds, "skipped": sides.skipped() | sides.ELSEWHERE, "rows": []}
     for side, why in result["skipped"].items():
         print(f"{side} is skipped: {why}")
     for name in request.rows:
@@ -59,7 +59,7 @@ def measure(name: str, request: argparse.Namespace, result: dict[str, Any]) -> N
     if name == START_UP:
         result["start_up"] = start_up.measured(request.rounds)
         return
-    clock = "cpu" if request.device == "cpu" else "wall"
+    clock = WORKLOADS[name].clock(request.device)
     result["rows"].append(row.summary(name, turns.measured(name, request.rounds, request.device), clock))
     for side, own in result["rows"][-1]["sides"].items():
         print(f"  {side:16} {own['precision']}: {own['why']}", flush=True)

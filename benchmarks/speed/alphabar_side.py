@@ -1,13 +1,11 @@
-"""alphabar: the step of `alphabar train`, the network of `alphabar sample`, and its ancestral sampler."""
+"""alphabar: the step of `alphabar train`, the network of `alphabar sample`, and what is beside the networks."""
 
 import torch
-from benchmarks.speed.made import Made, chosen, pictures
-from benchmarks.speed.workload import CHAIN, CHAIN_STEPS, TRAIN, Workload
+from benchmarks.speed.made import Made, chosen
+from benchmarks.speed.workload import CHAIN, FEATURES, SAVE, TRAIN, UNITS, Workload
 from torch import Tensor
 
 from alphabar import build, config, data
-from alphabar.diffusion import SeededNoise, reverse_process
-from alphabar.diffusion.samplers import Ancestral
 from alphabar.networks.precision import autocast
 from alphabar.training.planning.precision import settled
 from alphabar.training.state import TrainState
@@ -15,9 +13,20 @@ from alphabar.training.step import Update, train_step
 
 
 def make(work: Workload, device: torch.device, tuned: bool) -> Made:
-    if work.task == CHAIN:
-        return chain(work, device)
+    if work.task in UNITS:
+        return beside(work, device)
     return (training if work.task == TRAIN else sampling)(work, device, tuned)
+
+
+def beside(work: Workload, device: torch.device) -> Made:
+    """What is not a network's work; imported here, as these files take their settings from this one."""
+    from benchmarks.speed import chains, features, loading, saving
+
+    if work.task == CHAIN:
+        return chains.ours(work, settings(work)[0], device)
+    if work.task == SAVE:
+        return saving.ours(work, device)
+    return features.ours(work, device) if work.task == FEATURES else loading.ours(work)
 
 
 def settings(work: Workload, precision: str = "fp32") -> tuple[config.Config, config.ImageFacts]:
@@ -52,16 +61,3 @@ def sampling(work: Workload, device: torch.device, auto: bool) -> Made:
         return made
     dtype, name, why = chosen(call, device)
     return made._replace(step=lambda: call(dtype), precision=name, why=why)
-
-
-def chain(work: Workload, device: torch.device) -> Made:
-    own, _ = settings(work)
-    denoiser = build.denoiser(own, lambda x, time: x).to(device)
-
-    @torch.no_grad()
-    def run() -> None:
-        x = pictures(work.shape, work.batch, device).contiguous(memory_format=torch.channels_last)
-        for _ in reverse_process(Ancestral(), denoiser, x, noise=SeededNoise(range(work.batch))):
-            pass
-
-    return Made(run, 0, steps=CHAIN_STEPS)

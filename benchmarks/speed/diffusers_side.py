@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from benchmarks.speed import chains, loading, saving
 from benchmarks.speed.made import Made, chosen, pictures
-from benchmarks.speed.workload import CHAIN, CHAIN_STEPS, TRAIN, Workload
+from benchmarks.speed.workload import CHAIN, SAVE, TRAIN, UNITS, Workload
 from torch import Tensor, nn
 
 from alphabar.networks.allocator import keep_memory
@@ -18,13 +19,20 @@ EMAModel: Any = import_module("diffusers.training_utils").EMAModel
 
 
 def make(work: Workload, device: torch.device, tuned: bool) -> Made:
-    if work.task == CHAIN:
-        return chain(work, device)
+    if work.task in UNITS:
+        return beside(work, device)
     if tuned:
         keep_memory()
     module = network(work).to(device)
     module = module.to(memory_format=torch.channels_last) if tuned else module
     return (training if work.task == TRAIN else sampling)(work, device, tuned, module)
+
+
+def beside(work: Workload, device: torch.device) -> Made:
+    """A step of a scheduler, a DataLoader, torch.save."""
+    if work.task == CHAIN:
+        return chains.theirs(work, device)
+    return saving.theirs(work, device) if work.task == SAVE else loading.theirs(work)
 
 
 def network(work: Workload) -> Any:
@@ -96,17 +104,3 @@ def sampling(work: Workload, device: torch.device, tuned: bool, module: nn.Modul
 
     dtype, *said = chosen(call, device) if tuned else (None,)
     return Made(lambda: call(dtype), sum(p.numel() for p in module.parameters()), *said)
-
-
-def chain(work: Workload, device: torch.device) -> Made:
-    """What its DDPMPipeline does, with the network left out."""
-    scheduler = diffusers.DDPMScheduler(num_train_timesteps=1000)
-
-    @torch.no_grad()
-    def run() -> None:
-        x = pictures(work.shape, work.batch, device)
-        scheduler.set_timesteps(CHAIN_STEPS)
-        for t in scheduler.timesteps:
-            x = scheduler.step(x, t, x).prev_sample
-
-    return Made(run, 0, steps=CHAIN_STEPS)

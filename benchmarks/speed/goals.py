@@ -15,6 +15,8 @@ WITHOUT_BF16: Goals = dict.fromkeys(WITH_BF16, (1.15, 1.05))
 ON_GPU: Goals = {"train-35.7M": (4.0, 1.2)}
 SHARES = {"train-35.7M": 0.7, "train-1.1M": 0.55}
 """Row -> the share of the convolution's rate."""
+STEP = ("step-ddpm", 1.1)
+"""A sampler's step without its network, against diffusers as it runs."""
 HELP, BEYOND_TORCH = 0.15, 0.5
 """CPU seconds at most of `alphabar --help`, and of `alphabar sample` beyond `import torch`."""
 
@@ -36,6 +38,9 @@ def verdicts(result: dict[str, Any]) -> list[tuple[str, str, float, str, bool]]:
             if ratio:
                 value = ratio[row["clock"]]["median"]
                 found.append((name, f"{side} ÷ alphabar auto", value, f"≥ {goal:.2f}", value >= goal))
+        if name == STEP[0] and (ratio := row["ratios"].get(f"{sides.THEIRS} / {sides.OURS}")):
+            value = ratio[row["clock"]]["median"]
+            found.append((name, "diffusers ÷ alphabar", value, f"≥ {STEP[1]:.2f}", value >= STEP[1]))
         if name in SHARES and sides.AUTO in row["sides"]:
             share = row["sides"][sides.AUTO]["share_of_convolution"]
             found.append(

@@ -10,13 +10,17 @@ from alphabar.networks.precision import PRECISIONS, faster
 
 
 class Made(NamedTuple):
-    """`step` does `steps` steps of the workload's at once (a chain), or one of them."""
+    """`step` does `steps` steps of the workload's at once (a chain), or one of them.
+
+    rest: what is done after a turn, and does not count.
+    """
 
     step: Callable[[], object]
     parameters: int
     precision: str = "fp32"
     why: str = "not tried in bf16"
     steps: int = 1
+    rest: Callable[[], object] = lambda: None
 
 
 def chosen(work: Callable[[torch.dtype | None], object], device: torch.device) -> tuple[torch.dtype | None, str, str]:

@@ -4,7 +4,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.speed import sides
-from benchmarks.speed.workload import CHAIN, WORKLOADS
+from benchmarks.speed.workload import UNITS, WORKLOADS
 
 Measured = dict[str, dict[str, Any]]
 
@@ -14,8 +14,8 @@ def summary(row: str, measured: Measured, clock: str) -> dict[str, Any]:
     work, by_side = WORKLOADS[row], dict(measured)
     convolutions = {p: by_side.pop(side) for p, side in sides.CONVOLUTIONS.items() if side in by_side}
     for own in by_side.values():
-        if work.task == CHAIN:
-            own["microseconds_per_step"] = 1e6 * median(own["seconds"][clock])
+        if work.task in UNITS:
+            own["microseconds"] = 1e6 * median(own["seconds"][clock])
             continue
         own["images_per_second"] = work.batch / median(own["seconds"][clock])
         own["flops_per_image"] = own.pop("flops") / work.batch
@@ -25,6 +25,7 @@ def summary(row: str, measured: Measured, clock: str) -> dict[str, Any]:
     return {
         "row": row,
         "batch": work.batch,
+        "unit": UNITS.get(work.task),
         "clock": clock,
         "sides": by_side,
         "convolution_gflops_per_second": {p: best_rate(own, clock) for p, own in convolutions.items()},

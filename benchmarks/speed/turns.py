@@ -44,7 +44,7 @@ def measured(row: str, rounds: int, device: str) -> dict[str, dict[str, Any]]:
     """By side: what it made, its seconds in each round by each clock, and its report."""
     with ExitStack() as running:
         taking_part: list[Side] = []
-        for name in sides.of(WORKLOADS[row].task):
+        for name in sides.of(WORKLOADS[row]):
             taking_part.append(Side(name, row, device))
             running.callback(taking_part[-1].end)
         check_sizes(taking_part)

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from benchmarks.speed.made import Made
 from benchmarks.speed.sides import SIDES
-from benchmarks.speed.workload import CHAIN, WORKLOADS, Workload
+from benchmarks.speed.workload import UNITS, WORKLOADS, Workload
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -51,6 +51,7 @@ def turn(made: Made, work: Workload, device: torch.device) -> dict[str, float]:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     spans = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+    made.rest()
     return {clock: seconds / work.steps for clock, seconds in spans.items()}
 
 
@@ -60,7 +61,7 @@ def report(made: Made, work: Workload, device: torch.device, imports: float) -> 
         peak = torch.cuda.max_memory_allocated(device) / 2**20
     else:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 - imports
-    if work.task == CHAIN:
+    if work.task in UNITS:
         return {"peak_mib": peak}
     with FlopCounterMode(display=False) as counter:
         made.step()

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from alphabar.diffusion.errors import DiffusionError
 from alphabar.diffusion.parameterization import Parameterization, x0_to_eps
-from alphabar.diffusion.process import Gaussian, Time, q_posterior
+from alphabar.diffusion.process import Gaussian, Time, mu_tilde
 from alphabar.diffusion.schedule import NoiseSchedule
 from alphabar.diffusion.thresholding import X0Transform
 from alphabar.diffusion.variance import ReverseVariance
@@ -32,8 +32,15 @@ class Prediction:
     """The prediction of a denoiser at x_t: x̂_0, the ε̂ that corresponds to it, and log σ_t² of the reverse step."""
 
     x0: Tensor
-    eps: Tensor
     log_var: Tensor
+    schedule: NoiseSchedule = field(repr=False)
+    x_t: Tensor = field(repr=False)
+    t: Time
+
+    @cached_property
+    def eps(self) -> Tensor:
+        """ε̂ = (x_t − √ᾱ_t x̂_0) / √(1 − ᾱ_t); only some samplers read it."""
+        return x0_to_eps(self.schedule, self.x0, self.x_t, self.t)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +67,11 @@ class Denoiser:
                 "choose 'x0' or 'v'."
             )
 
+    @cached_property
+    def times(self) -> Tensor:
+        """The time that the network is given at each step of the chain, (T+1,); networks count steps from 0."""
+        return (self.schedule.timesteps - 1) * self.time_scale
+
     def __call__(self, x_t: Tensor, t: Time) -> Prediction:
         """The prediction at x_t (B, C, H, W) and step t in 1..T of this denoiser's (possibly respaced) chain."""
         return self.interpret(self.output(x_t, t), x_t, t)
@@ -68,8 +80,7 @@ class Denoiser:
         """The network's output at x_t, in the precision of x_t. The network is called here and nowhere else."""
         if isinstance(t, int) and not 1 <= t <= self.schedule.T:
             raise DiffusionError(f"t must lie in 1..{self.schedule.T}, the length of the chain; got {t}.")
-        time = (self.schedule.timesteps[t] - 1) * self.time_scale  # networks count steps from 0
-        out = self.network(x_t, time.to(x_t.device).expand(len(x_t))).to(x_t.dtype)
+        out = self.network(x_t, self.times[t].to(x_t.device).expand(len(x_t))).to(x_t.dtype)
         channels = x_t.shape[1] * (2 if self.variance.learned else 1)
         if out.shape[1] != channels:
             raise DiffusionError(
@@ -92,8 +103,8 @@ class Denoiser:
         x0 = self.parameterization.to_x0(*self._trained(output.mean, x_t, t))
         if self.x0_transform is not None:
             x0 = self.x0_transform(x0)
-        eps = x0_to_eps(self.schedule, x0, x_t, t)
-        return Prediction(x0, eps, self.variance.log_var(self.schedule, x_t, t, output.variance))
+        log_var = self.variance.log_var(self.schedule, x_t, t, output.variance)
+        return Prediction(x0, log_var, self.schedule, x_t, t)
 
     def given(self, y: Tensor) -> "Denoiser":
         """The denoiser of p(x | y) for the labels y (B,) int64, which are bound to the network."""
@@ -123,4 +134,4 @@ class Denoiser:
 
 def p_transition(schedule: NoiseSchedule, prediction: Prediction, x_t: Tensor, t: Time) -> Gaussian:
     """The reverse step p_θ(x_{t−1} | x_t) = N(μ̃_t(x_t, x̂_0), σ_t² I), DDPM §3.2."""
-    return Gaussian(q_posterior(schedule, prediction.x0, x_t, t).mean, prediction.log_var)
+    return Gaussian(mu_tilde(schedule, prediction.x0, x_t, t), prediction.log_var)

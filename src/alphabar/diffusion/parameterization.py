@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from alphabar.diffusion.process import Time, per_image, posterior_mean_coefficients, q_posterior, q_sample
+from alphabar.diffusion.process import Time, mu_tilde, per_image, q_sample
 from alphabar.diffusion.schedule import NoiseSchedule
 
 
@@ -24,33 +24,29 @@ class Parameterization:
 
 def eps_to_x0(schedule: NoiseSchedule, eps: Tensor, x_t: Tensor, t: Time) -> Tensor:
     """x̂_0 = (x_t − √(1 − ᾱ_t) ε̂) / √ᾱ_t, DDPM Eq. 4 solved for x_0; infinite where ᾱ_t = 0."""
-    alpha_bar = schedule.alpha_bar[t]
-    return (x_t - per_image((1 - alpha_bar).sqrt(), x_t) * eps) / per_image(alpha_bar.sqrt(), x_t)
+    return (x_t - per_image(schedule.width[t], x_t) * eps) / per_image(schedule.signal[t], x_t)
 
 
 def x0_to_eps(schedule: NoiseSchedule, x0: Tensor, x_t: Tensor, t: Time) -> Tensor:
     """ε̂ = (x_t − √ᾱ_t x̂_0) / √(1 − ᾱ_t), DDPM Eq. 4 solved for ε."""
-    alpha_bar = schedule.alpha_bar[t]
-    return (x_t - per_image(alpha_bar.sqrt(), x_t) * x0) / per_image((1 - alpha_bar).sqrt(), x_t)
+    return (x_t - per_image(schedule.signal[t], x_t) * x0) / per_image(schedule.width[t], x_t)
 
 
 def _mu_target(schedule: NoiseSchedule, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
-    return q_posterior(schedule, x0, q_sample(schedule, x0, t, eps), t).mean
+    return mu_tilde(schedule, x0, q_sample(schedule, x0, t, eps), t)
 
 
 def _mu_to_x0(schedule: NoiseSchedule, mu: Tensor, x_t: Tensor, t: Time) -> Tensor:
-    from_x0, from_x_t = posterior_mean_coefficients(schedule, t)
-    return (mu - per_image(from_x_t, x_t) * x_t) / per_image(from_x0, x_t)
+    from_x0, from_x_t = schedule.mu_tilde
+    return (mu - per_image(from_x_t[t], x_t) * x_t) / per_image(from_x0[t], x_t)
 
 
 def _v_target(schedule: NoiseSchedule, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
-    alpha_bar = schedule.alpha_bar[t]
-    return per_image(alpha_bar.sqrt(), x0) * eps - per_image((1 - alpha_bar).sqrt(), x0) * x0
+    return per_image(schedule.signal[t], x0) * eps - per_image(schedule.width[t], x0) * x0
 
 
 def _v_to_x0(schedule: NoiseSchedule, v: Tensor, x_t: Tensor, t: Time) -> Tensor:
-    alpha_bar = schedule.alpha_bar[t]
-    return per_image(alpha_bar.sqrt(), x_t) * x_t - per_image((1 - alpha_bar).sqrt(), x_t) * v
+    return per_image(schedule.signal[t], x_t) * x_t - per_image(schedule.width[t], x_t) * v
 
 
 EPS = Parameterization("eps", lambda schedule, x0, eps, t: eps, eps_to_x0)

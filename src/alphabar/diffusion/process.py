@@ -44,14 +44,12 @@ def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: Time) -> Gaussian:
 
 def q_marginal(schedule: NoiseSchedule, x0: Tensor, t: Time) -> Gaussian:
     """q(x_t | x_0) = N(√ᾱ_t x_0, (1 − ᾱ_t) I), DDPM Eq. 4."""
-    alpha_bar = schedule.alpha_bar[t]
-    return Gaussian(per_image(alpha_bar.sqrt(), x0) * x0, per_image((1 - alpha_bar).log(), x0))
+    return Gaussian(per_image(schedule.signal[t], x0) * x0, per_image((1 - schedule.alpha_bar[t]).log(), x0))
 
 
 def q_sample(schedule: NoiseSchedule, x0: Tensor, t: Time, eps: Tensor) -> Tensor:
     """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε, DDPM Eq. 4."""
-    alpha_bar = schedule.alpha_bar[t]
-    return per_image(alpha_bar.sqrt(), x0) * x0 + per_image((1 - alpha_bar).sqrt(), x0) * eps
+    return per_image(schedule.signal[t], x0) * x0 + per_image(schedule.width[t], x0) * eps
 
 
 def q_posterior(schedule: NoiseSchedule, x0: Tensor, x_t: Tensor, t: Time) -> Gaussian:
@@ -59,14 +57,10 @@ def q_posterior(schedule: NoiseSchedule, x0: Tensor, x_t: Tensor, t: Time) -> Ga
 
     log_var is the clipped log β̃_t, finite at t = 1.
     """
-    from_x0, from_x_t = posterior_mean_coefficients(schedule, t)
-    mean = per_image(from_x0, x_t) * x0 + per_image(from_x_t, x_t) * x_t
-    return Gaussian(mean, per_image(schedule.log_beta_tilde[t], x_t))
+    return Gaussian(mu_tilde(schedule, x0, x_t, t), per_image(schedule.log_beta_tilde[t], x_t))
 
 
-def posterior_mean_coefficients(schedule: NoiseSchedule, t: Time) -> tuple[Tensor, Tensor]:
-    """The weights of x_0 and of x_t in μ̃_t: √ᾱ_{t−1} β_t / (1 − ᾱ_t) and √α_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t), DDPM Eq. 7."""
-    alpha_bar, alpha_bar_prev = schedule.alpha_bar[t], schedule.alpha_bar[t - 1]
-    from_x0 = alpha_bar_prev.sqrt() * schedule.beta[t] / (1 - alpha_bar)
-    from_x_t = schedule.alpha[t].sqrt() * (1 - alpha_bar_prev) / (1 - alpha_bar)
-    return from_x0, from_x_t
+def mu_tilde(schedule: NoiseSchedule, x0: Tensor, x_t: Tensor, t: Time) -> Tensor:
+    """μ̃_t(x_t, x_0), the mean of q(x_{t−1} | x_t, x_0), DDPM Eq. 7."""
+    from_x0, from_x_t = schedule.mu_tilde
+    return per_image(from_x0[t], x_t) * x0 + per_image(from_x_t[t], x_t) * x_t

@@ -31,6 +31,16 @@ class NoiseSchedule:
         return len(self.alpha_bar) - 1
 
     @cached_property
+    def signal(self) -> Tensor:
+        """√ᾱ_t, the weight of the image in x_t (DDPM Eq. 4)."""
+        return self.alpha_bar.sqrt()
+
+    @cached_property
+    def width(self) -> Tensor:
+        """√(1 − ᾱ_t), the weight of the noise in x_t (DDPM Eq. 4)."""
+        return (1 - self.alpha_bar).sqrt()
+
+    @cached_property
     def alpha(self) -> Tensor:
         """α_t = ᾱ_t / ᾱ_{t−1} = 1 − β_t; α_0 = 1."""
         return torch.cat([self.alpha_bar[:1], self.alpha_bar[1:] / self.alpha_bar[:-1]])
@@ -53,6 +63,22 @@ class NoiseSchedule:
         return torch.cat([first, first, self.beta_tilde[2:]]).log()
 
     @cached_property
+    def log_beta_clipped(self) -> Tensor:
+        """log β_t with β_1 replaced as β̃_1 is: "to get a better decoder log likelihood" (Ho's code)."""
+        return torch.cat([self.log_beta_tilde[:2], self.beta[2:].log()])
+
+    @cached_property
+    def mu_tilde(self) -> tuple[Tensor, Tensor]:
+        """The weights of x_0 and of x_t in μ̃_t, DDPM Eq. 7: √ᾱ_{t−1} β_t / (1 − ᾱ_t), √α_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t).
+
+        There is no step t = 0; its row is 1 and 0, which is the image.
+        """
+        alpha_bar, alpha_bar_prev = self.alpha_bar[1:], self.alpha_bar[:-1]
+        from_x0 = alpha_bar_prev.sqrt() * self.beta[1:] / (1 - alpha_bar)
+        from_x_t = self.alpha[1:].sqrt() * (1 - alpha_bar_prev) / (1 - alpha_bar)
+        return torch.cat([self.alpha[:1], from_x0]), torch.cat([self.beta[:1], from_x_t])
+
+    @cached_property
     def half_log_snr(self) -> Tensor:
         """λ_t = ½ log(ᾱ_t / (1 − ᾱ_t)); +∞ at t = 0, −∞ where ᾱ_t = 0."""
         return 0.5 * (self.alpha_bar.log() - (1 - self.alpha_bar).log())
@@ -69,9 +95,12 @@ class NoiseSchedule:
 
     def trained(self, t: int | Tensor) -> tuple["NoiseSchedule", int | Tensor]:
         """The chain that the network was trained on, and the row, () or (B,), of this chain's step t in it."""
-        if self.full is None:
-            return self, t
-        return self.full, torch.searchsorted(self.full.timesteps, self.timesteps[t])
+        return (self, t) if self.full is None else (self.full, self._trained_rows[t])
+
+    @cached_property
+    def _trained_rows(self) -> Tensor:
+        assert self.full is not None, "only a respaced chain has another one behind it"
+        return torch.searchsorted(self.full.timesteps, self.timesteps)
 
     def to(self, device: torch.device | str) -> "NoiseSchedule":
         """The schedule with its tables on `device`, which must support float64 (for MPS, keep them on the CPU)."""

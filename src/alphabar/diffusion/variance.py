@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.errors import DiffusionError
-from alphabar.diffusion.process import Time, per_image, posterior_mean_coefficients
+from alphabar.diffusion.process import Time, per_image
 from alphabar.diffusion.schedule import NoiseSchedule
 
 
@@ -30,9 +30,7 @@ def _fixed_small(schedule: NoiseSchedule, x_t: Tensor, t: Time, raw: Tensor | No
 
 
 def _fixed_large(schedule: NoiseSchedule, x_t: Tensor, t: Time, raw: Tensor | None) -> Tensor:
-    # At t = 1 the posterior's width is used "to get a better decoder log likelihood" (Ho's code).
-    table = torch.cat([schedule.log_beta_tilde[:2], schedule.beta[2:].log()])
-    return per_image(table[t], x_t)
+    return per_image(schedule.log_beta_clipped[t], x_t)
 
 
 def _learned(schedule: NoiseSchedule, x_t: Tensor, t: Time, raw: Tensor | None) -> Tensor:
@@ -83,7 +81,7 @@ def analytic(x0_mse: Tensor, learned: bool) -> ReverseVariance:
         )
 
     def log_var(schedule: NoiseSchedule, x_t: Tensor, t: Time, raw: Tensor | None) -> Tensor:
-        from_x0, _ = posterior_mean_coefficients(schedule, t)
+        from_x0 = schedule.mu_tilde[0][t]
         variance = schedule.beta_tilde[t] + from_x0**2 * _looked_up(x0_mse, schedule.timesteps[t])
         return per_image(variance.clamp(min=torch.finfo(torch.float32).tiny).log(), x_t)  # at t = 1 it may be 0
 

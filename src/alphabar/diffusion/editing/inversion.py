@@ -60,7 +60,7 @@ def _up(denoiser: Denoiser, x_prev: Tensor, t: int, iterations: int) -> Step:
     x_t = (x_{t−1} + sin δ v̂(x_t)) / cos δ is iterated. The iteration in ε̂ would stall where ᾱ_t ≪ ᾱ_{t−1}, as in the
     last steps of the cosine schedule and at ᾱ_T = 0.
     """
-    signal, width = denoiser.schedule.alpha_bar.sqrt(), (1 - denoiser.schedule.alpha_bar).sqrt()
+    signal, width = denoiser.schedule.signal, denoiser.schedule.width
     ratio = signal[t] / signal[t - 1]
     prediction = denoiser(x_prev, t)
     x = per_image(ratio, x_prev) * x_prev + per_image(width[t] - ratio * width[t - 1], x_prev) * prediction.eps

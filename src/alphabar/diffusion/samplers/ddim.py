@@ -31,7 +31,7 @@ class DDIM:
         prediction = denoiser(x, t)
         alpha_bar_prev, variance = schedule.alpha_bar[t - 1], self.eta**2 * schedule.beta_tilde[t]
         direction = (1 - alpha_bar_prev - variance).clamp(min=0).sqrt()
-        x_prev = per_image(alpha_bar_prev.sqrt(), x) * prediction.x0 + per_image(direction, x) * prediction.eps
+        x_prev = per_image(schedule.signal[t - 1], x) * prediction.x0 + per_image(direction, x) * prediction.eps
         if t > 1 and self.eta > 0:
             x_prev = x_prev + per_image(variance.sqrt(), x) * noise(x)
         return Step(t - 1, x_prev, prediction.x0)

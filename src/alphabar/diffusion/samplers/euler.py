@@ -43,5 +43,4 @@ class Euler:
 
 def euler_step(schedule: NoiseSchedule, prediction: Prediction, x: Tensor, s: int) -> Tensor:
     """x_s = √ᾱ_s x̂_0 + √(1 − ᾱ_s) ε̂, DDIM Eq. 12 without noise."""
-    alpha_bar = schedule.alpha_bar[s]
-    return per_image(alpha_bar.sqrt(), x) * prediction.x0 + per_image((1 - alpha_bar).sqrt(), x) * prediction.eps
+    return per_image(schedule.signal[s], x) * prediction.x0 + per_image(schedule.width[s], x) * prediction.eps

@@ -24,7 +24,7 @@ def exponential_step(
     eta: 0 is the flow (of first order, as here: DDIM), 1 the reverse SDE (SDE-DPM-Solver++, ibid. §4.3); in between as
     in k-diffusion. With η = 0, or s = 0, no noise is sampled.
     """
-    signal, width = schedule.alpha_bar.sqrt(), (1 - schedule.alpha_bar).sqrt()
+    signal, width = schedule.signal, schedule.width
     decay = (signal[t] * width[s]) / (signal[s] * width[t])  # e^{−h}, 0 where h = ∞
     kept = width[s] / width[t] * decay**eta
     x_s = per_image(kept, x) * x + per_image(signal[s] * (1 - decay ** (1 + eta)), x) * x0

@@ -34,7 +34,7 @@ class PNDM:
         known = [now.eps, *(self._eps(denoiser, step) for step in reversed(history))]
         eps = sum((w * e for w, e in zip(ADAMS_BASHFORTH[len(known) - 1], known, strict=True)), 0 * x)
         # From x̂_0 and ε̂ as they are, plus what ε̂' − ε̂ changes: finite where ᾱ_t = 0, as then ε̂' = ε̂.
-        signal, width = schedule.alpha_bar.sqrt(), (1 - schedule.alpha_bar).sqrt()
+        signal, width = schedule.signal, schedule.width
         x_prev = per_image(signal[t - 1], x) * now.x0 + per_image(width[t - 1], x) * now.eps
         if len(known) > 1:
             x_prev = x_prev + per_image(width[t - 1] - width[t] * signal[t - 1] / signal[t], x) * (eps - now.eps)

@@ -29,7 +29,8 @@ class SeededNoise:
             raise DiffusionError(
                 f"There are {len(self._generators)} seeds for {len(x)} images; there must be one for each."
             )
-        noise = [torch.randn(x.shape[1:], generator=generator) for generator in self._generators]
+        shape = x.shape[1:]
+        noise = [torch.randn(shape, generator=generator) for generator in self._generators]
         return torch.stack(noise).to(x)
 
 
