@@ -7,8 +7,8 @@ import gradio as gr
 
 from alphabar.app import forms, live
 from alphabar.app.failures import said
+from alphabar.app.generate import Generate
 from alphabar.app.generated import Request
-from alphabar.app.generating import Generate
 from alphabar.app.pickers import LANE, Pickers, pickers
 
 SECONDS = 3600

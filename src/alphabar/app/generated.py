@@ -53,19 +53,19 @@ class Request:
 
     def pipeline(self, model: Model) -> Pipeline:
         """How the images are sampled, checked."""
-        return model.pipeline(label_of(self.label), **dict(self.options))
+        return model.pipeline(label_of(model, self.label), **dict(self.options))
 
 
-def labels(model: Model) -> list[str]:
-    """What the form offers as a class."""
+def labels(model: Model, has_each: bool = True) -> list[str]:
+    """What the form offers as a class; has_each: each class in turn, too."""
     if not model.classes:
         return [NONE]
-    return [EACH, *([NONE] if model.loaded.knows_no_class else []), *model.classes]
+    return [*([EACH] if has_each else []), *([NONE] if model.loaded.knows_no_class else []), *model.classes]
 
 
-def label_of(chosen: str) -> str | None:
-    """A choice of `labels` as the argument `label`."""
-    return None if chosen == EACH else "none" if chosen == NONE else chosen
+def label_of(model: Model, chosen: str) -> str | None:
+    """A choice of `labels` as the argument `label`; a network without classes is given none."""
+    return None if chosen == EACH or not model.classes else "none" if chosen == NONE else chosen
 
 
 @dataclass(frozen=True)

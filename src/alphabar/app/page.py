@@ -3,11 +3,17 @@
 import gradio as gr
 
 from alphabar.app import live
+from alphabar.app.edit import Editor
+from alphabar.app.edit_tab import edit_tab
+from alphabar.app.generate import Generate
 from alphabar.app.generate_tab import generate_tab
 from alphabar.app.generated import Album
-from alphabar.app.generating import Generate
+from alphabar.app.likelihood import Likelihood
+from alphabar.app.likelihood_tab import likelihood_tab
 from alphabar.app.offered import Models
+from alphabar.app.runs_tab import runs_tab
 from alphabar.app.shelf import Shelf
+from alphabar.app.watch import Watch
 
 WAITING = 32
 """Jobs that wait at most; a further one is told to come back."""
@@ -24,6 +30,12 @@ def page(models: Models, shelf: Shelf) -> gr.Blocks:
         )
         with gr.Tab("Generate", id="generate"):
             generate_tab(Generate(models, shelf, Album()))
+        with gr.Tab("Edit", id="edit"):
+            edit_tab(Editor(models))
+        with gr.Tab("Runs", id="runs"):
+            runs_tab(Watch(models, shelf), blocks)
+        with gr.Tab("Likelihood", id="likelihood"):
+            likelihood_tab(Likelihood(models, shelf))
     return blocks.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
 
 

@@ -35,38 +35,43 @@ class Pickers:
         return dict(zip(self.options, given, strict=True))
 
 
-def run_picker(models: Models, label: str = "Model", **more: Any) -> gr.Dropdown:
-    """A list of the offered runs."""
+def run_picker(models: Models, label: str = "Model", first: str | None = None) -> gr.Dropdown:
+    """A list of the offered runs. first: the one that is chosen at the start."""
     info = "A run that you trained, or a model that comes with alphabar."
-    return gr.Dropdown(models.names, value=models.names[0], label=label, info=info, **more)
+    return gr.Dropdown(models.names, value=first or models.names[0], label=label, info=info)
 
 
-def pickers(models: Models, options: Sequence[str], first: Sequence[str]) -> Pickers:
-    """The controls; options that are not in `first` are folded away, and a sampler shows only those that it has."""
+def pickers(models: Models, options: Sequence[str], first: Sequence[str], has_each: bool = True) -> Pickers:
+    """The controls; options that are not in `first` are folded away, and a sampler shows only those that it has.
+
+    has_each: whether each class in turn is a choice.
+    """
     run = run_picker(models)
-    label = gr.Dropdown(_labels(models), label="Class", info="What the images are to show, if the model knows classes.")
+    label = gr.Dropdown(
+        _labels(models, has_each), label="Class", info="What the images are to show, if the model knows classes."
+    )
     shown = {name: forms.control(name) for name in options if name in first}
     with gr.Accordion("More options", open=False):
         shown |= {name: forms.control(name) for name in options if name not in first}
     made = Pickers(run, label, {name: shown[name] for name in options})
-    _follow(models, made)
+    _follow(models, made, has_each)
     return made
 
 
-def _labels(models: Models) -> list[str]:
+def _labels(models: Models, has_each: bool) -> list[str]:
     """The classes of the first model, if it can be loaded already."""
     try:
-        return labels(models.model(models.names[0]))
+        return labels(models.model(models.names[0]), has_each)
     except ValueError:
         return []
 
 
-def _follow(models: Models, made: Pickers) -> None:
+def _follow(models: Models, made: Pickers, has_each: bool) -> None:
     """A new run brings its classes, and a sampler its options."""
 
     @said
     def classes(run: str) -> Any:
-        several = labels(models.model(run))
+        several = labels(models.model(run), has_each)
         return gr.Dropdown(several, value=several[0])
 
     made.run.change(classes, made.run, made.label, api_name=False, **QUICK)

@@ -56,11 +56,10 @@ class Generate:
         assert request is not None
 
         def plan(model: Model) -> Edit:
-            T = model.config.diffusion.steps
-            options = dict(request.options)
             return plan_variation(
-                model, sampled.picture(k), start=max(1, round(share * T)), label=sampled.class_name(k), **options
-            )
+                model, sampled.picture(k), start=timestep(model, share), label=sampled.class_name(k),
+                **dict(request.options),
+            )  # fmt: skip
 
         yield from self._made(request, lambda model: plan(model).images().grid(), "Varying")
 
@@ -71,9 +70,8 @@ class Generate:
         other = self.images(replace(request, seeds=tuple(seed_list([seed]))))
 
         def plan(model: Model) -> Edit:
-            T = model.config.diffusion.steps
             return plan_interpolation(
-                model, first.picture(k), other.picture(0), t=max(1, round(share * T)), label=first.class_name(k),
+                model, first.picture(k), other.picture(0), t=timestep(model, share), label=first.class_name(k),
                 **dict(request.options),
             )  # fmt: skip
 
@@ -90,3 +88,8 @@ def made(model: Model, work: Callable[[Model], Any], word: str) -> Iterator[tupl
             yield live.bar(f"{word}: {pulse.calls} network calls, {pulse.seconds:.0f} s"), None
         else:
             yield live.message(f"Done in {pulse.seconds:.1f} s, {pulse.calls} network calls."), pulse.result
+
+
+def timestep(model: Model, share: float) -> int:
+    """The timestep at a share of T."""
+    return max(1, round(share * model.config.diffusion.steps))
