@@ -5,10 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from alphabar.app import forms, live
+from alphabar.app import live
 from alphabar.app.edit import PAINTED, Editor, Order
 from alphabar.app.failures import said
-from alphabar.app.pickers import LANE, QUICK, pickers
+from alphabar.app.pickers import LANE, QUICK, option_form, run_and_class
 from alphabar.app.uploads import canvas, upload
 from alphabar.editing.pictures import MASKS
 from alphabar.images import RESIZE_RULES
@@ -22,7 +22,8 @@ def edit_tab(does: Editor) -> None:
             resize = gr.Radio(
                 list(RESIZE_RULES), value="crop", label="Fit", info="How the picture is brought to the model's size."
             )
-            chosen = pickers(does.models, forms.names(), forms.FIRST, has_each=False)
+            choice = run_and_class(does.models, has_each=False)
+            options = option_form(does.models, choice.run)
         with gr.Column(scale=2, min_width=320):
             layers = canvas(label="As the model sees it; paint white over what is to be sampled anew", buttons=[])
             with gr.Row():
@@ -41,19 +42,24 @@ def edit_tab(does: Editor) -> None:
                 stop = gr.Button("Stop", variant="stop")
             bar = gr.HTML()
             result = gr.Image(
-                label="Result", interactive=False, format="png", buttons=["download", "fullscreen"], height=420
+                label="Result",
+                interactive=False,
+                format="png",
+                buttons=["download", "fullscreen"],
+                height=420,
+                elem_classes="titled",
             )
 
-    see = [chosen.run, file, resize]
-    for event in (file.upload, file.change, chosen.run.change, resize.change):
+    see = [choice.run, file, resize]
+    for event in (file.upload, file.change, choice.run.change, resize.change):
         event(said(lambda *given: does.seen(*given) if given[1] else None), see, layers, api_name=False, **QUICK)
 
-    order = [chosen.run, chosen.label, file, resize, *chosen.options.values()]
+    order = [choice.run, choice.label, file, resize, *options.values()]
     count = len(order)
 
     def of(given: tuple[Any, ...]) -> Order:
-        run, label, path, rule, *options = given[:count]
-        return Order(run, label, path, rule, chosen.values(options))
+        run, label, path, rule, *values = given[:count]
+        return Order(run, label, path, rule, dict(zip(options, values, strict=True)))
 
     def inpaint(*given: Any) -> Iterator[Any]:
         yield from does.inpaint(of(given), *given[count:])

@@ -8,11 +8,17 @@ import gradio as gr
 from alphabar import config as c
 from alphabar.api.options import Options
 from alphabar.config.one_of import choices as named
+from alphabar.errors import AlphabarError
 from alphabar.sampling.parts import options_of
 
 OWN = "the model's own"
 """The choice that changes nothing."""
-FIRST = ("sampler", "steps", "guidance")
+PLAIN = {
+    "sampler": "The rule by which noise becomes an image.",
+    "steps": "How often noise is removed. More steps take longer and are often better.",
+    "guidance": "How strongly the class is followed: 1 is off, 2 to 4 are usual.",
+}
+FIRST = tuple(PLAIN)
 """What most people change; the others are folded away."""
 _ELSEWHERE = ("batch_size",)
 _TEXTS = ("steps", "guidance_interval")
@@ -46,7 +52,9 @@ def _numbers(part: Any) -> Iterator[int]:
 
 
 def help_of(option: str) -> str:
-    """The first sentence of the setting's text."""
+    """What an option means: plain words for the first ones, for others the first sentence of the setting's text."""
+    if option in PLAIN:
+        return PLAIN[option]
     text = " ".join(c.Sampling.docs()[setting(option)].split())
     return text.split(". ")[0].rstrip(".") + "."
 
@@ -56,24 +64,31 @@ def is_of(option: str, sampler: str) -> bool:
     if option == "variance":
         return sampler == "ddpm"
     own = setting(option) in {field for name in choices("sampler") for field in options_of(name)}
-    return not own or setting(option) in options_of(sampler)
+    return not own or (sampler in choices("sampler") and setting(option) in options_of(sampler))
 
 
-def control(option: str) -> gr.components.Component:
+def control(option: str, visible: bool = True) -> gr.components.Component:
     """The control of an option; empty, it leaves the option to the model."""
-    about = {"label": option.replace("_", " "), "info": help_of(option)}
+    about = {"label": option.replace("_", " ").capitalize(), "info": help_of(option), "visible": visible}
     if several := choices(option):
-        return gr.Dropdown([OWN, *several], value=empty(option), **about)
-    if option in _TEXTS:
-        return gr.Textbox(empty(option), placeholder=OWN, max_lines=1, max_length=200, **about)
-    return gr.Number(empty(option), placeholder=OWN, **about)
+        return gr.Dropdown([OWN, *several], value=OWN, **about)
+    return gr.Textbox("", placeholder=OWN, max_lines=1, max_length=200, **about)
 
 
-def empty(option: str) -> str | None:
+def empty(option: str) -> str:
     """The value of a control that leaves the option to the model."""
-    return OWN if choices(option) else "" if option in _TEXTS else None
+    return OWN if choices(option) else ""
 
 
 def given(values: Mapping[str, Any]) -> Options:
-    """The options that were set in the form."""
-    return cast(Options, {name: value for name, value in values.items() if value not in (None, "", OWN)})
+    """The options that were set in the form; AlphabarError for a number that is none."""
+    return cast(Options, {name: _value(name, value) for name, value in values.items() if value not in (None, "", OWN)})
+
+
+def _value(option: str, value: Any) -> Any:
+    if option in _TEXTS or choices(option):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise AlphabarError(f"{option.replace('_', ' ').capitalize()} is a number; got '{value}'.") from None

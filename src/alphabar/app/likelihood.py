@@ -10,14 +10,13 @@ from alphabar.api.model import Model
 from alphabar.app.generate import made
 from alphabar.app.offered import Models
 from alphabar.app.shelf import Shelf
-from alphabar.app.watch import about, newest
+from alphabar.app.watch import NO_RUN, about, newest
 from alphabar.errors import AlphabarError
 from alphabar.evaluation.bits_per_dim import BitsRequest, bits_per_dim
 from alphabar.evaluation.report import bits_lines
 
 MOST = 64
 """Images that the page measures at a time; `alphabar evaluate RUN --bpd` measures all."""
-NO_RUN = "no other run"
 
 
 @dataclass(frozen=True)

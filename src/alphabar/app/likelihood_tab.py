@@ -7,8 +7,9 @@ import gradio as gr
 
 from alphabar.app import live
 from alphabar.app.failures import said
-from alphabar.app.likelihood import MOST, NO_RUN, Bits, Likelihood
+from alphabar.app.likelihood import MOST, Bits, Likelihood
 from alphabar.app.pickers import LANE, QUICK, run_picker
+from alphabar.app.watch import NO_RUN
 from alphabar.data import SPLITS
 from alphabar.evaluation.report import BITS
 
@@ -19,9 +20,7 @@ def likelihood_tab(does: Likelihood) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
             run = run_picker(does.models)
-            other = gr.Dropdown(
-                [NO_RUN, *does.models.names], value=NO_RUN, label="Compare with", info="Its curves are drawn beside."
-            )
+            other = run_picker(does.models, "Compare with", (NO_RUN,))
             show = gr.Button("Show what was measured", variant="primary")
             count = gr.Slider(2, MOST, 8, step=1, label="Images", info="How many images to measure here.")
             split = gr.Radio(list(SPLITS), value=SPLITS[0], label="Split", info="Which images of the run's data.")
@@ -37,11 +36,15 @@ def likelihood_tab(does: Likelihood) -> None:
             about = gr.Markdown("Nothing is shown yet.")
             table = gr.Dataframe(headers=list(BITS), interactive=False, label="Bits per dimension", wrap=True)
             terms = gr.Image(
-                label="Terms over t: where the bits go", interactive=False, format="png", buttons=["fullscreen"]
+                label="Terms over t: where the bits go",
+                interactive=False,
+                format="png",
+                buttons=["fullscreen"],
+                elem_classes="titled",
             )
             rate = gr.Image(
                 label="Rate and distortion over the reverse process", interactive=False, format="png",
-                buttons=["fullscreen"],
+                buttons=["fullscreen"], elem_classes="titled",
             )  # fmt: skip
     outputs = [about, table, terms, rate]
 

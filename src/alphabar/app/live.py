@@ -16,6 +16,8 @@ STYLE = """
 .live figure { margin: 0; flex: 1 1 14em; max-width: 34em }
 .live img { width: 100%; image-rendering: pixelated }
 .progress { display: flex; gap: 1em; align-items: center }
+.titled .image-container, .titled .image-frame { padding-top: 1.2em }
+.titled img { image-rendering: pixelated }
 .progress progress { flex: 1; min-width: 8em }
 """
 

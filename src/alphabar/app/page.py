@@ -42,4 +42,7 @@ def page(models: Models, shelf: Shelf) -> gr.Blocks:
 def look() -> dict[str, object]:
     """How the page looks: fonts of the reader's system, no style or script of another host."""
     font = ("sans-serif",)
-    return {"theme": gr.themes.Default(font=font, font_mono=("monospace",)), "css": live.STYLE}
+    theme = gr.themes.Default(font=font, font_mono=("monospace",)).set(
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300"
+    )
+    return {"theme": theme, "css": live.STYLE}

@@ -1,6 +1,6 @@
 """The controls that choose a run and its class, and the form of sampling, for the tabs that sample."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from alphabar.app import forms
 from alphabar.app.failures import said
 from alphabar.app.generated import labels
 from alphabar.app.offered import Models
+from alphabar.errors import AlphabarError
 
 LANE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 """Events that compute with a network: one at a time, whoever asks."""
@@ -18,77 +19,73 @@ QUICK: dict[str, Any] = {"concurrency_id": "quick", "concurrency_limit": 4, "sho
 
 
 @dataclass(frozen=True)
-class Pickers:
-    """The controls of a run, a class, and some options of sampling."""
+class Choice:
+    """The controls of a run and its class."""
 
     run: gr.Dropdown
     label: gr.Dropdown
-    options: dict[str, gr.components.Component]
-
-    @property
-    def inputs(self) -> list[gr.components.Component]:
-        """Run, class, then each option."""
-        return [self.run, self.label, *self.options.values()]
-
-    def values(self, given: Sequence[Any]) -> dict[str, Any]:
-        """The option values of an event, by name."""
-        return dict(zip(self.options, given, strict=True))
 
 
-def run_picker(models: Models, label: str = "Model", first: str | None = None) -> gr.Dropdown:
-    """A list of the offered runs. first: the one that is chosen at the start."""
+def run_picker(models: Models, label: str = "Model", more: Sequence[str] = ()) -> gr.Dropdown:
+    """A list of the offered runs. more: choices before them, the first of which is chosen at the start."""
+    several = [*more, *models.names]
     info = "A run that you trained, or a model that comes with alphabar."
-    return gr.Dropdown(models.names, value=first or models.names[0], label=label, info=info)
+    return gr.Dropdown(several, value=several[0], label=label, info=info)
 
 
-def pickers(models: Models, options: Sequence[str], first: Sequence[str], has_each: bool = True) -> Pickers:
-    """The controls; options that are not in `first` are folded away, and a sampler shows only those that it has.
-
-    has_each: whether each class in turn is a choice.
-    """
+def run_and_class(models: Models, has_each: bool = True) -> Choice:
+    """A run brings its classes. has_each: whether each class in turn is a choice."""
     run = run_picker(models)
-    label = gr.Dropdown(
-        _labels(models, has_each), label="Class", info="What the images are to show, if the model knows classes."
-    )
-    shown = {name: forms.control(name) for name in options if name in first}
-    with gr.Accordion("More options", open=False):
-        shown |= {name: forms.control(name) for name in options if name not in first}
-    made = Pickers(run, label, {name: shown[name] for name in options})
-    _follow(models, made, has_each)
-    return made
-
-
-def _labels(models: Models, has_each: bool) -> list[str]:
-    """The classes of the first model, if it can be loaded already."""
-    try:
-        return labels(models.model(models.names[0]), has_each)
-    except ValueError:
-        return []
-
-
-def _follow(models: Models, made: Pickers, has_each: bool) -> None:
-    """A new run brings its classes, and a sampler its options."""
+    several = _labels(models, has_each)
+    info = "What the images are to show, if the model knows classes."
+    label = gr.Dropdown(several, value=next(iter(several), None), label="Class", info=info)
 
     @said
     def classes(run: str) -> Any:
         several = labels(models.model(run), has_each)
         return gr.Dropdown(several, value=several[0])
 
-    made.run.change(classes, made.run, made.label, api_name=False, **QUICK)
-    dependent = [name for name in made.options if name != "sampler"]
-    if "sampler" not in made.options:
-        return
+    run.change(classes, run, label, api_name=False, **QUICK)
+    return Choice(run, label)
+
+
+def _labels(models: Models, has_each: bool) -> list[str]:
+    """The classes of the first run; none as long as it has no checkpoint."""
+    try:
+        return labels(models.model(models.names[0]), has_each)
+    except AlphabarError:
+        return []
+
+
+def option_form(models: Models, run: gr.Dropdown) -> dict[str, gr.components.Component]:
+    """A control for each option of sampling. Most are folded away, and those that the sampler lacks are hidden."""
+
+    def is_shown(option: str, run: str, sampler: str) -> bool:
+        return forms.is_of(option, _sampler(models, run) if sampler == forms.OWN else sampler)
+
+    def control(name: str) -> gr.components.Component:
+        return forms.control(name, is_shown(name, models.names[0], forms.OWN))
+
+    made = {name: control(name) for name in forms.FIRST}
+    with gr.Accordion("More options", open=False):
+        made |= {name: control(name) for name in forms.names() if name not in made}
+    dependent = [name for name in made if name != "sampler"]
 
     @said
     def fields(run: str, sampler: str) -> Any:
-        name = models.model(run).config.sampling.sampler if sampler == forms.OWN else sampler
-        return [_shown(option, forms.is_of(option, name)) for option in dependent]
+        return [_shown(option, is_shown(option, run, sampler)) for option in dependent]
 
-    arguments: tuple[Callable[..., Any], Any, Any] = (
-        fields, [made.run, made.options["sampler"]], [made.options[name] for name in dependent]
-    )  # fmt: skip
-    for event in (made.run.change, made.options["sampler"].change):
-        event(*arguments, api_name=False, **QUICK)
+    for event in (run.change, made["sampler"].change):
+        event(fields, [run, made["sampler"]], [made[name] for name in dependent], api_name=False, **QUICK)
+    return made
+
+
+def _sampler(models: Models, run: str) -> str:
+    """The sampler of a run's own settings; of one without a checkpoint, that of none."""
+    try:
+        return models.model(run).config.sampling.sampler
+    except AlphabarError:
+        return forms.OWN
 
 
 def _shown(option: str, is_shown: bool) -> Any:

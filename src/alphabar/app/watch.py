@@ -16,7 +16,8 @@ from alphabar.runs import bundled, evaluations, previews
 from alphabar.runs.run import Run, home
 from alphabar.training.log import is_row, span
 
-NOTHING = "nothing yet"
+NO_RUN = "no other run"
+"""The choice that compares with nothing."""
 Stamp = tuple[object, ...]
 """Changes when there is something new to show."""
 
@@ -47,6 +48,8 @@ class Watch:
 
     def stamp(self, run: str) -> Stamp:
         """Sizes and times of what the run has written."""
+        if run == NO_RUN:
+            return (run,)
         path = self.models.path(run)
         place = Run(bundled.located(path))
         files = (place.metrics, home(path) / evaluations.EVALUATIONS)
@@ -54,6 +57,8 @@ class Watch:
 
     def shown(self, run: str) -> Shown:
         """The run as it is now."""
+        if run == NO_RUN:
+            return Shown("", None, None, [], [], "")
         path = self.models.path(run)
         place = Run(bundled.located(path))
         table, text = newest(path, "metrics", score_lines)
@@ -64,12 +69,14 @@ class Watch:
 
     def preview(self, run: str, number: float) -> tuple[Image.Image | None, str]:
         """Preview `number` of a run, from 0, and its training step in words."""
+        if run == NO_RUN:
+            return None, ""
         place = bundled.located(self.models.path(run))
         steps = previews.steps(place)
         if not 0 <= number < len(steps):
-            return None, NOTHING
+            return None, ""
         grid = previews.of_step(place, steps[int(number)])
-        return None if grid is None else images.to_pil(grid), f"step {steps[int(number)]:,}"
+        return None if grid is None else images.to_pil(grid), f"Preview at step {steps[int(number)]:,}"
 
     def _plot(self, metrics: Path, draw: Callable[[Path, Path], None]) -> str | None:
         path = self.shelf.place() / f"{draw.__name__}.png"
