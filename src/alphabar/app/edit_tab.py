@@ -46,8 +46,8 @@ def edit_tab(does: Editor) -> None:
                 interactive=False,
                 format="png",
                 buttons=["download", "fullscreen"],
-                height=420,
-                elem_classes="titled",
+                height=260,
+                elem_classes=["titled", "pixels"],
             )
 
     see = [choice.run, file, resize]

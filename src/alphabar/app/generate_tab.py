@@ -26,14 +26,14 @@ def generate_tab(does: Generate) -> None:
                 info="One image for each; the same seed gives the same image. Write 0-15, or 3,7,20.",
             )  # fmt: skip
             with gr.Row():
-                start = gr.Button("Generate", variant="primary")
-                stop = gr.Button("Stop", variant="stop")
+                start = gr.Button("Generate", variant="primary", min_width=120)
+                stop = gr.Button("Stop", variant="stop", min_width=80)
             options = option_form(does.models, choice.run)
         with gr.Column(scale=3, min_width=320):
             shown = gr.HTML(live.message("Press Generate: the images appear out of noise, step by step."))
             gallery = gr.Gallery(
-                label="Images", format="png", columns=8, height="auto", object_fit="contain", allow_preview=False,
-                interactive=False, buttons=[], visible=False,
+                label="Images", show_label=False, format="png", columns=8, object_fit="contain", allow_preview=False,
+                interactive=False, buttons=[], visible=False, elem_classes="pixels",
             )  # fmt: skip
             request = gr.State(None, time_to_live=SECONDS)
             number = gr.State(0, time_to_live=SECONDS)
@@ -93,8 +93,8 @@ def _one(does: Generate, request: gr.State, number: gr.State) -> One:
             )  # fmt: skip
         bar = gr.HTML()
         result = gr.Image(
-            label="Made of it", interactive=False, format="png", buttons=["download", "fullscreen"], height=420,
-            elem_classes="titled",
+            label="Made of it", interactive=False, format="png", buttons=["download", "fullscreen"], height=260,
+            elem_classes=["titled", "pixels"],
         )  # fmt: skip
 
     def event(button: gr.Button, work: Any, name: str, *more: Any) -> Any:

@@ -17,7 +17,8 @@ STYLE = """
 .live img { width: 100%; image-rendering: pixelated }
 .progress { display: flex; gap: 1em; align-items: center }
 .titled .image-container, .titled .image-frame { padding-top: 1.2em }
-.titled img { image-rendering: pixelated }
+.pixels img { image-rendering: pixelated }
+.pixels .grid-wrap { min-height: 0; max-height: none; height: auto }
 .progress progress { flex: 1; min-width: 8em }
 """
 

@@ -32,7 +32,7 @@ def _column(does: Watch, starts: list[Any], label: str, more: tuple[str, ...]) -
             info="Images of the same seeds, from the start of the training to its end.",
         )  # fmt: skip
         step = gr.Markdown()
-        preview = _picture("Preview")
+        preview = _picture("Preview", "pixels")
         about = gr.Markdown()
         table = gr.Dataframe(
             headers=list(SCORES), interactive=False, label="Newest evaluation", wrap=True, visible=False
@@ -64,9 +64,14 @@ def _column(does: Watch, starts: list[Any], label: str, more: tuple[str, ...]) -
     slider.input(slid, [run, slider], [step, preview], api_name=False, **QUICK)
 
 
-def _picture(label: str) -> gr.Image:
+def _picture(label: str, *classes: str) -> gr.Image:
     return gr.Image(
-        label=label, interactive=False, format="png", buttons=["fullscreen"], visible=False, elem_classes="titled"
+        label=label,
+        interactive=False,
+        format="png",
+        buttons=["fullscreen"],
+        visible=False,
+        elem_classes=["titled", *classes],
     )
 
 

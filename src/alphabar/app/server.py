@@ -40,19 +40,36 @@ def served(
     Uploads and results lie in a temporary folder, which is removed at the end. AlphabarError for a path that is no
     run, or a port that is taken.
     """
+    from alphabar.app.offered import Models, offered
+
+    models = Models(offered(runs), device)
     check_gradio()
-    with tempfile.TemporaryDirectory(prefix="alphabar-app-") as folder:
-        os.environ.update(QUIET, GRADIO_TEMP_DIR=str(Path(folder) / "gradio"))  # read when the page is built
-        from alphabar.app.offered import Models, offered
+    with tempfile.TemporaryDirectory(prefix="alphabar-app-") as folder, _environment(Path(folder) / "gradio"):
         from alphabar.app.page import look, page
         from alphabar.app.shelf import Shelf
 
-        blocks = page(Models(offered(runs), device), Shelf(Path(folder) / "made"))
+        blocks = page(models, Shelf(Path(folder) / "made"))
         address = _launched(blocks, port, host, look())
         try:
             yield address, blocks
         finally:
             blocks.close(verbose=False)
+
+
+@contextmanager
+def _environment(folder: Path) -> Iterator[None]:
+    """QUIET, and a folder of our own for Gradio's files; as it was before at the end."""
+    ours = {**QUIET, "GRADIO_TEMP_DIR": str(folder)}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _launched(blocks: Any, port: int | None, host: str, look: dict[str, Any]) -> str:
