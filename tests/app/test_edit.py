@@ -103,7 +103,7 @@ def test_a_bad_upload_gets_one_sentence_that_names_the_file_but_not_its_place(ki
     (place := tmp_path / "secret-place").mkdir()
     file = place / "mine.png"
     contents = {
-        "text": b"hello" * 99, "empty": b"", "cut": Path(photo).read_bytes()[:60],
+        "text": b"hello" * 99, "empty": b"", "cut": Path(photo).read_bytes()[:50],
         "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>', "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9",
     }  # fmt: skip
     if kind == "bomb":
@@ -113,8 +113,9 @@ def test_a_bad_upload_gets_one_sentence_that_names_the_file_but_not_its_place(ki
     elif kind in contents:
         file.write_bytes(contents[kind])
     given = None if kind == "none" else str(file)
+    looks = [] if kind == "none" else [lambda: does.seen("digits", given, "crop")]
     for work in (
-        lambda: does.seen("digits", given, "crop"),
+        *looks,
         lambda: next(does.vary(order(given), 0.5, "0")),
         lambda: next(does.encode(order(given))),
     ):

@@ -47,9 +47,12 @@ class Editor:
 
     models: Models
 
-    def seen(self, run: str, file: str | None, resize: str) -> Image.Image:
-        """The picture as the model sees it, enlarged to be painted on."""
-        image = _picture(self.models.model(run), file, resize)
+    def seen(self, run: str, file: str | None, resize: str) -> Image.Image | None:
+        """The picture as the model sees it, enlarged to be painted on; None without a picture."""
+        model = self.models.model(run)
+        if not file:
+            return None
+        image = _picture(model, file, resize)
         enlarge = images.enlargement(max(image.size), CANVAS)
         return image.convert("RGB").resize((image.width * enlarge, image.height * enlarge), Image.Resampling.NEAREST)
 

@@ -52,7 +52,7 @@ def edit_tab(does: Editor) -> None:
 
     see = [choice.run, file, resize]
     for event in (file.upload, file.change, choice.run.change, resize.change):
-        event(said(lambda *given: does.seen(*given) if given[1] else None), see, layers, api_name=False, **QUICK)
+        event(said(does.seen), see, layers, api_name=False, **QUICK)
 
     order = [choice.run, choice.label, file, resize, *options.values()]
     count = len(order)

@@ -73,6 +73,7 @@ def option_form(models: Models, run: gr.Dropdown) -> dict[str, gr.components.Com
 
     @said
     def fields(run: str, sampler: str) -> Any:
+        models.path(run)
         return [_shown(option, is_shown(option, run, sampler)) for option in dependent]
 
     for event in (run.change, made["sampler"].change):
