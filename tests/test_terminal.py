@@ -122,7 +122,7 @@ PATHS = {
     "train": ["{}.toml"], "sample": ["{}"], "film": ["{}"], "evaluate": ["{}"], "export": ["{}", "out"],
     "interpolate": ["{}", "0", "1"], "inpaint": ["{}", "0", "left"], "encode": ["{}", "0"], "decode": ["{}", "x"],
     "launch": ["-n", "2", "{}"], "data pack": ["{}", "out"], "import": ["{}", "--run", "out"],
-    "push": ["{}", "hf:owner/name"], "pull": ["{}", "out"], "upscale": ["{}", "x"],
+    "push": ["{}", "hf:owner/name"], "pull": ["{}", "out"], "upscale": ["{}", "x"], "app": ["{}"],
     "vary": ["{}", "0"], "recipes": ["{}"], "settings": ["{}"], "data fetch": ["{}"], "data inspect": ["{}"],
     "plot variances": ["--schedule", "{}"], "plot schedules": ["--out", "{}"], "plot forward": ["--data", "{}"],
     "plot vlb": ["{}"], "plot rate-distortion": ["{}"], "plot gradient-noise": ["{}"], "plot skipped": ["{}"],
