@@ -82,10 +82,10 @@ class Sampled:
         return images.to_pil(self.tensor[k])
 
     def shown(self) -> list[tuple[Image.Image, str]]:
-        """The images, small ones enlarged without blurring, each with its seed and class."""
+        """The images, small ones enlarged without blurring, each with its seed."""
         enlarge = images.enlargement(self.tensor.shape[2], TILE)
         tiles = self.tensor.repeat_interleave(enlarge, 2).repeat_interleave(enlarge, 3)
-        return [(images.to_pil(tile), self.title(k)) for k, tile in enumerate(tiles)]
+        return [(images.to_pil(tile), f"seed {seed}") for tile, seed in zip(tiles, self.job.seeds, strict=True)]
 
     def title(self, k: int) -> str:
         """ "seed 3, Bag"."""

@@ -19,7 +19,7 @@ STYLE = """
 .titled .image-container, .titled .image-frame { padding-top: 1.2em }
 .pixels img { image-rendering: pixelated }
 .pixels .grid-wrap { min-height: 0; max-height: none; height: auto }
-.progress progress { flex: 1; min-width: 8em }
+.progress progress { flex: 1; min-width: 8em; accent-color: var(--color-accent) }
 """
 
 
