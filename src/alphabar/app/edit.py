@@ -16,7 +16,7 @@ from alphabar.app import forms, live
 from alphabar.app.generate import made, timestep
 from alphabar.app.generated import label_of
 from alphabar.app.offered import Models
-from alphabar.app.uploads import CANVAS, painted
+from alphabar.app.painting import CANVAS, painted
 from alphabar.editing.pictures import picture
 from alphabar.errors import AlphabarError
 

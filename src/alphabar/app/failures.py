@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import gradio as gr
-
 from alphabar.errors import is_sentence
 
 _LOG = logging.getLogger(__name__)
@@ -33,6 +31,8 @@ def sentence(error: Exception) -> str:
 
 @contextmanager
 def _said() -> Iterator[None]:
+    import gradio as gr
+
     try:
         yield
     except gr.Error:

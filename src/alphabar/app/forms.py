@@ -1,15 +1,16 @@
 """The form of sampling: a control for each of `alphabar.Options`, made from the settings' own texts and choices."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast, get_args
-
-import gradio as gr
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from alphabar import config as c
 from alphabar.api.options import Options
 from alphabar.config.one_of import choices as named
 from alphabar.errors import AlphabarError
 from alphabar.sampling.parts import options_of
+
+if TYPE_CHECKING:
+    from gradio.components import Component
 
 OWN = "the model's own"
 """The choice that changes nothing."""
@@ -67,8 +68,10 @@ def is_of(option: str, sampler: str) -> bool:
     return not own or (sampler in choices("sampler") and setting(option) in options_of(sampler))
 
 
-def control(option: str, visible: bool = True) -> gr.components.Component:
+def control(option: str, visible: bool = True) -> "Component":
     """The control of an option; empty, it leaves the option to the model."""
+    import gradio as gr
+
     about = {"label": option.replace("_", " ").capitalize(), "info": help_of(option), "visible": visible}
     if several := choices(option):
         return gr.Dropdown([OWN, *several], value=OWN, **about)

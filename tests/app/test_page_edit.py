@@ -13,7 +13,7 @@ from PIL import Image
 import alphabar
 from alphabar.app.edit import PAINTED, Editor, Order
 from alphabar.app.generated import NONE
-from alphabar.app.uploads import painted
+from alphabar.app.painting import painted
 from alphabar.errors import AlphabarError
 
 

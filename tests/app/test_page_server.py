@@ -3,12 +3,11 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from gradio_client import Client
-from gradio_client.exceptions import AppError
-from server_client import client, endpoints, form
+from page_client import client, endpoints, form
 
 from alphabar.app.server import served
 
@@ -64,15 +63,15 @@ def test_every_event_that_takes_a_run_refuses_another_one(name, address, run) ->
     assert not any("Traceback" in json.dumps(answer) for answer in said)
 
 
-def _is_a_run(page: Client, component: int) -> bool:
+def _is_a_run(page: Any, component: int) -> bool:
     return "digits" in str(_props(page, component).get("choices"))
 
 
-def _props(page: Client, component: int) -> dict:
+def _props(page: Any, component: int) -> dict:
     return next(each["props"] for each in page.config["components"] if each["id"] == component)
 
 
-def _value(page: Client, component: int) -> object:
+def _value(page: Any, component: int) -> object:
     return _props(page, component).get("value")
 
 
@@ -141,6 +140,8 @@ def test_one_users_stop_leaves_the_job_of_another_alone(address) -> None:
     ],
 )
 def test_a_mistake_is_a_sentence_in_the_page(values, said, address) -> None:
+    from gradio_client.exceptions import AppError
+
     with pytest.raises(AppError, match=said) as error:
         client(address).predict(*form(**values), api_name="/generate")
     assert "Traceback" not in str(error.value) and "\n" not in str(error.value)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, looked_at
+from page_browser import CHROMIUM, looked_at
 from PIL import Image
 
 pytestmark = [

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import gradio as gr
 import pytest
 
 from alphabar.app.failures import said, sentence
@@ -27,6 +26,8 @@ def test_an_error_is_a_sentence_for_people(error: Exception, text: str) -> None:
 
 
 def test_functions_and_generators_raise_it_where_it_happens() -> None:
+    import gradio as gr
+
     def call(x: int) -> int:
         raise AlphabarError("<b> is wrong.")
 
