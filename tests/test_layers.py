@@ -24,6 +24,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("evaluation", "editing", "coding"),
     ("training", "figures", "sharing", "machine"),
     ("api",),
+    ("app",),
     ("cli",),
     ("", "__main__"),  # "" is alphabar/__init__.py, which offers everything
 ]

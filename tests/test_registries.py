@@ -88,6 +88,15 @@ def test_help_settings_and_the_error_for_a_mistyped_name_know_it(package) -> Non
 
 
 @pytest.mark.heavy
+def test_the_form_of_the_page_knows_it(package) -> None:
+    pytest.importorskip("gradio", reason="the page needs the extra app")
+    code = "from alphabar.app import forms; print(forms.control('sampler').choices)"
+    environment = os.environ | {"PYTHONPATH": str(package)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert "('ddpm', 'ddpm'), ('mine', 'mine'), ('ddim', 'ddim')" in done.stdout, done.stderr
+
+
+@pytest.mark.heavy
 def test_the_contract_tests_of_samplers_take_it_up(package) -> None:
     environment = os.environ | {"PYTHONPATH": str(package)}
     done = subprocess.run(

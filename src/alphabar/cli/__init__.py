@@ -24,6 +24,7 @@ from alphabar.cli import (
     inpaint,
     interpolate,
     launch,
+    local_page,
     mistakes,
     plot,
     pull,
@@ -64,6 +65,7 @@ app.command("decompress")(decompress.decompress)
 app.command("vary")(vary.vary)
 app.command("recipes")(recipes.recipes)
 app.command("settings")(settings.settings)
+app.command("app")(local_page.app)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(plot.app, name="plot")

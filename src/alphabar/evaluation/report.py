@@ -12,13 +12,10 @@ from rich.text import Text
 def report(row: Mapping[str, Any]) -> Group:
     """The scores with their floors, under a title of what was measured; then the warnings."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("", "value", "95 % interval", "real halves", "held-out"):
+    for heading in SCORES:
         table.add_column(heading, no_wrap=True, justify="right" if heading else "left")
-    for name, entry in row["metrics"].items():
-        name = _plain(name, row)
-        interval = "–" if entry["interval"] is None else "…".join(map(number, entry["interval"]))
-        floors = [_floor(entry["floor"].get(floor), row["n_fake"]) for floor in ("halves", "held_out")]
-        table.add_row(name, number(entry["value"]), interval, *floors)
+    for line in score_lines(row):
+        table.add_row(*line)
     notes = [Text(f"{', '.join(names)}: {what}", style="dim") for what, names in _noted(row).items()]
     notes = [Text(reading, style="dim") for reading in [_reading(row)] if reading] + notes
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in row["warnings"]]
@@ -32,29 +29,54 @@ def bits_report(row: Mapping[str, Any]) -> Group:
         f"{row['kind']}, {row['steps']:,} of {row['T']:,} steps, decoder {row['decoder']}"
     )
     table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("bits/dim", "value", "s.e.", "95 % interval"):
+    for heading in BITS:
         table.add_column(heading, no_wrap=True, justify="left" if heading == "bits/dim" else "right")
+    for line in bits_lines(row):
+        table.add_row(*line)
+    where = [Text(f"{what:10}{row[what]}") for what in ("terms", "picture") if what in row]
+    return Group(table, Text(units(row), style="dim"), *map(Text, bytes_per_image(row)), *where)
+
+
+SCORES = ("", "value", "95 % interval", "real halves", "held-out")
+"""The columns of `score_lines`."""
+BITS = ("bits/dim", "value", "s.e.", "95 % interval")
+"""The columns of `bits_lines`."""
+
+
+def score_lines(row: Mapping[str, Any]) -> list[list[str]]:
+    """A line for each score of an evaluation: its name, value and interval, and the floors."""
+    lines = []
+    for name, entry in row["metrics"].items():
+        floors = [_floor(entry["floor"].get(floor), row["n_fake"]) for floor in ("halves", "held_out")]
+        lines.append([_plain(name, row), number(entry["value"]), _interval(entry), *floors])
+    return lines
+
+
+def bits_lines(row: Mapping[str, Any]) -> list[list[str]]:
+    """A line for each part of the bits per dimension, with its standard error and interval."""
     entries = dict(row["bits_per_dim"])
     if "bits_per_stored_dim" in row:
         entries |= {f"{name} as stored": entry for name, entry in row["bits_per_stored_dim"].items() if name == "total"}
+    lines = []
     for name, entry in entries.items():
         error = "–" if entry["standard_error"] is None else number(entry["standard_error"])
-        interval = "–" if entry["interval"] is None else "…".join(map(number, entry["interval"]))
-        table.add_row(name, number(entry["value"]), error, interval)
-    units = Text(_units(row), style="dim")
-    where = [Text(f"{what:10}{row[what]}") for what in ("terms", "picture") if what in row]
-    return Group(table, units, *_bytes(row), *where)
+        lines.append([name, number(entry["value"]), error, _interval(entry)])
+    return lines
 
 
-def _bytes(row: Mapping[str, Any]) -> list[Text]:
+def _interval(entry: Mapping[str, Any]) -> str:
+    return "–" if entry["interval"] is None else "…".join(map(number, entry["interval"]))
+
+
+def bytes_per_image(row: Mapping[str, Any]) -> list[str]:
     """What an image takes: by the model, and in formats that lose nothing. Rows of older versions do not say it."""
     if "codecs" not in row:
         return []
     others = ", ".join(f"{name} {size:,.0f}" for name, size in row["codecs"].items())
-    return [Text(f"bytes per image: {row['bytes_per_image']['value']:,.0f} by the model; {others}")]
+    return [f"bytes per image: {row['bytes_per_image']['value']:,.0f} by the model; {others}"]
 
 
-def _units(row: Mapping[str, Any]) -> str:
+def units(row: Mapping[str, Any]) -> str:
     """What a dimension is."""
     if "stored_dims" not in row:
         return "bits per dimension: a channel of a pixel"

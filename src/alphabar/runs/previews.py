@@ -28,8 +28,7 @@ def previews(path: Path) -> Previews:
     run = Run(bundled.located(path))
     if not run.config.exists():
         raise bundled.no_run(path)
-    matches = {path: re.fullmatch(r"step-(\d+)", path.stem) for path in run.samples.glob("step-*.png")}
-    grids_by_step = sorted((int(match[1]), path) for path, match in matches.items() if match)
+    grids_by_step = _places(run)
     if len(grids_by_step) < 2:
         have = f"only that of step {grids_by_step[0][0]:,}" if grids_by_step else "none"
         raise AlphabarError(
@@ -44,6 +43,16 @@ def previews(path: Path) -> Previews:
                 f"is {_size(grids[-1])}: sampling.num was changed between them; move those of one size elsewhere."
             )
     return Previews(steps, titled(grids, [f"step {step:,}" for step in steps]))
+
+
+def steps(path: Path) -> list[int]:
+    """The training steps of the preview grids in the run directory `path`, in order; they are not read."""
+    return [step for step, _ in _places(Run(path))]
+
+
+def _places(run: Run) -> list[tuple[int, Path]]:
+    matches = {path: re.fullmatch(r"step-(\d+)", path.stem) for path in run.samples.glob("step-*.png")}
+    return sorted((int(match[1]), path) for path, match in matches.items() if match)
 
 
 def is_whole(path: Path) -> bool:

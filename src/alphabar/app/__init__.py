@@ -1,0 +1,1 @@
+"""The local page, `alphabar app`: a file per tab, which shows what the layers below compute."""
