@@ -81,6 +81,9 @@ class Training(Section):
     precision: Annotated[str, OneOf(("auto", *names.PRECISIONS))] = "fp32"
     """Precision of the network's forward pass; everything else stays in float32. auto measures which of fp32 and bf16
     is faster when the run begins, and stays with that."""
+    images_on_device: Literal["auto"] | bool = "auto"
+    """Keep the training images on the device, which then cuts out the batches; auto does so on an NVIDIA GPU where they
+    take at most a quarter of its free memory. The batches are the same."""
     ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)
     """Rates of the moving averages of the weights; the first one is sampled by default."""
     ema_warmup: bool = True

@@ -52,7 +52,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
         update = Update.of(state, device, length.steps)
         update.division(config.training.batch_size)
         pipeline = preview_pipeline(state, path, image_set)
-        stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
+        fed = data.resident(image_set, device, config.training.images_on_device)
+        stream = data.ShuffledStream(fed, config.training.seed, config.data.horizontal_flip)
         judges = scoring.judges(config, image_set, device)
 
     say = partial(console.print, markup=False, soft_wrap=True)
