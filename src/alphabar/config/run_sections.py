@@ -81,6 +81,8 @@ class Training(Section):
     precision: Annotated[str, OneOf(("auto", *names.PRECISIONS))] = "fp32"
     """Precision of the network's forward pass; everything else stays in float32. auto measures which of fp32 and bf16
     is faster when the run begins, and stays with that."""
+    compile: bool = False
+    """Compile the network's blocks with torch.compile, which takes a minute or more at each start and pays on GPUs."""
     images_on_device: Literal["auto"] | bool = "auto"
     """Keep the training images on the device, which then cuts out the batches; auto does so on an NVIDIA GPU where they
     take at most a quarter of its free memory. The batches are the same."""

@@ -13,6 +13,7 @@ from rich.console import Console
 from alphabar import build, data, distributed, json_lines, plots
 from alphabar.config import Config
 from alphabar.errors import DivergedError, StorageError
+from alphabar.networks.compiled import Compiled
 from alphabar.runs import provenance
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run
@@ -94,6 +95,7 @@ class Session:
         self.stream, self.pipeline, self.judges = stream, pipeline, judges
         self.saver = saver
         self.skips = SkipReport(state, stream, saver)
+        self.graphs = Compiled()
         self.is_postponed = False
         self.micro_batch_size = update.micro_batch_size
         self.is_over = length.is_over(state.pace, state.step, state.seconds)
@@ -213,7 +215,7 @@ class Session:
         self.skips.look(log, is_due, self.is_over)
         if is_due:
             rate = state.optimizer.param_groups[0]["lr"]
-            log.write(state, grad_norm=float(self.norm), learning_rate=rate, **self.skips.row())
+            log.write(state, grad_norm=float(self.norm), learning_rate=rate, **self.skips.row(), **self.graphs.row())
         log.tick(state, self.is_over)
 
     def _postpones(self) -> bool:
