@@ -154,8 +154,9 @@ class Sampling(Section):
     """How far the contrast that guidance adds is scaled back: 0 not at all, 1 fully."""
     precision: Annotated[str, OneOf(("auto", "fp32", "bf16"))] = "fp32"
     """Precision of the network; auto measures which is faster. Images in bf16 differ a little from those in fp32."""
-    cuda_graphs: bool = True
-    """On an NVIDIA GPU, launch the kernels of a network call at once, which takes memory for one more batch."""
+    cuda_graphs: bool = False
+    """On an NVIDIA GPU, launch the kernels of a network call at once, which takes memory for one more batch. Off until
+    it was tried on one."""
     num: Positive = 64
     """How many images are sampled by default."""
     batch_size: BatchSize = 64
