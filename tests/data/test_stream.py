@@ -100,7 +100,7 @@ def resident_and_not(device: str, **more) -> tuple[ShuffledStream, ShuffledStrea
     larger = images if more.pop("crops") else None
     shown = images if larger is None else windows.middle(larger, (6, 4))
     own = ImageSet("", shown, None if device == "meta" else torch.arange(5), tuple("abcde"), "", larger=larger)
-    kept = resident(own, torch.device(device), True)
+    kept = resident(own, torch.device(device), "always")
     return tuple(ShuffledStream(each, 7, **more) for each in (own, kept))
 
 
@@ -123,7 +123,7 @@ def test_a_batch_of_a_set_on_the_device_is_made_there_and_nothing_is_read_back(c
 
 @pytest.mark.parametrize(
     ("free", "wanted", "is_kept"),
-    [(4000, "auto", True), (3999, "auto", False), (1000, True, True), (4000, False, False)],
+    [(4000, "auto", True), (3999, "auto", False), (1000, "always", True), (4000, "never", False)],
 )
 def test_auto_keeps_a_set_on_a_gpu_if_it_takes_a_quarter_of_the_free_memory(free, wanted, is_kept, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
@@ -133,5 +133,5 @@ def test_auto_keeps_a_set_on_a_gpu_if_it_takes_a_quarter_of_the_free_memory(free
     assert found == "kept" if is_kept else found is images
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (999, 10**9))
     with pytest.raises(AlphabarError, match=r"take 0.0 MB, and 0.0 MB of cuda are free; set training.images_on_dev"):
-        resident(images, torch.device("cuda"), True)
+        resident(images, torch.device("cuda"), "always")
     assert resident(images, torch.device("cpu"), "auto") is images

@@ -83,7 +83,7 @@ class Training(Section):
     is faster when the run begins, and stays with that."""
     compile: bool = False
     """Compile the network's blocks with torch.compile, which takes a minute or more at each start and pays on GPUs."""
-    images_on_device: Literal["auto"] | bool = "auto"
+    images_on_device: Literal["auto", "always", "never"] = "auto"
     """Keep the training images on the device, which then cuts out the batches; auto does so on an NVIDIA GPU where they
     take at most a quarter of its free memory. The batches are the same."""
     ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)

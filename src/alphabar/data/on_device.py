@@ -1,7 +1,6 @@
 """A data set on the device that trains on it, if it fits: batches are then cut out there, and not sent."""
 
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,21 +14,21 @@ SHARE = 0.25
 """The largest share of a GPU's free memory that auto takes."""
 
 
-def resident(images: ImageSet, device: torch.device, wanted: bool | Literal["auto"]) -> ImageSet:
+def resident(images: ImageSet, device: torch.device, wanted: str) -> ImageSet:
     """The set with all its pixels and labels on `device`; the same set, if that is not wanted, or auto and too large.
 
-    auto: on an NVIDIA GPU, if the set takes at most a quarter of its free memory. AlphabarError if it is wanted and
-    does not fit.
+    wanted: always; never; or auto, on an NVIDIA GPU, if the set takes at most a quarter of its free memory.
+    AlphabarError if it is always wanted, and does not fit.
     """
     need = (images.images if images.larger is None else images.larger).nbytes
     has_cuda = device.type == "cuda"
-    free = torch.cuda.mem_get_info(device)[0] if has_cuda and wanted else 0
-    if not (wanted is True or (wanted == "auto" and has_cuda and need <= SHARE * free)):
+    free = torch.cuda.mem_get_info(device)[0] if has_cuda else 0
+    if not (wanted == "always" or (wanted == "auto" and has_cuda and need <= SHARE * free)):
         return images
     if has_cuda and need > free:
         raise AlphabarError(
             f"The images take {in_bytes(need)}, and {in_bytes(free)} of {device} are free; set "
-            "training.images_on_device=false."
+            "training.images_on_device=never."
         )
     return moved(images, device)
 
