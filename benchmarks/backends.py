@@ -1,6 +1,6 @@
-"""The CPU-seconds of sampling with torch and with onnxruntime, one thread each, in turns; start-up is counted apart.
+"""The CPU-seconds of sampling with each backend, one thread each, in turns; start-up is counted apart.
 
-python benchmarks/backends.py [RUN [BATCH]]     needs the extra onnx
+python benchmarks/backends.py [RUN [BATCH]]     needs the extras onnx and openvino
 """
 
 import sys

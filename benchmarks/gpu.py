@@ -1,4 +1,6 @@
-"""`make gpu`: the tests of tests/gpu on CUDA, and the speed table, as one JSON; at most eight minutes.
+"""`make gpu`: the tests of tests/gpu on CUDA, the gain of each switch, and the speed table, as one JSON.
+
+It takes at most eight minutes.
 
     python -m benchmarks.gpu [--json FILE]
 
@@ -19,7 +21,7 @@ from xml.etree import ElementTree
 import torch
 
 ROOT = Path(__file__).parents[1]
-TESTS, SPEED = 200, 270
+TESTS, SPEED, SWITCHES = 180, 190, 100
 """The most seconds of each part."""
 ENVIRONMENT = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # cuBLAS adds in one order, for the test of a resumed run
 
@@ -63,13 +65,23 @@ def tests(select: str, seconds: float = TESTS) -> dict[str, Any]:
 
 def speed(device: str, *options: str, seconds: float = SPEED) -> Any:
     """What `python -m benchmarks.speed` writes in so many seconds, or a sentence that says why that is nothing."""
+    return written("benchmarks.speed", "rows", seconds, "--device", device, *options, "--json")
+
+
+def switches(device: str, *options: str, seconds: float = SWITCHES) -> Any:
+    """What `python -m benchmarks.gpu_switches` writes in so many seconds, or a sentence."""
+    return written("benchmarks.gpu_switches", "switches", seconds, "--device", device, *options)
+
+
+def written(module: str, what: str, seconds: float, *options: str) -> Any:
+    """The JSON that a benchmark writes into the file that is its last argument."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "speed.json"
-        problem = ran(["benchmarks.speed", "--device", device, "--json", str(file), *options], seconds)
+        file = Path(folder) / "found.json"
+        problem = ran([module, *options, str(file)], seconds)
         try:
             return json.loads(file.read_text())
         except (OSError, ValueError):
-            return f"benchmarks.speed wrote no rows ({problem})."
+            return f"{module} wrote no {what} ({problem})."
 
 
 def machine() -> dict[str, Any]:
@@ -92,9 +104,9 @@ def main() -> int:
     began = time.perf_counter()
     has_cuda = torch.cuda.is_available()
     found: dict[str, Any] = machine() | {"tests": tests("cuda")}
-    found["speed"] = (
-        speed("cuda", "--rounds", "3") if has_cuda else "There is no CUDA device here, so that speed was not measured."
-    )
+    nothing = "There is no CUDA device here, so that speed was not measured."
+    found["switches"] = switches("cuda") if has_cuda else nothing
+    found["speed"] = speed("cuda", "--rounds", "3") if has_cuda else nothing
     found["seconds"] = round(time.perf_counter() - began, 1)
     text = json.dumps(found, indent=2)
     print(text)

@@ -5,7 +5,8 @@ import time
 import pytest
 import torch
 
-from alphabar.data import Batch, ImageSet, ShuffledStream
+from alphabar import AlphabarError
+from alphabar.data import Batch, ImageSet, ShuffledStream, resident, windows
 from alphabar.data.stream import coin_flips
 
 
@@ -92,3 +93,45 @@ def test_a_batch_is_cheap() -> None:
     for k in range(20):
         stream.batch(128 * k, 128)
     assert (time.perf_counter() - started) / 20 < 0.1  # seconds; 0.0006 on an idle machine
+
+
+def resident_and_not(device: str, **more) -> tuple[ShuffledStream, ShuffledStream]:
+    images = torch.arange(5 * 3 * 8 * 8, dtype=torch.int64).remainder(251).to(torch.uint8).reshape(5, 3, 8, 8)
+    larger = images if more.pop("crops") else None
+    shown = images if larger is None else windows.middle(larger, (6, 4))
+    own = ImageSet("", shown, None if device == "meta" else torch.arange(5), tuple("abcde"), "", larger=larger)
+    kept = resident(own, torch.device(device), "always")
+    return tuple(ShuffledStream(each, 7, **more) for each in (own, kept))
+
+
+@pytest.mark.parametrize("crops", [False, True])
+@pytest.mark.parametrize("horizontal_flip", [False, True])
+def test_a_set_on_the_device_gives_the_same_batches(crops: bool, horizontal_flip: bool) -> None:
+    a, b = resident_and_not("cpu", crops=crops, horizontal_flip=horizontal_flip)
+    for start in (0, 3, 40):
+        assert same(a.batch(start, 7), b.batch(start, 7))
+
+
+@pytest.mark.parametrize("crops", [False, True])
+@pytest.mark.parametrize("horizontal_flip", [False, True])
+def test_a_batch_of_a_set_on_the_device_is_made_there_and_nothing_is_read_back(crops, horizontal_flip) -> None:
+    """The device meta has shapes alone: to read a value from it, or to mix it with the CPU, is an error."""
+    a, b = resident_and_not("meta", crops=crops, horizontal_flip=horizontal_flip)
+    ours, theirs = a.batch(3, 7), b.batch(3, 7)
+    assert theirs.images.device.type == "meta" and theirs.images.shape == ours.images.shape
+
+
+@pytest.mark.parametrize(
+    ("free", "wanted", "is_kept"),
+    [(4000, "auto", True), (3999, "auto", False), (1000, "always", True), (4000, "never", False)],
+)
+def test_auto_keeps_a_set_on_a_gpu_if_it_takes_a_quarter_of_the_free_memory(free, wanted, is_kept, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
+    monkeypatch.setattr("alphabar.data.on_device.moved", lambda images, device: "kept")
+    images = ImageSet("", torch.zeros(10, 1, 10, 10, dtype=torch.uint8), None, (), "")
+    found = resident(images, torch.device("cuda"), wanted)
+    assert found == "kept" if is_kept else found is images
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (999, 10**9))
+    with pytest.raises(AlphabarError, match=r"take 0.0 MB, and 0.0 MB of cuda are free; set training.images_on_dev"):
+        resident(images, torch.device("cuda"), "always")
+    assert resident(images, torch.device("cpu"), "auto") is images

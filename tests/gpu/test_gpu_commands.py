@@ -31,6 +31,16 @@ def test_the_rows_of_speed_that_there_was_time_for_are_in_the_answer() -> None:
 
 
 @pytest.mark.heavy
+def test_the_gain_of_each_switch_is_in_the_answer(monkeypatch) -> None:
+    """But that of compiling, which takes minutes on a CPU, does not come in time."""
+    from benchmarks import gpu
+
+    found = gpu.switches("cpu", "--rounds", "1", "--steps", "1", seconds=90)
+    assert {"training.images_on_device", "sampling.cuda_graphs"} <= set(found)
+    assert all(gain["median"] > 0 and gain["graphs_compiled_later"] == 0 for gain in found.values())
+
+
+@pytest.mark.heavy
 def test_the_tests_are_counted() -> None:
     from benchmarks import gpu
 

@@ -58,3 +58,12 @@ def test_bits_per_dim_are_those_of_the_cpu(kind: str, device, run, tmp_path) -> 
     )
     expected, got = (row["bits_per_dim"]["total"]["value"] for row in (here, there))
     assert got == pytest.approx(expected, abs=1e-4)
+
+
+def test_images_of_cuda_graphs_are_those_without_to_the_bit(device, repeatable) -> None:
+    """Guided in an interval, so that the network is called for a batch and for two; the last batch is smaller."""
+    changes = {"sampler": "ddim", "steps": 8, "guidance_scale": 3.0, "guidance_interval": [200, 800], "batch_size": 4}
+    model = alphabar.load("fashion-mnist", device=device.type).loaded
+    graphs, plain = (Pipeline.of(model, changes | {"cuda_graphs": use}, "each") for use in (True, False))
+    ours, theirs = (pipeline.images(pipeline.job(range(10)), bar="") for pipeline in (graphs, plain))
+    assert torch.equal(ours, theirs)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from alphabar import build, data
+from alphabar.networks.compiled import graphs
 from alphabar.networks.precision import allow_tf32
 from alphabar.runs import checkpoint
 from alphabar.training import loop, saving
@@ -62,21 +63,45 @@ def test_steps_are_finite_in_every_precision(optimizer, precision, device, tiny)
         assert 0 < loss < 10
 
 
+@pytest.mark.parametrize("where", ["images_here", "images_on_device"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_no_step_waits_for_the_device(precision, device, tiny) -> None:
-    config = tiny(f"training.precision={precision}")
+def test_no_step_waits_for_the_device(precision, where, device, tiny) -> None:
+    config = tiny(f"training.precision={precision}", "data.horizontal_flip=true")
     state, update, stream = begun(config, device)
-    batches = [stream.batch(8 * number, 8) for number in range(4)]
-    for batch in batches[:2]:  # the first ones take memory and choose kernels
-        train_step(update, state, batch)
+    if where == "images_on_device":
+        stream = replace(stream, image_set=data.resident(stream.image_set, device, "always"))
+    for number in range(2):  # the first ones take memory and choose kernels
+        train_step(update, state, stream.batch(8 * number, 8))
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("error")
     try:
-        norms = [train_step(update, state, batch) for batch in batches[2:]]
+        norms = [train_step(update, state, stream.batch(8 * number, 8)) for number in (2, 3)]
     finally:
         if device.type == "cuda":
             torch.cuda.set_sync_debug_mode("default")
     assert state.step == 4 and all(norm.device.type == device.type for norm in norms)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_compiled_steps_are_those_of_the_network_itself_and_are_compiled_once(precision, device, tiny) -> None:
+    overrides = [f"training.precision={precision}", "network.dropout=0.1", "network.channel_mult=[1]"]
+    expected = [norm for _, norm in losses_and_norms(tiny(*overrides), device)]
+    state, update, stream = begun(tiny(*overrides, "training.compile=true"), device)
+    norms, counts = [], [graphs()]
+    for _ in expected:
+        norms.append(float(train_step(update, state, stream.batch(state.images, 8))))
+        counts.append(graphs())
+    assert norms == pytest.approx(expected, rel=1e-2 if precision == "fp32" else 0.1)
+    assert counts[0] < counts[1] == counts[-1]
+
+
+def test_batches_of_images_on_the_device_are_those_of_the_cpu(device, tiny) -> None:
+    image_set = build.image_set(tiny().data)
+    kept = data.resident(image_set, device, "always")
+    here, there = (data.ShuffledStream(images, 5, True).batch(1790, 32) for images in (image_set, kept))
+    assert there.images.device.type == device.type
+    assert torch.equal(there.images.cpu(), here.images) and torch.equal(there.labels.cpu(), here.labels)
 
 
 def test_a_copy_for_a_checkpoint_is_what_the_tensor_was_when_it_was_asked_for(device) -> None:

@@ -18,10 +18,18 @@ from alphabar.sampling.backends import BACKENDS
 from alphabar.sampling.job import Job
 from alphabar.sampling.pipeline import Pipeline
 
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 without_onnx = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in PACKAGES), reason="the extra onnx is not installed"
+    any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
+    reason="the extra onnx is not installed",
 )
+
+
+@pytest.fixture(params=[name for name in BACKENDS if name != "torch"])
+def backend(request) -> str:
+    """Each backend that is installed, beside torch."""
+    for package in ("onnx", "onnxscript", request.param):
+        pytest.importorskip(package)
+    return request.param
 
 
 def model(classes: bool, **more: Any) -> LoadedModel:
@@ -57,27 +65,25 @@ def outputs(pipeline: Pipeline, labels: list[int] | None, batch: int) -> torch.T
     return torch.stack([denoiser.network(x, torch.full((batch,), time)) for time in (0.0, 3.75, 12.25)])
 
 
-@without_onnx
 @pytest.mark.heavy
 @pytest.mark.parametrize("classes", [False, True])
-def test_onnxruntime_computes_what_torch_computes(classes: bool) -> None:
+def test_every_backend_computes_what_torch_computes(classes: bool, backend: str) -> None:
     """One class after the other, none, with guidance in an interval, and any number of images."""
     net = model(classes)
     changes = {"guidance_scale": 3.0, "guidance_interval": [1, 40], "guidance_rescale": 0.5} if classes else {}
-    torchs, theirs = (Pipeline.of(net, changes, backend=name) for name in ("torch", "onnxruntime"))
+    torchs, theirs = (Pipeline.of(net, changes, backend=name) for name in ("torch", backend))
     for batch in (1, 5):
         for labels in ([k % 2 for k in range(batch)], None) if classes else (None,):
             assert relative_error(outputs(theirs, labels, batch), outputs(torchs, labels, batch)) <= 1e-5
 
 
-@without_onnx
 @pytest.mark.heavy
-def test_images_of_both_backends_are_the_same_to_a_level_of_grey() -> None:
+def test_images_of_every_backend_are_torchs_to_a_level_of_grey(backend: str) -> None:
     net = Model(model(True))
-    ours, theirs = (net.sample(6, guidance=2.0, steps=5, backend=name) for name in BACKENDS)
+    ours, theirs = (net.sample(6, guidance=2.0, steps=5, backend=name) for name in ("torch", backend))
     assert (ours.tensor.int() - theirs.tensor.int()).abs().max() <= 1
-    assert (ours.settings["backend"], theirs.settings["backend"]) == (None, "onnxruntime")
-    last = [list(net.stream(2, steps=3, backend=name))[-1].x for name in BACKENDS]
+    assert (ours.settings["backend"], theirs.settings["backend"]) == (None, backend)
+    last = [list(net.stream(2, steps=3, backend=name))[-1].x for name in ("torch", backend)]
     assert relative_error(last[1], last[0]) <= 1e-4
 
 
@@ -101,15 +107,15 @@ def test_the_command_keeps_the_images_of_two_backends_apart(tmp_path, monkeypatc
     assert "holds images sampled with another backend" in sampled(2, "--out", folder)
 
 
-def test_backends_are_torch_and_onnxruntime() -> None:
-    assert names.BACKENDS == tuple(BACKENDS) == ("torch", "onnxruntime")
+def test_backends_are_torch_onnxruntime_and_openvino() -> None:
+    assert names.BACKENDS == tuple(BACKENDS) == ("torch", "onnxruntime", "openvino")
     with pytest.raises(AlphabarError, match="There is no backend 'onnx'; did you mean 'onnxruntime'"):
         Pipeline.of(model(False), backend="onnx")
 
 
-def refused(net: LoadedModel, words: str) -> None:
+def refused(net: LoadedModel, words: str, backend: str = "onnxruntime") -> None:
     with pytest.raises(AlphabarError, match=words) as caught:
-        Pipeline.of(net, backend="onnxruntime")
+        Pipeline.of(net, backend=backend)
     assert len(caught.value.args) == 1
 
 
@@ -117,6 +123,7 @@ def test_what_onnxruntime_cannot_compute_is_refused_before_the_work(monkeypatch)
     net = model(False)
     monkeypatch.setattr(graphs, "find_spec", lambda name: None)
     refused(net, r'--backend onnxruntime needs onnx, onnxscript and onnxruntime: pip install "alphabar\[onnx\]"\.$')
+    refused(net, r'openvino needs onnx, onnxscript and openvino: pip install "alphabar\[openvino\]"', "openvino")
     monkeypatch.setattr(graphs, "find_spec", lambda name: name)
     monkeypatch.setattr(graphs, "MOST_BYTES", 1000)
     refused(net, r"The weights are .* GB, and an ONNX file holds .*; leave --backend out\.")

@@ -11,8 +11,6 @@ from alphabar.training import EMA, loop
 from alphabar.training.clock.length import Length, total_steps
 from alphabar.training.clock.pace import Pace
 from alphabar.training.meter import LossMeter
-from alphabar.training.mishaps import skipping
-from alphabar.training.optimizers import OPTIMIZERS
 from alphabar.training.optimizers.lr import learning_rate
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
@@ -253,36 +251,3 @@ def test_training_learns(tiny, quiet, tmp_path) -> None:
     """80 steps of a small network take the loss from 1, that of predicting nothing, to less than half of it."""
     state, _ = run_steps(tiny("network.channels=16", "training.batch_size=32", "optimizer.learning_rate=5e-3"), 80)
     assert state.meter.read()["loss_q4"] < 0.5
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_nothing_in_a_step_waits_for_the_device(tiny, monkeypatch, precision: str, optimizer: str) -> None:
-    """On a GPU each value that the host reads (`.item()`, `bool(tensor)`, a mask's size) stops the pipeline."""
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    monkeypatch.setattr(skipping, "BRANCHING", set())  # as on a GPU
-    read = []
-
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            if str(function) in ("aten._local_scalar_dense.default", "aten.nonzero.default", "aten.is_nonzero.default"):
-                read.append(str(function))
-            return function(*args, **(kwargs or {}))
-
-    config = tiny(
-        f"training.precision={precision}", f"optimizer.name={optimizer}",
-        "network.class_conditional=true", "network.label_dropout=0.5",
-        "training.micro_batch_size=3",
-    )  # fmt: skip
-    image_set = build.image_set(config.data)
-    state = TrainState(config, build.image_facts(image_set), CPU)
-    update = Update.of(state, CPU, 2)
-    batch = data.ShuffledStream(image_set, 0, True).batch(0, 8)
-    train_step(update, state, batch)
-    with Watch():
-        train_step(update, state, batch)
-        assert not read
-        state.meter.read()["loss"]
-        float(torch.ones(1))
-    assert read  # the watch sees what it should

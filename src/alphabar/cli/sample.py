@@ -38,7 +38,9 @@ def sample(
     device: o.Device = "auto",
     backend: Annotated[
         str,
-        typer.Option(help=f"What computes the network: {names.listed(names.BACKENDS)} (on the CPU; the extra onnx)."),
+        typer.Option(
+            help=f"What computes the network: {names.listed(names.BACKENDS)} (on the CPU; the extras onnx, openvino)."
+        ),
     ] = "torch",
 ) -> None:
     """Sample images: PNGs, a grid, an .npz, and a film of the reverse process.

@@ -81,6 +81,11 @@ class Training(Section):
     precision: Annotated[str, OneOf(("auto", *names.PRECISIONS))] = "fp32"
     """Precision of the network's forward pass; everything else stays in float32. auto measures which of fp32 and bf16
     is faster when the run begins, and stays with that."""
+    compile: bool = False
+    """Compile the network's blocks with torch.compile, which takes a minute or more at each start and pays on GPUs."""
+    images_on_device: Literal["auto", "always", "never"] = "auto"
+    """Keep the training images on the device, which then cuts out the batches; auto does so on an NVIDIA GPU where they
+    take at most a quarter of its free memory. The batches are the same."""
     ema_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.9999,)
     """Rates of the moving averages of the weights; the first one is sampled by default."""
     ema_warmup: bool = True
@@ -149,6 +154,9 @@ class Sampling(Section):
     """How far the contrast that guidance adds is scaled back: 0 not at all, 1 fully."""
     precision: Annotated[str, OneOf(("auto", "fp32", "bf16"))] = "fp32"
     """Precision of the network; auto measures which is faster. Images in bf16 differ a little from those in fp32."""
+    cuda_graphs: bool = False
+    """On an NVIDIA GPU, launch the kernels of a network call at once, which takes memory for one more batch. Off until
+    it was tried on one."""
     num: Positive = 64
     """How many images are sampled by default."""
     batch_size: BatchSize = 64

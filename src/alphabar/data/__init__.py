@@ -5,6 +5,7 @@ from alphabar.data.augmentation import LABEL_SIZE, Transformation, sampled, tran
 from alphabar.data.files import PUBLISHED_SPLITS, NoSplitError
 from alphabar.data.image_set import Batch, ImageSet
 from alphabar.data.inspection import inspect
+from alphabar.data.on_device import resident, sent
 from alphabar.data.options import SPLITS, DataOptions
 from alphabar.data.packs.packing import pack_source
 from alphabar.data.packs.record import Record
@@ -33,6 +34,8 @@ __all__ = [
     "inspect",
     "load",
     "pack_source",
+    "resident",
     "sampled",
+    "sent",
     "transformed",
 ]

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from alphabar.data.image_set import Batch, ImageSet
+from alphabar.data.on_device import sent
 from alphabar.data.windows import windows
 
 _WORD = (1 << 64) - 1
@@ -30,14 +31,15 @@ class ShuffledStream:
     def batch(self, start: int, count: int) -> Batch:
         """The images at positions start..start+count-1, in order (start >= 0, count >= 1)."""
         images, labels = self.image_set.images, self.image_set.labels
-        rows = torch.from_numpy(self._rows(start, count)).to(images.device)
+        numbers = self._rows(start, count)
+        rows = sent(torch.from_numpy(numbers), images.device)
         if self.image_set.larger is None:
             selected = images.index_select(0, rows)
         else:
             bits = words(self.seed, CROPS, start, count).tolist()
-            selected = windows(self.image_set.larger, rows, self.image_set.shape[1:], bits)
+            selected = windows(self.image_set.larger, numbers.tolist(), self.image_set.shape[1:], bits)
         if self.horizontal_flip:
-            mirrored = torch.from_numpy(coin_flips(self.seed, start, count)).to(images.device)
+            mirrored = sent(torch.from_numpy(coin_flips(self.seed, start, count)), images.device)
             selected = torch.where(mirrored[:, None, None, None], selected.flip(3), selected)
         return Batch(selected, None if labels is None else labels.index_select(0, rows.to(labels.device)))
 

@@ -1,7 +1,7 @@
 """Random crops: a larger part of each image is kept, and every training position sees a window of it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -16,7 +16,7 @@ def windowed(source: Callable[[DataOptions], ImageSet], options: DataOptions) ->
     """The images of a source with `crop_room` around them; the images themselves are the windows in the middle."""
     assert options.image_size is not None  # as DataOptions demands of every resize rule
     larger = source(roomy(options))
-    return replace(larger, images=_middle(larger.images, options.image_size), larger=larger.images)
+    return replace(larger, images=middle(larger.images, options.image_size), larger=larger.images)
 
 
 def are_random(options: DataOptions) -> bool:
@@ -32,17 +32,18 @@ def roomy(options: DataOptions) -> DataOptions:
     return replace(options, image_size=(height, width), crop="centre")
 
 
-def windows(larger: Tensor, rows: Tensor, size: Size, words: list[int]) -> Tensor:
+def windows(larger: Tensor, rows: Sequence[int], size: Size, words: list[int]) -> Tensor:
     """A window of each of these rows, (B, C, H, W), whose place follows from 64 random bits each."""
     height, width = size
     down, right = larger.shape[2] - height + 1, larger.shape[3] - width + 1
     chosen = []
-    for row, bits in zip(rows.tolist(), words, strict=True):
+    for row, bits in zip(rows, words, strict=True):
         top, left = (bits >> 32) * down >> 32, (bits & 0xFFFFFFFF) * right >> 32
         chosen.append(larger[row, :, top : top + height, left : left + width])
     return torch.stack(chosen)
 
 
-def _middle(larger: Tensor, size: Size) -> Tensor:
+def middle(larger: Tensor, size: Size) -> Tensor:
+    """The part (N, C, *size) in the middle of each image (N, C, H', W'); a view."""
     top, left = (larger.shape[2] - size[0]) // 2, (larger.shape[3] - size[1]) // 2
     return larger[:, :, top : top + size[0], left : left + size[1]]

@@ -87,7 +87,7 @@ def write_program(model: Portable, out: Path) -> tuple[Path, list[str]]:
 
 def write_onnx(model: Portable, out: Path) -> tuple[Path, list[str]]:
     """Write the ONNX model `out`. AlphabarError if it is too large, or if the extra `onnx` is not installed."""
-    check_onnx(model.tensors, "--to onnx", ("onnx", "onnxscript"), "export them --to torch-export")
+    check_onnx(model.tensors, "--to onnx", "onnx", ("onnx", "onnxscript"), "export them --to torch-export")
     program = traced(model)
     content = onnx_of(program, model)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -106,14 +106,14 @@ def onnx_of(program: ExportedProgram, model: Portable) -> bytes:
     return content
 
 
-def check_onnx(tensors: Mapping[str, Tensor], option: str, packages: Sequence[str], instead: str) -> None:
+def check_onnx(tensors: Mapping[str, Tensor], option: str, extra: str, packages: Sequence[str], instead: str) -> None:
     """AlphabarError unless `packages` are installed, and an ONNX file can hold the weights.
 
-    option: what asks for it. instead: what to do with weights that are too large.
+    option: what asks for it. extra: what has the packages. instead: what to do with weights that are too large.
     """
     if any(find_spec(name) is None for name in packages):
         *others, last = packages
-        raise AlphabarError(f'{option} needs {", ".join(others)} and {last}: pip install "alphabar[onnx]".')
+        raise AlphabarError(f'{option} needs {", ".join(others)} and {last}: pip install "alphabar[{extra}]".')
     size = sum(tensor.nbytes for tensor in tensors.values())
     if size >= MOST_BYTES:
         raise AlphabarError(

@@ -6,8 +6,9 @@ from torch import nn
 
 from alphabar.diffusion import Network
 from alphabar.errors import AlphabarError
+from alphabar.interop import onnx_network
 from alphabar.interop.graphs import check_onnx
-from alphabar.interop.onnx_network import PACKAGES, OnnxNetwork
+from alphabar.interop.onnx_network import OnnxNetwork
 from alphabar.interop.portable import Portable
 from alphabar.registry import look_up
 from alphabar.runs.model import LoadedModel
@@ -21,22 +22,30 @@ def _torch(model: LoadedModel) -> Callable[[], Network]:
     return lambda: model.denoiser.network
 
 
-def _onnxruntime(model: LoadedModel) -> Callable[[], Network]:
-    if model.device.type != "cpu":
-        raise AlphabarError(
-            f"--backend onnxruntime computes on the CPU, and the device is {model.device}; choose --device cpu, or "
-            "leave --backend out."
-        )
-    if model.config.network.name != "unet":
-        raise AlphabarError(
-            f"--backend onnxruntime has U-Nets, and this network is {model.config.network.name}; leave --backend out."
-        )
-    assert isinstance(model.denoiser.network, nn.Module)
-    check_onnx(model.tensors(), "--backend onnxruntime", PACKAGES, "leave --backend out")
-    return lambda: OnnxNetwork(Portable(model.config, model.facts, model.tensors(), model.step))
+def _of_onnx(name: str, engine: onnx_network.Engine) -> Backend:
+    """The backend `name`: an engine that computes the ONNX graph of a U-Net on the CPU."""
+
+    def backend(model: LoadedModel) -> Callable[[], Network]:
+        option, network = f"--backend {name}", model.config.network.name
+        if model.device.type != "cpu":
+            raise AlphabarError(
+                f"{option} computes on the CPU, and the device is {model.device}; choose --device cpu, or leave "
+                "--backend out."
+            )
+        if network != "unet":
+            raise AlphabarError(f"{option} has U-Nets, and this network is {network}; leave --backend out.")
+        assert isinstance(model.denoiser.network, nn.Module)
+        check_onnx(model.tensors(), option, *onnx_network.NEEDS[engine], "leave --backend out")
+        return lambda: OnnxNetwork(Portable(model.config, model.facts, model.tensors(), model.step), engine)
+
+    return backend
 
 
-BACKENDS: dict[str, Backend] = {"torch": _torch, "onnxruntime": _onnxruntime}
+BACKENDS: dict[str, Backend] = {
+    "torch": _torch,
+    "onnxruntime": _of_onnx("onnxruntime", onnx_network.onnxruntime),
+    "openvino": _of_onnx("openvino", onnx_network.openvino),
+}
 
 
 def made(name: str, model: LoadedModel) -> Callable[[], Network]:

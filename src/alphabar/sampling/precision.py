@@ -8,6 +8,7 @@ from alphabar.diffusion import Network
 from alphabar.errors import AlphabarError
 from alphabar.networks.precision import AUTO, PRECISIONS, autocast, faster
 from alphabar.runs.model import LoadedModel
+from alphabar.sampling.cuda_graphs import graphed
 
 FULL = "fp32"
 
@@ -34,5 +35,6 @@ def settled(model: LoadedModel, section: c.Sampling, backend: str, usual: str) -
 
 
 def computed(network: Network, section: c.Sampling, device: torch.device) -> Network:
-    """The network in the section's precision."""
-    return autocast(network, device.type, PRECISIONS[section.precision])
+    """The network in the section's precision, and as CUDA graphs where the section says so and there is a GPU."""
+    cast = autocast(network, device.type, PRECISIONS[section.precision])
+    return graphed(cast, device) if section.cuda_graphs else cast

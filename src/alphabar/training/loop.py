@@ -13,6 +13,7 @@ from rich.console import Console
 from alphabar import build, data, distributed, json_lines, plots
 from alphabar.config import Config
 from alphabar.errors import DivergedError, StorageError
+from alphabar.networks.compiled import Compiled
 from alphabar.runs import provenance
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run
@@ -52,7 +53,8 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
         update = Update.of(state, device, length.steps)
         update.division(config.training.batch_size)
         pipeline = preview_pipeline(state, path, image_set)
-        stream = data.ShuffledStream(image_set, config.training.seed, config.data.horizontal_flip)
+        fed = data.resident(image_set, device, config.training.images_on_device)
+        stream = data.ShuffledStream(fed, config.training.seed, config.data.horizontal_flip)
         judges = scoring.judges(config, image_set, device)
 
     say = partial(console.print, markup=False, soft_wrap=True)
@@ -93,6 +95,7 @@ class Session:
         self.stream, self.pipeline, self.judges = stream, pipeline, judges
         self.saver = saver
         self.skips = SkipReport(state, stream, saver)
+        self.graphs = Compiled()
         self.is_postponed = False
         self.micro_batch_size = update.micro_batch_size
         self.is_over = length.is_over(state.pace, state.step, state.seconds)
@@ -212,7 +215,7 @@ class Session:
         self.skips.look(log, is_due, self.is_over)
         if is_due:
             rate = state.optimizer.param_groups[0]["lr"]
-            log.write(state, grad_norm=float(self.norm), learning_rate=rate, **self.skips.row())
+            log.write(state, grad_norm=float(self.norm), learning_rate=rate, **self.skips.row(), **self.graphs.row())
         log.tick(state, self.is_over)
 
     def _postpones(self) -> bool:

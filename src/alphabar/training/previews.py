@@ -33,7 +33,7 @@ def preview_pipeline(state: TrainState, path: Path, train: ImageSet) -> Pipeline
             "[sampling] variance 'analytic' is measured on a trained network: train with 'model', and sample with "
             "`alphabar sample RUN --sampler ddpm --variance analytic`."
         )
-    pipeline = Pipeline.of(state.model(path))
+    pipeline = Pipeline.of(state.model(path), {"cuda_graphs": False})  # the memory is the training's
     if (size := state.config.network.low_resolution) is None:
         return pipeline
     shown = (held_out.images(state.config, train) or train).images[: max(pipeline.section.num, MOST_EXAMPLES)]

@@ -14,6 +14,7 @@ from alphabar import build
 from alphabar.config import Config, ImageFacts
 from alphabar.diffusion import TimestepSampler
 from alphabar.errors import AlphabarError
+from alphabar.networks.compiled import compile_blocks
 from alphabar.networks.precision import allow_tf32
 from alphabar.runs.checkpoint import Checkpoint
 from alphabar.runs.model import LoadedModel
@@ -39,6 +40,8 @@ class TrainState:
         self.shown = deepcopy(averages[0]) if strategies.shares_out(config.parallel) else averages[0]
         """The first average, whole: the network that is sampled."""
         self.strategy = strategies.strategy(config.parallel, config.training.precision, self.network, averages)
+        if config.training.compile:
+            compile_blocks(self.network)  # after all copies of it were made
         self.optimizer = optimizers.OPTIMIZERS[config.optimizer.name](config.optimizer, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
         self.timestep_sampler: TimestepSampler = build.timestep_sampler(config)

@@ -136,10 +136,5 @@ def _of_all(losses: Mapping[str, Tensor], division: Division) -> dict[str, Tenso
 
 def on_device(update: Update, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor | None]:
     """x_0 of a batch, float32 in [-1, 1], and its labels, if the network takes them."""
-    x0 = images.to_signed(_upload(batch.images, device)).contiguous(memory_format=torch.channels_last)
-    return x0, _upload(batch.labels, device) if update.class_conditional and batch.labels is not None else None
-
-
-def _upload(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor` on `device`, without waiting for work that the device still does."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    x0 = images.to_signed(data.sent(batch.images, device)).contiguous(memory_format=torch.channels_last)
+    return x0, data.sent(batch.labels, device) if update.class_conditional and batch.labels is not None else None

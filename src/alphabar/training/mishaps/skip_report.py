@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from alphabar.data import ShuffledStream
 from alphabar.training.log import Log
-from alphabar.training.mishaps import divergence
+from alphabar.training.mishaps import divergence, skipping
 from alphabar.training.mishaps.skips import Bad
 from alphabar.training.saving import Saver
 from alphabar.training.state import TrainState
@@ -23,7 +23,7 @@ class SkipReport:
     def look(self, log: Log, is_due: bool, is_over: bool) -> None:
         """Say which step was skipped; DivergedError after too many. On a GPU, which it waits for, only if it is due."""
         state = self._state
-        if not (is_due or state.device.type == "cpu"):
+        if not (is_due or state.device.type in skipping.BRANCHING):
             return
         bad = state.skips.read()
         if bad and not state.scaler.is_enabled():  # in fp16 they are usual

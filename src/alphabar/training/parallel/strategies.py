@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from alphabar import distributed
 from alphabar.config import Parallel
 from alphabar.errors import AlphabarError
-from alphabar.networks.layers import Block
-from alphabar.networks.noisenet_layers import NoiseBlock
+from alphabar.networks.blocks import blocks
 from alphabar.training.parallel.division import Division
 
 
@@ -69,7 +68,7 @@ class Sharded(Strategy):
         mesh = init_device_mesh(device.type, (distributed.world_size(),))
         for each in (network, *averages):
             each.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # FSDP2 takes no other
-            for block in _blocks(each):
+            for block in blocks(each):
                 fully_shard(block, mesh=mesh)
             fully_shard(each, mesh=mesh)
         self.network, self.scale = network, float(distributed.world_size())
@@ -116,11 +115,6 @@ class Ordered(Strategy):
 
 def _zero_if_none(parameter: Tensor) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-
-
-def _blocks(network: nn.Module) -> list[nn.Module]:
-    """The residual blocks, whose weights are gathered one block after the other."""
-    return [module for module in network.modules() if isinstance(module, Block | NoiseBlock)]
 
 
 Engine = Callable[[nn.Module, Sequence[nn.Module], torch.device], Strategy]
