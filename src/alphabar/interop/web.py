@@ -34,7 +34,7 @@ def write(model: Portable, out: Path) -> tuple[Path, list[str]]:
     """
     if model.config.network.low_resolution is not None:
         raise AlphabarError("The page samples images from noise alone, and this model is an upsampler of small images.")
-    check_onnx(model.tensors, "--to web", ("onnx", "onnxscript"), "a browser holds no larger one")
+    check_onnx(model.tensors, "--to web", "onnx", ("onnx", "onnxscript"), "a browser holds no larger one")
     runtime = onnxruntime_web.files()
     content = halved(onnx_of(traced(model), model))
     shutil.copytree(PAGE, out, ignore=OF_THE_BUILD)
