@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: links out of docs/ lead to the repository, and no page of the book loads anything from another host."""
+"""Hooks of MkDocs: links out of docs/ lead to the repository, and no page loads anything from another host."""
 
 import re
 from pathlib import Path

@@ -1,0 +1,102 @@
+"""The book: its table of contents is whole, its equations are all there, and what it names exists."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from test_docs import quoted, resolve
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+DERIVED = ("ddpm.md", "ddpm_bound.md", "improved_ddpm.md")
+
+
+def read(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def hooks():
+    """scripts/book/hooks.py, as MkDocs loads it."""
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "scripts" / "book" / "hooks.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def numbered(page: str) -> set[int]:
+    """The numbers of the equations that a page derives: those of its headings, "Eq. 4 to 7" being four."""
+    found: set[int] = set()
+    for heading in re.findall(r"^## (Eq\..*?):", read(page), re.M):
+        first, *more = map(int, re.findall(r"\d+", heading))
+        last = more[0] if more else first
+        assert not more or " to " in heading or last == first + 1, heading
+        found |= set(range(first, last + 1))
+    return found
+
+
+def test_the_table_of_contents_has_every_page_once() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
+    listed = re.findall(r"^\s*- (?:[^#:\n]+: )?(\S+\.md)$", nav, re.M)
+    there = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert set(listed) == there, set(listed) ^ there
+    assert len(listed) == len(there)
+
+
+def test_every_numbered_equation_of_both_papers_is_derived() -> None:
+    assert numbered("ddpm.md") == set(range(1, 17))
+    assert numbered("ddpm_bound.md") == set(range(17, 27))
+    assert numbered("improved_ddpm.md") == set(range(1, 20))
+
+
+def test_every_numbered_equation_has_its_row_in_paper_to_code() -> None:
+    rows = re.split(r"^\| (?:DDPM|Improved DDPM|other papers) ", read("paper_to_code.md"), flags=re.M)[1:3]
+    for table, last in zip(rows, (26, 19), strict=True):
+        cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| ")]
+        text = " ".join(re.sub(r"\]\([^)]*\)", "", cell) for cell in cells if "Eq. " in cell)
+        spans = [(int(a), int(b or a)) for a, b in re.findall(r"(\d+)(?:–(\d+))?", re.sub(r"§[\d.]+", "", text))]
+        assert {n for a, b in spans for n in range(a, b + 1)} >= set(range(1, last + 1))
+
+
+@pytest.mark.parametrize("page", DERIVED)
+def test_every_function_that_a_derivation_names_exists(page: str) -> None:
+    lines = re.findall(r"^In code: (.*)$", read(page), re.M)
+    assert len(lines) == len(re.findall(r"^## Eq\.", read(page), re.M))
+    for name in quoted(" ".join(lines)):
+        resolve(name)
+
+
+@pytest.mark.parametrize("page", DERIVED)
+def test_every_test_that_a_derivation_names_exists(page: str) -> None:
+    lines = re.findall(r"^Tests: (.*)$", read(page), re.M)
+    assert len(lines) == len(re.findall(r"^## Eq\.", read(page), re.M))
+    for name in quoted(" ".join(lines)):
+        file, _, test = name.partition("::")
+        assert f"def {test}" in (ROOT / file).read_text(encoding="utf-8"), name
+
+
+def test_a_link_out_of_the_book_leads_to_the_repository() -> None:
+    to_repository = hooks().to_repository
+    page = DOCS / "results" / "steps.md"
+    markdown = "[a](../../src/alphabar) [b](../../README.md#x) [c](../training.md#y) [d](https://x.y/z) [e](nowhere.md)"
+    assert to_repository(markdown, page, DOCS).split(" ") == [
+        "[a](https://github.com/alphabar/alphabar/tree/main/src/alphabar)",
+        "[b](https://github.com/alphabar/alphabar/blob/main/README.md#x)",
+        "[c](../training.md#y)",
+        "[d](https://x.y/z)",
+        "[e](nowhere.md)",
+    ]
+
+
+def test_what_a_page_loads_from_another_host_is_found() -> None:
+    loaded = hooks().from_other_hosts
+    assert not loaded('<a href="https://x.y">z</a><script src="assets/a.js"></script><link rel=stylesheet href=a.css>')
+    assert not loaded('<link rel="canonical" href="https://x.y/">')
+    for tag in (
+        '<script async src="https://x.y/a.js">',
+        "<img src=//x.y/a.png>",
+        "<link rel=stylesheet href=https://x.y/a.css>",
+    ):
+        assert loaded(tag) == [tag]
