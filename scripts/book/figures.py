@@ -5,9 +5,9 @@ from pathlib import Path
 
 import flat
 import plane
+from PIL import Image
 
 from alphabar.plots.figure import save
-from PIL import Image
 
 FIGURES = {
     "forward": flat.forward,

@@ -7,11 +7,21 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
+from toys import Mixture, two_peaks
 
-from alphabar.diffusion import FIXED_LARGE, FIXED_SMALL, Gaussian, NoiseSchedule, ReverseVariance, cosine, linear, q_posterior, q_step
+from alphabar.diffusion import (
+    FIXED_LARGE,
+    FIXED_SMALL,
+    Gaussian,
+    NoiseSchedule,
+    ReverseVariance,
+    cosine,
+    linear,
+    q_posterior,
+    q_step,
+)
 from alphabar.diffusion.likelihood import bound_of, prior_term, vlb_terms
 from alphabar.plots.style import COLOURS, canvas, legend, tidy
-from toys import Mixture, two_peaks
 
 DATA = two_peaks()
 BETA = ReverseVariance("beta", False, lambda schedule, x_t, t, raw: schedule.beta[t].log())

@@ -4,11 +4,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
+from toys import spiral
 
 from alphabar.diffusion import SAMPLERS, Ancestral, cosine, reverse_process, spaced
 from alphabar.diffusion.samplers import network_calls
 from alphabar.plots.style import COLOURS, canvas
-from toys import spiral
 
 DATA, CHAIN, LIMIT = spiral(), cosine(1000), 2.7
 
@@ -70,18 +70,32 @@ def reverse() -> Figure:
     return figure
 
 
+def chain_of(name: str, steps: int, x: Tensor) -> list[Tensor]:
+    """x and the states after each of `steps` steps of a sampler on its own spacing."""
+    sampler = SAMPLERS[name]
+    short = DATA.denoiser(CHAIN).respaced(spaced(CHAIN, sampler.grid.spacing, steps))
+    return [x, *(step.x for step in reverse_process(sampler(), short, x, noise=noise(9)))]
+
+
+def away(x: Tensor) -> float:
+    """The mean distance of points from the nearest centre of the spiral."""
+    return float(torch.cdist(x, DATA.means).amin(1).mean())
+
+
 def samplers(steps: int = 10) -> Figure:
-    """The paths of each sampler in `steps` steps from the same twelve points of noise, and 400 of its samples."""
+    """The paths of each sampler in `steps` steps from the same twelve points, and 400 samples.
+
+    The titles say how far these are from the spiral; it prints the same for 20,000 points of data, and for 20 steps.
+    """
     figure = canvas(11, 5)
-    denoiser = DATA.denoiser(CHAIN)
+    print(f"data: {away(DATA.sample(20000)):.3f}")
     for axes, (name, sampler) in zip(figure.subplots(2, 5).flat, SAMPLERS.items(), strict=True):
-        rows = spaced(CHAIN, sampler.grid.spacing, steps)
-        x = torch.cat([starts(12, 7), starts(400, 8)])
-        chain = [x, *(step.x for step in reverse_process(sampler(), denoiser.respaced(rows), x, noise=noise(9)))]
+        chain = chain_of(name, steps, torch.cat([starts(12, 7), starts(400, 8)]))
         density(axes, float(CHAIN.alpha_bar[80]), 100)
         axes.scatter(*chain[-1][12:].T, s=1.2, color=COLOURS[1])
         for path in torch.stack(chain, 1)[:12]:
             axes.plot(*path.T, color="black", linewidth=0.6, marker=".", markersize=2)
-        calls = network_calls(sampler(), steps)
-        axes.set_title(f"{name}: {calls} calls", fontsize=9)
+        distance = away(chain[-1][12:])
+        axes.set_title(f"{name}: {network_calls(sampler(), steps)} calls, {distance:.2f} off", fontsize=9)
+        print(f"{name}: {distance:.3f}, with 20 steps {away(chain_of(name, 20, starts(400, 8))[-1]):.3f}")
     return figure
