@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from test_docs import quoted, resolve
 
@@ -100,3 +101,22 @@ def test_what_a_page_loads_from_another_host_is_found() -> None:
         "<link rel=stylesheet href=https://x.y/a.css>",
     ):
         assert loaded(tag) == [tag]
+
+
+def examples() -> list[str]:
+    """The Python of docs/extend.md, a block for each component."""
+    return re.findall(r"```python\n(.*?)```", read("extend.md"), re.S)
+
+
+def test_extend_has_an_example_of_each_component() -> None:
+    assert [title for title in re.findall(r"^## (.*)$", read("extend.md"), re.M)] == [
+        "A noise schedule", "A sampler", "A network", "A data set", "A metric",
+    ]  # fmt: skip
+    assert len(examples()) == 5
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_the_examples_of_extend_run_as_they_stand(number: int, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    exec(compile(examples()[number], f"docs/extend.md, example {number}", "exec"), {"__name__": "example"})
