@@ -109,7 +109,7 @@ def examples() -> list[str]:
 
 
 def test_extend_has_an_example_of_each_component() -> None:
-    assert [title for title in re.findall(r"^## (.*)$", read("extend.md"), re.M)] == [
+    assert re.findall(r"^## (.*)$", read("extend.md"), re.M) == [
         "A noise schedule", "A sampler", "A network", "A data set", "A metric",
     ]  # fmt: skip
     assert len(examples()) == 5
