@@ -91,6 +91,33 @@ def test_a_link_out_of_the_book_leads_to_the_repository() -> None:
     ]
 
 
+def test_mathematics_gets_subscripts_and_code_does_not() -> None:
+    html = hooks().with_mathematics
+    assert html("<p>x_{t−1} and √ᾱ_t, Σ_{t>1}, x̂_0, L_vlb</p>") == (
+        "<p>x<sub>t−1</sub> and √ᾱ<sub>t</sub>, Σ<sub>t>1</sub>, x̂<sub>0</sub>, L<sub>vlb</sub></p>"
+    )
+    assert html("β_{S_t}, dx_{1:T}, σ^{2/3}") == "β<sub>S<sub>t</sub></sub>, dx<sub>1:T</sub>, σ<sup>2/3</sup>"
+    for same in (
+        "<code>x_t</code>",
+        "<pre><code>a_{b}</code></pre>",
+        "own_images.md fixed_small",
+        '<a title="x_t">y</a>',
+    ):
+        assert html(same) == same
+    block = '<div class="language-text highlight"><pre><span></span><code>x_t | x_0\n</code></pre></div>'
+    assert html(block) == '<div class="formula">x<sub>t</sub> | x<sub>0</sub>\n</div>'
+
+
+def test_names_in_the_pages_of_equations_lead_to_the_api() -> None:
+    book = hooks()
+    api = '<h3 id="alphabar.diffusion.process.q_sample"></h3><h3 id="alphabar.a.f"></h3><h3 id="alphabar.b.f"></h3>'
+    names = book.places({"api/diffusion.html": api})
+    assert "f" not in names and "a.f" in names
+    link = '<a href="api/diffusion.html#alphabar.diffusion.process.q_sample"><code>q_sample</code></a>'
+    assert book.linked("<code>q_sample</code> <code>f</code>", "ddpm.html", names) == link + " <code>f</code>"
+    assert '"../api/diffusion.html#' in book.linked("<code>q_sample</code>", "results/steps.html", names)
+
+
 def test_what_a_page_loads_from_another_host_is_found() -> None:
     loaded = hooks().from_other_hosts
     assert not loaded('<a href="https://x.y">z</a><script src="assets/a.js"></script><link rel=stylesheet href=a.css>')
