@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,17 @@ def read(page: str) -> str:
     return (DOCS / page).read_text(encoding="utf-8")
 
 
-def hooks():
-    """scripts/book/hooks.py, as MkDocs loads it."""
-    spec = importlib.util.spec_from_file_location("hooks", ROOT / "scripts" / "book" / "hooks.py")
+def script(name: str):
+    """A module of scripts/book, loaded as MkDocs loads its hooks."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / "book" / f"{name}.py")
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # a dataclass looks its module up there
     spec.loader.exec_module(module)
     return module
+
+
+def hooks():
+    return script("hooks")
 
 
 def numbered(page: str) -> set[int]:
@@ -147,3 +152,24 @@ def test_the_examples_of_extend_run_as_they_stand(number: int, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     exec(compile(examples()[number], f"docs/extend.md, example {number}", "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("alpha_bar", [0.9999, 0.5, 0.001])
+@pytest.mark.parametrize("name", ["two_peaks", "spiral"])
+def test_the_toys_know_their_own_score(name: str, alpha_bar: float) -> None:
+    data = getattr(script("toys"), name)()
+    x = (data.sample(50, 1) + 0.1).requires_grad_()
+    (gradient,) = torch.autograd.grad(data.log_density(x, alpha_bar).sum(), x)
+    torch.testing.assert_close(data.score(x.detach(), alpha_bar), gradient, rtol=1e-9, atol=1e-9)
+
+
+def test_the_toy_density_is_one() -> None:
+    x = torch.linspace(-8, 8, 40001, dtype=torch.float64)[:, None]
+    for alpha_bar in (1.0, 0.3):
+        total = script("toys").two_peaks().log_density(x, alpha_bar).exp().sum() * (x[1] - x[0])
+        assert float(total) == pytest.approx(1, abs=1e-9)
+
+
+def test_no_figure_of_the_book_is_heavy() -> None:
+    figures = sorted((DOCS / "figures").glob("*.png"))
+    assert len(figures) == 6 and all(figure.stat().st_size < 150_000 for figure in figures)
