@@ -58,8 +58,8 @@ class Mixture:
 
 def two_peaks() -> Mixture:
     """One dimension: a pixel that is dark or bright, bright more often."""
-    means, weights = torch.tensor([[-0.6], [0.5]]), torch.tensor([0.35, 0.65])
-    return Mixture(means.double(), weights.double(), 0.1)
+    means = torch.tensor([[-0.6], [0.5]], dtype=torch.float64)
+    return Mixture(means, torch.tensor([0.35, 0.65], dtype=torch.float64), 0.1)
 
 
 def spiral(turns: float = 1.9, components: int = 90) -> Mixture:
