@@ -1,7 +1,9 @@
 """The book: its table of contents is whole, its equations are all there, and what it names exists."""
 
 import importlib.util
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -173,3 +175,15 @@ def test_the_toy_density_is_one() -> None:
 def test_no_figure_of_the_book_is_heavy() -> None:
     figures = sorted((DOCS / "figures").glob("*.png"))
     assert len(figures) == 6 and all(figure.stat().st_size < 150_000 for figure in figures)
+
+
+@pytest.mark.heavy
+def test_the_book_is_built_strictly(tmp_path) -> None:
+    """Broken links, anchors and names of the API are errors; so is a page that loads something from another host."""
+    for needed in ("mkdocs", "material", "mkdocstrings"):
+        pytest.importorskip(needed)
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "<sub>t−1</sub>" in (tmp_path / "site" / "ddpm.html").read_text(encoding="utf-8")
