@@ -22,7 +22,7 @@ BENCH ?= --json speed.json
 BIN := $(VENV)/bin
 RUN := demo/ddpm_digits
 
-.PHONY: demo web test test-all test-faults lint bench gpu clean
+.PHONY: demo web test test-all test-faults lint docs bench gpu clean
 .DELETE_ON_ERROR:
 
 # One thread: this network is too small to gain from more, and on busy cores it would lose.
@@ -69,6 +69,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The book, into site/; a broken link or anchor is an error. Read it: python -m http.server -d site
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # Turns of alphabar, other packages and bare convolutions: BENCH="--rows train-1.1M --rounds 3"; about 20 minutes for all.
 bench: $(VENV)/.interop
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed $(BENCH)
@@ -78,7 +82,7 @@ gpu: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.gpu --json gpu.json
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # torch comes first and is then held fixed, so that no other package trades it for another build.
 $(VENV)/.torch: constraints.txt
