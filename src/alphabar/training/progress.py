@@ -84,7 +84,7 @@ def _set_size(row: Mapping[str, Any] | None) -> int:
 def _number(row: Mapping[str, Any], key: str) -> float:
     """0 for what is no finite number, in a file that anybody can edit."""
     value = row.get(key)
-    return float(value) if type(value) in (int, float) and math.isfinite(value) else 0.0
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
 def _is_training(path: Path) -> bool:
