@@ -43,7 +43,7 @@ def test_a_notebook_is_small_has_no_outputs_and_explains_each_cell(path: Path) -
 def test_the_code_of_a_notebook_is_python_and_its_links_lead_somewhere(path: Path) -> None:
     for cell in cells(path, "code"):
         compile("".join(cell["source"]), f"{path.name}:{cell['id']}", "exec")
-    for cell in cells(path, "markdown"):
+    for cell in cells(path, "markdown") if (FOLDER.parent / "docs").is_dir() else []:  # a source distribution has none
         for link in "".join(cell["source"]).split("](")[1:]:
             assert (FOLDER / link.partition(")")[0].partition("#")[0]).exists(), link
 
