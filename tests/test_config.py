@@ -13,6 +13,7 @@ from alphabar.networks.precision import PRECISIONS
 from alphabar.training.optimizers import OPTIMIZERS
 from alphabar.training.optimizers.lr import DECAYS
 from alphabar.training.parallel.strategies import STRATEGIES
+from alphabar.training.trackers import TRACKERS
 
 REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Data, "name"): data.DATASETS,
@@ -32,6 +33,7 @@ REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Optimizer, "decay"): DECAYS,
     (c.Optimizer, "name"): OPTIMIZERS,
     (c.Parallel, "strategy"): STRATEGIES,
+    (c.Training, "tracker"): TRACKERS,
     (c.Evaluation, "metrics"): metrics.METRICS,
     (c.Sampling, "sampler"): diffusion.SAMPLERS,
     (c.Sampling, "spacing"): diffusion.SPACINGS,

@@ -118,8 +118,10 @@ def test_names_are_known_without_torch_and_are_the_registries(registry: str) -> 
     from alphabar.training.optimizers import OPTIMIZERS
     from alphabar.training.optimizers.lr import DECAYS
     from alphabar.training.parallel.strategies import STRATEGIES
+    from alphabar.training.trackers import TRACKERS
 
     here = {"OPTIMIZERS": OPTIMIZERS, "STRATEGIES": STRATEGIES, "BACKENDS": BACKENDS}
+    here |= {"TRACKERS": TRACKERS}
     here |= {"MIXES": MIXES, "PRECISIONS": PRECISIONS, "DECAYS": DECAYS, "FILM_FORMATS": films.FORMATS}
     here |= {"OWN_DATA": sources.OWN_DATA, "RESIZE_RULES": images.RESIZE_RULES, "POSITIONS": images.POSITIONS}
     here |= {"PUBLISHED_DATA": [name for name in data.DATASETS if name not in sources.OWN_DATA]}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from alphabar.api.foreign import import_run
     from alphabar.api.hub import pull, push
     from alphabar.api.latents import Latents, decode, encode
+    from alphabar.api.live import live
     from alphabar.api.look import fetch, inspect, pack, recipes, settings
     from alphabar.api.model import Model, load
     from alphabar.api.options import Options
@@ -41,6 +42,7 @@ _MODULES = {
     "api.foreign": ("import_run",),
     "api.hub": ("pull", "push"),
     "api.latents": ("Latents", "decode", "encode"),
+    "api.live": ("live",),
     "api.look": ("fetch", "inspect", "pack", "recipes", "settings"),
     "api.model": ("Model", "load"),
     "api.options": ("Options",),
@@ -55,7 +57,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "AlphabarError", "Compressed", "Images", "Latents", "Model", "Options", "TrainedRun", "__version__",
     "bits_per_dim", "compress", "decode", "decompress", "doctor", "encode", "evaluate", "export", "fetch", "film",
-    "import_run", "inpaint", "inspect", "interpolate", "load", "pack", "pull", "push", "recipes", "sample",
+    "import_run", "inpaint", "inspect", "interpolate", "live", "load", "pack", "pull", "push", "recipes", "sample",
     "settings", "train", "upscale", "vary",
 ]  # fmt: skip
 

@@ -182,3 +182,12 @@ def test_the_run_of_a_file_has_its_name_without_the_suffix(name, tmp_path) -> No
 
     (tmp_path / name).touch()
     assert _run(tmp_path / name) == Path("runs/a")
+
+
+def test_many_sizes_are_a_range_and_few_are_a_list() -> None:
+    from alphabar.cli.inspection import _sizes
+
+    assert _sizes({(8, 9): 2, (20, 7): 3}) == "3 x 20x7\n2 x 8x9"
+    many = {(60 + k, 200 - k): 1 for k in range(100)}
+    assert _sizes(many) == "100 sizes: 60 to 159 high, 101 to 200 wide"
+    assert _sizes(many | {(64, 64): 7}) == "101 sizes: 60 to 159 high, 64 to 200 wide\nmost often 7 x 64x64"

@@ -1,6 +1,5 @@
 """A run tells the same story to people, to programs and to the next session."""
 
-import builtins
 import io
 import json
 
@@ -10,7 +9,6 @@ from PIL import Image
 from rich.console import Console
 
 from alphabar import plots
-from alphabar.errors import AlphabarError
 from alphabar.training import log, loop
 
 CPU = torch.device("cpu")
@@ -39,37 +37,6 @@ def test_the_environment_is_written_at_every_start(tiny, quiet, tmp_path) -> Non
         loop.train(tiny(), tmp_path / "run", CPU, quiet)
     lines = (tmp_path / "run" / "environment.jsonl").read_text().splitlines()
     assert len(lines) == 2 and {"torch", "alphabar", "git_commit", "command"} <= json.loads(lines[0]).keys()
-
-
-@pytest.mark.heavy
-def test_tensorboard_is_written_if_it_is_switched_on_and_not_because_it_is_installed(tiny, quiet, tmp_path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    loop.train(tiny(), tmp_path / "without", CPU, quiet)
-    assert not (tmp_path / "without" / "tensorboard").exists()
-    loop.train(tiny("training.tensorboard=true"), tmp_path / "run", CPU, quiet)
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
-    events.Reload()
-    assert [event.step for event in events.Scalars("loss")] == [2, 4, 6]
-
-
-def test_tensorboard_that_is_not_installed_is_missed_only_if_it_is_switched_on(
-    tiny, quiet, tmp_path, monkeypatch
-) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *args: object, **kwargs: object) -> object:
-        if "tensorboard" in name:
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    assert loop.train(tiny(), tmp_path / "run", CPU, quiet)
-    assert not (tmp_path / "run" / "tensorboard").exists()
-    with pytest.raises(AlphabarError, match=r'pip install "alphabar\[tensorboard\]"'):
-        loop.train(tiny("training.tensorboard=true"), tmp_path / "missing", CPU, quiet)
-    assert not (tmp_path / "missing").exists()
 
 
 def test_without_a_terminal_there_are_lines_and_with_one_a_bar(tiny, tmp_path) -> None:

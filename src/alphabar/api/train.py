@@ -29,6 +29,12 @@ class TrainedRun:
     def __fspath__(self) -> str:
         return str(self.path)
 
+    def _repr_html_(self) -> str:
+        from alphabar.api.live import View
+        from alphabar.training.progress import progress
+
+        return View(progress(self.path))._repr_html_()
+
     def load(self, weights: str = "ema", step: int | str | None = None, device: str = "auto") -> "Model":
         """The model of the run."""
         from alphabar.api.model import load

@@ -90,11 +90,11 @@ def inspect_(
     screen = console()
     screen.print(inspection.table(report))
     is_specific = image_size is not None or resize != "none" or channels is not None
-    if report.problem is not None and (is_specific or report.skipped):  # else the suggested settings solve it
-        say(f"A recipe that does not choose these settings refuses it: {report.problem}")
     for sentence in inspection.warnings(report):
         say(sentence)
     screen.print(inspection.plan(report.advice))
+    if report.problem is not None and (is_specific or report.skipped):  # else the suggested settings solve it
+        say(f"Recipe folder chooses these settings by itself; without them: {report.problem}")
     seen = f"picture  {place}, {len(report.pictures)} images as the network will see them"
     say(f"No picture: {refusal}" if refusal else seen)
     screen.print("To train on it:", style="bold")

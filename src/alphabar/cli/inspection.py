@@ -21,7 +21,6 @@ def table(report: "Report") -> "Table":
     from rich.text import Text
 
     from alphabar.data.memory import in_bytes
-    from alphabar.data.options import sized
 
     found = report.findings
     rows = {
@@ -30,7 +29,7 @@ def table(report: "Report") -> "Table":
         "images found": f"{report.found:,}",
         "images usable": f"{report.loaded:,}",
         "images skipped": f"{len(report.skipped):,}",
-        "sizes (HxW)": _counts({sized(size): count for size, count in report.sizes.items()}),
+        "sizes (HxW)": _sizes(report.sizes),
         "modes": _counts(report.modes),
         "splits": ", ".join(report.contents.splits),
         "classes": _counts(report.classes) or "none",
@@ -128,6 +127,19 @@ def _examples(names: Sequence[str]) -> str:
         return ""
     more = f", and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return f"{len(names):,}: {', '.join(names[:_NAMED])}{more}"
+
+
+def _sizes(sizes: Mapping[tuple[int, int], int]) -> str:
+    """The sizes and how many pictures have each; of many sizes, the range of the sides and the most frequent."""
+    from alphabar.data.options import sized
+
+    if len(sizes) <= _LISTED:
+        return _counts({sized(size): count for size, count in sizes.items()})
+    heights, widths = zip(*sizes, strict=True)
+    size, count = max(sizes.items(), key=lambda item: item[1])
+    often = f"\nmost often {count:,} x {sized(size)}" if count > 1 else ""
+    sides = f"{min(heights):,} to {max(heights):,} high, {min(widths):,} to {max(widths):,} wide"
+    return f"{len(sizes):,} sizes: {sides}{often}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -20,7 +20,7 @@ FREE_TO_CHANGE = {
     "data.path", "data.root", "training.planned", "training.steps", "training.images", "training.epochs",
     "training.minutes", "training.micro_batch_size", "training.log_every", "training.sample_every",
     "training.checkpoint_every", "training.keep_checkpoints", "training.strict_checkpoints", "training.bad_steps",
-    "training.images_on_device", "training.compile",
+    "training.images_on_device", "training.compile", "training.tracker",
     "parallel", "sampling", "evaluation",
 }  # fmt: skip
 """Settings that may change when a run is resumed: they say where, how long and how often, not what is trained."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from alphabar import names
 from alphabar.config.one_of import OneOf
@@ -18,6 +18,7 @@ from alphabar.config.values import (
     Positive,
     Rate,
     Respacing,
+    listed,
 )
 
 FIXED_VARIANCES = tuple(name for name in names.VARIANCES if not name.startswith("learned"))
@@ -104,8 +105,19 @@ class Training(Section):
     bad_steps: Count = 10
     """Steps in a row whose loss or gradient is not finite, each of which is skipped; after more of them the run goes
     back to its last checkpoint once, with half the learning rate, and stops the next time. (In fp16, 20 overflows.)"""
-    tensorboard: bool = False
-    """Also write the metrics for TensorBoard; needs the extra alphabar[tensorboard]."""
+    tracker: Annotated[tuple[Annotated[str, OneOf(names.TRACKERS)], ...], BeforeValidator(listed)] = ()
+    """Programs that get the settings, metrics and previews too, one or a list; each needs the extra of its name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tensorboard(cls, settings: object) -> object:
+        """The setting training.tensorboard of earlier runs and recipes: true is the tracker of that name."""
+        if not (isinstance(settings, dict) and isinstance(settings.get("tensorboard"), bool)):
+            return settings
+        rest = {name: value for name, value in settings.items() if name != "tensorboard"}
+        if not settings["tensorboard"]:
+            return rest
+        return rest | {"tracker": tuple(dict.fromkeys(["tensorboard", *listed(rest.get("tracker", ()))]))}
 
     @model_validator(mode="after")
     def _consistent(self) -> "Training":

@@ -1,7 +1,7 @@
 """The kinds of values that settings have, with their limits, and how TOML and the command line write them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from PIL import ImageColor
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -25,6 +25,13 @@ def _path(value: Path) -> Path:
     if "\0" in str(value):
         raise ValueError(f"A path cannot hold the character of number 0; got {str(value)!r}")
     return value
+
+
+def listed(value: object) -> Any:
+    """A list as it is; of a text "a,b" its parts, and none for the word none."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",")] if value != "none" else []
 
 
 HUB = "hf:"

@@ -84,7 +84,7 @@ class Contents:
             return ""
         return (
             f"The images are dark: their lightest level is {self.levels.high:g}, and white is {self.levels.white:g}. "
-            f"Set data.white={self.levels.likely_white:g} if that level is white."
+            f"If that level is white, add data.white={self.levels.likely_white:g} to the command that trains."
         )
 
 

@@ -13,7 +13,7 @@ from alphabar.plots.skipped import skipped
 from alphabar.plots.steps import steps
 from alphabar.plots.style import Array, Band
 from alphabar.plots.table import Table
-from alphabar.plots.training import loss_curve, scores
+from alphabar.plots.training import loss_curve, loss_figure, scores
 from alphabar.plots.variances import variances
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "gradient_noise",
     "loss",
     "loss_curve",
+    "loss_figure",
     "neighbours",
     "progressive",
     "rate_distortion",

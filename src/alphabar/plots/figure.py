@@ -1,6 +1,7 @@
 """Figure: a matplotlib figure with its numbers; and `save`, which writes one to disk."""
 
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +18,18 @@ DPI = 120
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Figure:
-    """A matplotlib figure, and the table of the numbers that it shows."""
+    """A matplotlib figure, and the table of the numbers that it shows. A notebook shows the picture."""
 
     figure: "MatplotlibFigure"
     table: Table
 
     def __repr__(self) -> str:
         return f"Figure(table of {', '.join(self.table.columns)})"
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.figure.savefig(file, format="png", dpi=DPI)
+        return file.getvalue()
 
     def save(self, path: str | Path) -> Path:
         """Saves the picture as PNG or SVG, with its numbers beside it as CSV; returns the path of the numbers."""

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from alphabar import json_lines
 from alphabar.plots.figure import save
 from alphabar.plots.style import canvas, look
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LARGEST = 1e30
 """Larger numbers have no place on an axis."""
@@ -18,14 +21,21 @@ _NAME = re.compile(r"[\w@ .-]{1,60}", re.ASCII)
 
 
 def loss_curve(metrics: Path, path: Path) -> None:
-    """Saves a plot of the training loss over images seen, for all t and per quarter of t; nothing without data.
+    """Saves `loss_figure` of these metrics; nothing without data."""
+    figure = loss_figure(metrics)
+    if figure is not None:
+        save(figure, path)
+
+
+def loss_figure(metrics: Path) -> "Figure | None":
+    """A plot of the training loss over images seen, for all t and per quarter of t; None without data.
 
     metrics: the run's JSON lines file. Lines and numbers that cannot be plotted are passed over.
     """
     rows = json_lines.rows(metrics)
     curves = {key: [(x, y) for x, y in _points(rows, key) if y > 0] for key, _, _ in _CURVES}
     if not any(curves.values()):
-        return
+        return None
     figure = canvas(7, 4.2)
     axes = figure.subplots()
     for key, label, style in _CURVES:
@@ -33,7 +43,7 @@ def loss_curve(metrics: Path, path: Path) -> None:
     axes.set(xlabel="images seen", ylabel="loss", yscale="log")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    save(figure, path)
+    return figure
 
 
 def scores(metrics: Path, path: Path) -> None:

@@ -9,6 +9,7 @@ best.json          the checkpoint with the best `evaluation.best` so far, if one
 loss.png           the loss over training
 scores.png         the metrics over training, if `evaluation.every` is set
 evaluations.jsonl  a row per `alphabar evaluate`
+trackers.json      what the trackers of `training.tracker` call the run
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set

@@ -1,4 +1,4 @@
-"""The reports of a run: metrics.jsonl, TensorBoard if it is switched on, and a bar or lines for people."""
+"""The reports of a run: metrics.jsonl, the trackers that are chosen, and a bar or lines for people."""
 
 import math
 import time
@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from alphabar import distributed, json_lines, terminal
-from alphabar.config import Training
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
 from alphabar.training.clock.length import Length
 from alphabar.training.state import TrainState
+from alphabar.training.trackers.tracking import Tracking
 
 REFRESH = 0.2
 LINE_EVERY = 60.0
@@ -34,8 +34,8 @@ class Log:
         """Whether it was said that the samples copy training images."""
         self._writes = distributed.is_main()
         self._dropped = _forget_after(metrics, state.step) if self._writes else 0
-        has_board = self._writes and state.config.training.tensorboard
-        self._board = _tensorboard(folder / "tensorboard", state.step) if has_board else None
+        self._tracking = Tracking(self.say)
+        self._tracking.open(folder, state.config, state.step)
         self._rows: list[dict[str, Any]] = []
         """Rows that are not written yet."""
         self._bar = Progress(
@@ -57,8 +57,7 @@ class Log:
         self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
     ) -> None:
         self._bar.stop()
-        if self._board is not None:
-            self._board.close()
+        self._tracking.close(failed=kind is not None)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -120,7 +119,7 @@ class Log:
             "seconds": round(state.seconds, 2),
         }
         row = self._save(state, numbers)
-        self._plot(state.step, row)
+        self._tracking.scalars(state.step, {name: value for name, value in row.items() if name != "step"})
         self._rate = rate
         self._loss = f"loss {row['loss']:.4f}" if row["loss"] is not None else ""
         self.restart_clock(state)
@@ -128,7 +127,7 @@ class Log:
     def write_scores(self, state: TrainState, scores: Mapping[str, float], how: Mapping[str, Any]) -> None:
         """Save the metrics of an evaluation, and how they were measured, in a line of their own."""
         self._save(state, {"evaluation": dict(scores), "evaluated": dict(how)})
-        self._plot(state.step, scores, "evaluation/")
+        self._tracking.scalars(state.step, scores, "evaluation/")
 
     def _save(self, state: TrainState, numbers: Mapping[str, Any]) -> dict[str, Any]:
         row = {"step": state.step, "images": state.images, **numbers}
@@ -142,11 +141,9 @@ class Log:
             self.say(f"warning: {error} The next line is written with those that are missing.")
         return row
 
-    def _plot(self, step: int, numbers: Mapping[str, Any], prefix: str = "") -> None:
-        if self._board is not None:
-            for name, value in numbers.items():
-                if value is not None and name != "step":
-                    self._board.add_scalar(prefix + name, value, step)
+    def show(self, state: TrainState, picture: Path) -> None:
+        """Hand the preview grid of this step to the trackers."""
+        self._tracking.image(state.step, "samples", picture)
 
     def say(self, sentence: str) -> None:
         """A line above the bar."""
@@ -179,20 +176,3 @@ def is_row(row: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
     if "evaluation" in row:
         return isinstance(row["evaluation"], dict)
     return "loss" in row and (row["loss"] is None or type(row["loss"]) in (int, float))
-
-
-def check_tensorboard(training: Training) -> None:
-    """AlphabarError if TensorBoard is switched on and not installed."""
-    if training.tensorboard:
-        try:
-            import torch.utils.tensorboard  # noqa: F401 - only to see whether it is there
-        except ImportError:
-            raise AlphabarError(
-                'training.tensorboard needs TensorBoard: pip install "alphabar[tensorboard]".'
-            ) from None
-
-
-def _tensorboard(folder: Path, step: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder), purge_step=step + 1)

@@ -24,7 +24,7 @@ from alphabar.training.clock.length import Length
 from alphabar.training.clock.moments import Moments
 from alphabar.training.greeting import greet
 from alphabar.training.interrupt import Interrupt
-from alphabar.training.log import Log, check_tensorboard
+from alphabar.training.log import Log
 from alphabar.training.mishaps import divergence, memory, recovery
 from alphabar.training.mishaps.skip_report import SkipReport
 from alphabar.training.planning.precision import settled
@@ -32,6 +32,7 @@ from alphabar.training.previews import preview, preview_path, preview_pipeline
 from alphabar.training.saving import Saver
 from alphabar.training.state import TrainState
 from alphabar.training.step import Update, train_step
+from alphabar.training.trackers import tracking
 
 
 def train(config: Config, path: Path, device: torch.device, console: Console, allowed: Set[str] = frozenset()) -> bool:
@@ -42,7 +43,7 @@ def train(config: Config, path: Path, device: torch.device, console: Console, al
     input is found before the first byte is written.
     """
     with distributed.alike():
-        check_tensorboard(config.training)
+        tracking.check(config.training)
         image_set = build.image_set(config.data)
         facts = build.image_facts(image_set)
     config, why = settled(config, facts, device)

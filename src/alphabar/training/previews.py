@@ -53,6 +53,7 @@ def preview(run: Run, state: TrainState, pipeline: Pipeline, log: Log, interrupt
         try:
             images.save_png(preview_path(run, state), sheet)
             images.save_png(run.latest_preview, sheet)
+            log.show(state, preview_path(run, state))
             log.say(f"samples of step {state.step}: {preview_path(run, state)}")
         except AlphabarError as error:  # a full disk, which does not end the training
             log.say(f"warning: {error}")
