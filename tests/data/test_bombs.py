@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, __version__
 
 READ = """
 import json, resource, sys, time, warnings
@@ -76,6 +76,7 @@ def png(width: int = 4, height: int = 4, *extra: bytes, depth: int = 8, colours:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+PILLOW = int(__version__.split(".")[0])
 ZEROS = zlib.compress(bytes(20_000_000), 1)
 
 
@@ -224,7 +225,7 @@ def test_no_bomb_takes_memory_or_time_and_each_is_refused_by_a_sentence(
     ("what", "words"),
     [
         ("png size", "64 megapixels"),
-        ("webp size", "64 megapixels"),
+        ("webp size", "64 megapixels" if PILLOW >= 13 else "cannot be decoded"),
         ("gif size", "megapixels"),
         ("jpeg size", "64 megapixels"),
         ("npz of endless labels", "its labels are int64 (2500000,), not integers (9,)"),

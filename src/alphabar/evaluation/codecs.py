@@ -3,9 +3,11 @@
 import io
 import lzma
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 
 import torch
-from PIL import features
+from PIL import Image, features
 from torch import Tensor
 
 from alphabar.data import ImageSet
@@ -35,6 +37,7 @@ def _xz(images: Tensor) -> float:
 CODECS: dict[str, Callable[[Tensor], float]] = {
     "PNG": _pillow("PNG", optimize=True),
     "WebP": _pillow("WEBP", lossless=True, quality=100, method=6),
+    "JPEG XL": _pillow("JXL", lossless=True, effort=9),
     "xz of all in one": _xz,
 }
 """uint8 images (N, C, H, W) -> bytes for each."""
@@ -45,11 +48,15 @@ def sizes(images: ImageSet, rows: Tensor) -> dict[str, float]:
     rows = rows[:MOST]
     stored = None if images.stored is None else images.stored[rows].tolist()
     some = without_padding(images.images[rows].cpu(), stored)
-    return {name: size(some) for name, size in CODECS.items() if name != "WebP" or _takes_webp(some)}
+    return {name: size(some) for name, size in CODECS.items() if _takes(name, some.shape[1])}
 
 
-def _takes_webp(images: Tensor) -> bool:
-    return bool(features.check("webp")) and images.shape[1] in (1, 3, 4)
+def _takes(name: str, channels: int) -> bool:
+    """Whether Pillow writes the format, and for images of so many channels."""
+    if name == "JPEG XL" and find_spec("pillow_jxl"):
+        import_module("pillow_jxl")  # which tells Pillow of the format
+    available = {"WebP": features.check("webp"), "JPEG XL": "JXL" in Image.SAVE}.get(name, True)
+    return bool(available) and (name not in ("WebP", "JPEG XL") or channels in (1, 3, 4))
 
 
 def without_padding(images: Tensor, stored: Sequence[int] | None) -> Tensor:
