@@ -96,6 +96,6 @@ def samplers(steps: int = 10) -> Figure:
         for path in torch.stack(chain, 1)[:12]:
             axes.plot(*path.T, color="black", linewidth=0.6, marker=".", markersize=2)
         distance = away(chain[-1][12:])
-        axes.set_title(f"{name}: {network_calls(sampler(), steps)} calls, {distance:.2f} off", fontsize=9)
+        axes.set_title(f"{name}: {network_calls(sampler(), steps)} calls, {distance:.2f} off", fontsize=8)
         print(f"{name}: {distance:.3f}, with 20 steps {away(chain_of(name, 20, starts(400, 8))[-1]):.3f}")
     return figure
