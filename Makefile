@@ -22,7 +22,7 @@ BENCH ?= --json speed.json
 BIN := $(VENV)/bin
 RUN := demo/ddpm_digits
 
-.PHONY: demo web test test-all test-faults lint docs bench gpu clean
+.PHONY: demo web test test-all test-faults lint docs site bench gpu clean
 .DELETE_ON_ERROR:
 
 # One thread: this network is too small to gain from more, and on busy cores it would lose.
@@ -72,6 +72,11 @@ lint: $(VENV)/.dev
 # The book, into site/; a broken link or anchor is an error. Read it: python -m http.server -d site
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# All that a host of static files needs: the book, and in site/web the page that samples the bundled model.
+site: docs
+	$(MAKE) web BOOK=../paper_to_code.html
+	rm -rf site/web && cp -r demo/web site/web
 
 # Turns of alphabar, other packages and bare convolutions: BENCH="--rows train-1.1M --rounds 3"; about 20 minutes for all.
 bench: $(VENV)/.interop
