@@ -81,8 +81,3 @@ def check_number(option: str, value: object, least: int = 1, most: int | None = 
         raise AlphabarError(f"{option} is a whole number of at least {least}; got {value!r}.")
     if most is not None and value > most:
         raise AlphabarError(f"{option} is at most {most:,}; got {value}.")
-
-
-def missing_extra(what: str, extra: str) -> AlphabarError:
-    """The sentence for a package that is not installed; `what` needs it."""
-    return AlphabarError(f'{what} needs a package that is not installed: pip install "alphabar[{extra}]".')

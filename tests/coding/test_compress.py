@@ -141,6 +141,11 @@ def test_a_run_that_was_moved_is_named(file: Path, run: Path, tmp_path: Path) ->
     assert same(tmp_path / "in", tmp_path / "out")
 
 
+def test_a_file_does_not_make_the_program_fetch_a_model(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(AlphabarError, match="which is no run"):
+        alphabar.decompress(changed(file, run="hf:owner/name"), tmp_path / "out")
+
+
 def test_a_picture_of_the_user_is_not_replaced(file: Path, tmp_path: Path) -> None:
     mine = tmp_path / "out" / "0.png"
     mine.parent.mkdir()

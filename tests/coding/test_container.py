@@ -46,7 +46,7 @@ def test_every_truncation_is_noticed() -> None:
         unpacked(FILE + b"\0", "x.abar")
 
 
-def sealed(text: bytes, words: bytes = b"", header_bytes: int | None = None, version: int = 1) -> bytes:
+def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = None, version: int = 1) -> bytes:
     """A file whose checksum is right, with whatever header."""
     raw = zlib.compress(text)
     size = len(raw) if header_bytes is None else header_bytes
@@ -68,6 +68,8 @@ def sealed(text: bytes, words: bytes = b"", header_bytes: int | None = None, ver
         (sealed(HEADER.model_copy(update={"batches": [-1, 3]}).model_dump_json().encode()), "batches"),
         (sealed(HEADER.model_copy(update={"words": 1 << 60}).model_dump_json().encode()), "words"),
         (sealed(HEADER.model_copy(update={"shape": (1, 1 << 40, 8)}).model_dump_json().encode()), "shape"),
+        (sealed(HEADER.model_dump_json().encode(), bytes(8)), "ends in nothing"),
+        (sealed(HEADER.model_copy(update={"sizes": [(9, 8)]}).model_dump_json().encode()), "larger than the model"),
         (sealed(b'{"version": 1, "surprise": 2}'), "senseless header"),
     ],
 )
@@ -86,6 +88,6 @@ def test_any_header_is_read_or_refused(text: bytes) -> None:
 
 def test_a_header_that_unpacks_without_end_takes_no_memory() -> None:
     bomb = zlib.compress(b" " * (1 << 29))
-    body = MAGIC + struct.pack("<HIQ", 1, len(bomb), 0) + bomb
+    body = MAGIC + struct.pack("<HIQ", 1, len(bomb), 1) + bomb + b"\1\0\0\0"
     with pytest.raises(AlphabarError, match="senseless header"):
         unpacked(body + hashlib.sha256(body).digest(), "x.abar")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alphabar import images, outputs
+from alphabar.api.foreign import is_foreign
 from alphabar.api.model import Model, load, loaded
 from alphabar.api.options import StrPath
 from alphabar.coding import codec, container, pictures
@@ -143,6 +144,8 @@ def _check_folder(folder: Path) -> None:
 
 def _pipeline_of(header: Header, path: Path, given: Model | str | Path | None, device: str) -> Pipeline:
     """The chain that made a file; AlphabarError if the model is another one."""
+    if given is None and is_foreign(header.run):
+        raise AlphabarError(f"{path} was made with {header.run}, which is no run; name where you have it with --model.")
     try:
         model = loaded(given or load(header.run, weights=header.weights, step=header.step, device=device))
     except AlphabarError as error:

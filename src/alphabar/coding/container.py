@@ -44,8 +44,10 @@ def unpacked(raw: bytes, name: str) -> tuple[Header, Words]:
         )
     if start + header_bytes + 4 * count != len(body):
         raise AlphabarError(f"{name} is damaged: its parts have {len(body):,} bytes together, which it denies.")
-    header = _header(body[start : start + header_bytes], name)
-    return header, np.frombuffer(body[start + header_bytes :], dtype="<u4").astype(np.uint32)
+    words = np.frombuffer(body[start + header_bytes :], dtype="<u4").astype(np.uint32)
+    if not count or not words[-1]:
+        raise AlphabarError(f"{name} is damaged: its stack of bits ends in nothing; no alphabar wrote it.")
+    return _header(body[start : start + header_bytes], name), words
 
 
 def _header(raw: bytes, name: str) -> Header:
@@ -62,4 +64,8 @@ def _header(raw: bytes, name: str) -> Header:
         raise AlphabarError(f"{name} has a senseless header ({error}); no alphabar wrote it.") from None
     if sum(header.batches) != header.count or len(header.sizes) not in (1, header.count):
         raise AlphabarError(f"{name} has a senseless header: its numbers of images differ; no alphabar wrote it.")
+    if any(height > header.shape[1] or width > header.shape[2] for height, width in header.sizes):
+        raise AlphabarError(
+            f"{name} has a senseless header: an image is larger than the model's; no alphabar wrote it."
+        )
     return header

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alphabar.errors import AlphabarError, missing_extra
+from alphabar.errors import AlphabarError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -40,8 +40,8 @@ class ExhaustedError(Exception):
 def _models() -> Any:
     try:
         import constriction
-    except ImportError as error:
-        raise missing_extra("codec", "compression") from error
+    except ImportError:
+        raise AlphabarError('Compression needs constriction: pip install "alphabar[compression]".') from None
     return constriction.stream
 
 
