@@ -141,6 +141,13 @@ def test_a_run_that_was_moved_is_named(file: Path, run: Path, tmp_path: Path) ->
     assert same(tmp_path / "in", tmp_path / "out")
 
 
+def test_a_run_that_is_named_is_read_at_the_step_and_with_the_weights_of_the_file(run: Path, tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in")
+    alphabar.compress(alphabar.load(run, weights="raw"), source, tmp_path / "x.abar", steps=5)
+    alphabar.decompress(tmp_path / "x.abar", tmp_path / "out", model=run)
+    assert same(source, tmp_path / "out")
+
+
 def test_a_file_does_not_make_the_program_fetch_a_model(file: Path, tmp_path: Path) -> None:
     with pytest.raises(AlphabarError, match="which is no run"):
         alphabar.decompress(changed(file, run="hf:owner/name"), tmp_path / "out")

@@ -31,9 +31,9 @@ class Compressed:
     file: Path
     count: int
     size: int
-    """Of the whole file."""
+    """The size of the whole file."""
     payload: float
-    """Of the images alone, without their names and checksums."""
+    """The size of the images alone, without their names and checksums."""
     values: int
     """The numbers that all images consist of: pixels times channels, without padding."""
 
@@ -134,6 +134,17 @@ def _pipeline(model: LoadedModel, settings: dict[str, object], label: str | int 
     return Pipeline.of(model, plain | settings, "none" if label is None else model.label(label))
 
 
+def _named(given: str | Path, header: Header, device: str) -> LoadedModel:
+    """The weights of the named run that made a file; its newest ones if it does not hold these."""
+    newest = load(given, device=device).loaded
+    if newest.sha256 == header.weights_sha256 or is_foreign(given):
+        return newest
+    try:
+        return load(given, weights=header.weights, step=header.step, device=device).loaded
+    except AlphabarError:
+        return newest
+
+
 def _check_folder(folder: Path) -> None:
     """AlphabarError for a folder that holds anything but images that were decompressed."""
     outputs.check_folder(folder, "folder")
@@ -147,7 +158,10 @@ def _pipeline_of(header: Header, path: Path, given: Model | str | Path | None, d
     if given is None and is_foreign(header.run):
         raise AlphabarError(f"{path} was made with {header.run}, which is no run; name where you have it with --model.")
     try:
-        model = loaded(given or load(header.run, weights=header.weights, step=header.step, device=device))
+        if given is None:
+            model = load(header.run, weights=header.weights, step=header.step, device=device).loaded
+        else:
+            model = given.loaded if isinstance(given, Model) else _named(given, header, device)
     except AlphabarError as error:
         if given is not None:
             raise

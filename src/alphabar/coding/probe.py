@@ -12,7 +12,7 @@ from alphabar.diffusion import Denoiser
 def probe(
     conditioned: Callable[[int], Denoiser], sizes: list[int], shape: tuple[int, ...], device: torch.device
 ) -> str:
-    """Of a batch of each of these sizes at the first, a middle and the last step of the chain.
+    """The sha256 of the outputs for a batch of each of these sizes, at the first, a middle and the last step.
 
     conditioned: number of images -> the denoiser of a batch of so many. Inputs are whole numbers of 2⁻¹⁵, so no machine
     rounds them.

@@ -79,7 +79,7 @@ class Stack:
         return int(self._coder.num_bits())
 
     def copy(self) -> "Stack":
-        """The same bits, which change no more when this stack does."""
+        """Another stack with the same bits."""
         return Stack(self.words)
 
     def whiten(self, key: int, count: int) -> None:
