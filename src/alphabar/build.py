@@ -78,6 +78,7 @@ def network(config: c.Config, facts: c.ImageFacts) -> nn.Module:
         style=style(section),
         **({"as_listed": True} if section.as_listed else {}),
         **({"low_resolution": section.low_resolution} if section.low_resolution else {}),
+        **({"fourier_periods": section.fourier_periods} if section.fourier_periods else {}),
     )
 
 
@@ -149,6 +150,8 @@ def schedule(section: c.Diffusion) -> diffusion.NoiseSchedule:
     """The chain of the [diffusion] section: that of its β, or the named one."""
     if section.betas is not None:
         return diffusion.from_betas(section.betas)
+    if section.schedule == "log_snr":
+        return diffusion.log_snr(section.steps, *section.log_snr)
     return look_up(diffusion.SCHEDULES, section.schedule, "noise schedule")(section.steps)
 
 

@@ -35,7 +35,7 @@ def _inner_names(module: str, registry: str) -> tuple[str, ...]:
     return tuple(ast.literal_eval(key) for part in inner for key in part.keys if key is not None)
 
 
-SCHEDULES = _names("diffusion/schedule", "SCHEDULES")
+SCHEDULES = _names("diffusion/schedules", "SCHEDULES")
 PARAMETERIZATIONS = _names("diffusion/parameterization", "PARAMETERIZATIONS")
 VARIANCES = _names("diffusion/variance", "VARIANCES")
 X0_TRANSFORMS = _names("diffusion/thresholding", "X0_TRANSFORMS")

@@ -27,7 +27,7 @@ from alphabar.diffusion import (
     spaced,
 )
 from alphabar.diffusion.parameterization import x0_to_eps
-from alphabar.diffusion.schedule import jsd
+from alphabar.diffusion.schedules import jsd
 
 
 class Recorder:

@@ -29,7 +29,7 @@ from alphabar.diffusion import (
     spaced,
 )
 from alphabar.diffusion.editing import inpaint, inpainting_levels
-from alphabar.diffusion.schedule import jsd
+from alphabar.diffusion.schedules import jsd
 
 MASK = torch.tensor([[1, 1, 0], [0, 0, 0], [1, 0, 1]]).reshape(1, 1, 3, 3)
 MEMORYLESS = [name for name in SAMPLERS if not SAMPLERS[name]().memory]

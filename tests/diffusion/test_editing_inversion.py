@@ -22,7 +22,7 @@ from alphabar.diffusion import (
     spaced,
 )
 from alphabar.diffusion.editing import encode
-from alphabar.diffusion.schedule import jsd
+from alphabar.diffusion.schedules import jsd
 from alphabar.diffusion.thresholding import DynamicThreshold
 
 DATA = MixtureData()

@@ -35,7 +35,7 @@ from alphabar.diffusion.probability_flow import (
     flow_log_density,
     flow_time,
 )
-from alphabar.diffusion.schedule import jsd
+from alphabar.diffusion.schedules import jsd
 
 DATA = GaussianData()
 SHAPE = (1, 2, 3)

@@ -10,7 +10,8 @@ from solver_cases import affine, best
 
 from alphabar.diffusion import DDIM, FIXED_SMALL, SAMPLERS, clip, cosine, guided, linear, reverse_process, spaced
 from alphabar.diffusion.samplers import DPMpp2MSDE, DPMpp3MSDE, Euler, Heun, UniPC, network_calls
-from alphabar.diffusion.schedule import from_alpha_bar, jsd
+from alphabar.diffusion.schedule import from_alpha_bar
+from alphabar.diffusion.schedules import jsd
 from alphabar.diffusion.thresholding import DynamicThreshold
 from covering import covering
 

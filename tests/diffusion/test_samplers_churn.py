@@ -11,7 +11,7 @@ from solver_cases import chain
 
 from alphabar.diffusion import FIXED_SMALL, NoiseSchedule, clip, cosine, linear, reverse_process
 from alphabar.diffusion.samplers import Churn, Euler, Heun
-from alphabar.diffusion.schedule import jsd
+from alphabar.diffusion.schedules import jsd
 
 FULL = cosine(1000)
 ROWS = [1, 20, 90, 300, 301, 640, 900, 990, 1000]

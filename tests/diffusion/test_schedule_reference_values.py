@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from alphabar.diffusion import SCHEDULES, cosine, linear
-from alphabar.diffusion.schedule import constant, jsd, linear_raw, quadratic, sigmoid, warmup
+from alphabar.diffusion.schedules import constant, jsd, linear_raw, quadratic, sigmoid, warmup
 
 # β[0], β[1], β[T//2], β[T−1], ᾱ[0], ᾱ[T//2], ᾱ[T−1], β̃[1], log β̃[1]
 TABLE = {

@@ -18,7 +18,7 @@ from alphabar.diffusion import (
     reverse_process,
     training_loss,
 )
-from alphabar.diffusion.schedule import constant
+from alphabar.diffusion.schedules import constant
 from alphabar.errors import AlphabarError
 from alphabar.networks.precision import autocast
 

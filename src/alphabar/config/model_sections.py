@@ -89,6 +89,9 @@ class Network(Section):
     low_resolution: ImageSize = None
     """(height, width), or one number for both, of the small image that an upsampler enlarges to data.image_size; none
     is a network that starts from noise alone."""
+    fourier_periods: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Periods, in grey levels, of sines and cosines of the image that the network is given beside it, for a better
+    likelihood (Kingma et al. 2021 have 1 and 0.5)."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     heads: OptionalCount = None
@@ -122,8 +125,8 @@ class Network(Section):
             raise ValueError(f"network.as_listed is of noisenet; network.name is {self.name}")
         if self.name == "noisenet" and self.preset != "ddpm":
             raise ValueError(f"network.preset={self.preset} is a U-Net; noisenet has no presets, so leave it out")
-        for key in ("conditioning", "resampling", "downsample_padding", "low_resolution"):
-            if self.name == "noisenet" and getattr(self, key) is not None:
+        for key in ("conditioning", "resampling", "downsample_padding", "low_resolution", "fourier_periods"):
+            if self.name == "noisenet" and getattr(self, key):
                 raise ValueError(f"network.{key} is of the U-Net; noisenet has only one way, so leave it out")
         return self
 
@@ -137,6 +140,8 @@ class Diffusion(Section):
     """The noise schedule: how ᾱ_t falls from 1 to about 0."""
     betas: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...] | None, OrNone] = None
     """β_1..β_T in place of the schedule's, for a chain that has no name here, as that of an imported model."""
+    log_snr: tuple[float, float] = (13.3, -5.0)
+    """log(ᾱ_t / (1 - ᾱ_t)) at t = 1 and at t = T, of the schedule log_snr."""
     parameterization: Annotated[str, OneOf(names.PARAMETERIZATIONS)] = "eps"
     """What the network outputs: the noise, the image, the mean of the reverse step, or v (Salimans & Ho 2022)."""
     variance: Annotated[str, OneOf(names.VARIANCES)] = "fixed_large"
@@ -161,10 +166,20 @@ class Diffusion(Section):
     decoder: Annotated[str, OneOf(names.DECODERS)] = "exact"
     """The likelihood of a pixel in the bound's last term: exact, or the approximation of the published numbers."""
     timestep_sampler: Annotated[str, OneOf(names.TIMESTEP_SAMPLERS)] = "uniform"
-    """How training samples t: uniformly, spread evenly over each batch, or in proportion to the bound's terms."""
+    """How training samples t: uniformly, spread evenly over each batch, in proportion to the bound's terms, or from a
+    learned density that makes the loss scatter least."""
 
     @model_validator(mode="after")
     def _as_many_betas(self) -> "Diffusion":
         if self.betas is not None and len(self.betas) != self.steps:
             raise ValueError(f"diffusion.betas has {len(self.betas)} values; {self.steps} steps need one each")
+        return self
+
+    @model_validator(mode="after")
+    def _falls(self) -> "Diffusion":
+        first, last = self.log_snr
+        if not 30 >= first > last >= -30:
+            raise ValueError(f"diffusion.log_snr must fall, within 30 to -30; it is {first:g}, {last:g}")
+        if self.log_snr != type(self).model_fields["log_snr"].default and self.schedule != "log_snr":
+            raise ValueError(f"diffusion.log_snr is of the schedule log_snr; diffusion.schedule is {self.schedule}")
         return self

@@ -11,7 +11,8 @@ from alphabar.diffusion.objective import OBJECTIVES, WEIGHTINGS, Objective, trai
 from alphabar.diffusion.parameterization import EPS, MU, PARAMETERIZATIONS, X0, Parameterization, V
 from alphabar.diffusion.process import Gaussian, q_marginal, q_posterior, q_sample, q_step
 from alphabar.diffusion.samplers import DDIM, SAMPLERS, Ancestral, Sampler, SeededNoise, Step, reverse_process
-from alphabar.diffusion.schedule import SCHEDULES, NoiseSchedule, cosine, from_betas, linear
+from alphabar.diffusion.schedule import NoiseSchedule, from_betas
+from alphabar.diffusion.schedules import SCHEDULES, cosine, linear, log_snr
 from alphabar.diffusion.spacing import SPACINGS, rows_of, spaced
 from alphabar.diffusion.thresholding import X0_TRANSFORMS, clip
 from alphabar.diffusion.timesteps import TIMESTEP_SAMPLERS, TimestepSampler
@@ -56,6 +57,7 @@ __all__ = [
     "from_betas",
     "guided",
     "linear",
+    "log_snr",
     "p_transition",
     "q_marginal",
     "q_posterior",

@@ -1,7 +1,6 @@
 """The noise schedule: the table ᾱ_t, t = 0..T, from which all other coefficients of a DDPM follow."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -146,82 +145,3 @@ def from_alpha_bar(alpha_bar: Tensor | Sequence[float], max_beta: float = 1.0) -
     if not bool((table >= 0).all()):
         raise DiffusionError(f"Every ᾱ_t must be at least 0; the smallest is {float(table.min()):g}.")
     return from_betas((1 - table[1:] / table[:-1]).clamp(max=max_beta))
-
-
-def _linspace(start: float, end: float, steps: int) -> Tensor:
-    return torch.linspace(start, end, steps, dtype=torch.float64)
-
-
-def linear(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
-    """β linear from 1e-4 to 0.02 (DDPM §4), times 1000/T, so that ᾱ_T hardly depends on T (IDDPM)."""
-    scale = 1000 / T
-    if scale * beta_end >= 1:
-        raise DiffusionError(
-            f"The linear schedule scales β by 1000/T, so β_T = {scale * beta_end:g} is not below 1 for T = {T}; "
-            f"use T > {math.floor(1000 * beta_end)} or the schedule 'cosine'."
-        )
-    return from_betas(_linspace(scale * beta_start, scale * beta_end, T))
-
-
-def linear_raw(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
-    """β linear from 1e-4 to 0.02 for every T, as in Ho's code and in diffusers."""
-    return from_betas(_linspace(beta_start, beta_end, T))
-
-
-def quadratic(T: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
-    """√β linear from √1e-4 to √0.02 (Ho's "quad", diffusers' "scaled_linear")."""
-    return from_betas(_linspace(beta_start**0.5, beta_end**0.5, T) ** 2)
-
-
-def constant(T: int, beta: float = 0.02) -> NoiseSchedule:
-    """β = 0.02 at every step (Ho's "const")."""
-    return from_betas(torch.full((T,), beta, dtype=torch.float64))
-
-
-def jsd(T: int) -> NoiseSchedule:
-    """β_t = 1/(T − t + 1), that is ᾱ_t = 1 − t/T (Sohl-Dickstein et al. 2015); ᾱ_T = 0."""
-    return from_betas(1 / _linspace(T, 1, T))
-
-
-def warmup(T: int, fraction: float, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
-    """β linear over the first `fraction` of the chain, then constant (Ho's "warmup10", "warmup50")."""
-    betas = torch.full((T,), beta_end, dtype=torch.float64)
-    ramp = int(T * fraction)
-    betas[:ramp] = _linspace(beta_start, beta_end, ramp)
-    return from_betas(betas)
-
-
-def warmup10(T: int) -> NoiseSchedule:
-    """β linear over the first tenth of the chain, then constant (Ho's "warmup10")."""
-    return warmup(T, 0.1)
-
-
-def warmup50(T: int) -> NoiseSchedule:
-    """β linear over the first half of the chain, then constant (Ho's "warmup50")."""
-    return warmup(T, 0.5)
-
-
-def sigmoid(T: int, start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> NoiseSchedule:
-    """ᾱ is a logistic curve between `start` and `end`, scaled to go from 1 to 0 (Jabri et al. 2022, Alg. 1)."""
-    u = (start + (end - start) * _linspace(0, 1, T + 1)) / tau
-    floor = torch.sigmoid(-u[-1])
-    return from_alpha_bar((torch.sigmoid(-u) - floor) / (torch.sigmoid(-u[0]) - floor), max_beta=0.999)
-
-
-def cosine(T: int, s: float = 0.008, max_beta: float = 0.999) -> NoiseSchedule:
-    """ᾱ_t = f(t)/f(0), f(t) = cos²((t/T + s)/(1 + s) · π/2), with β_t ≤ 0.999 (IDDPM Eq. 17)."""
-    u = _linspace(0, 1, T + 1)
-    return from_alpha_bar(torch.cos((u + s) / (1 + s) * (math.pi / 2)) ** 2, max_beta=max_beta)
-
-
-SCHEDULES: dict[str, Callable[[int], NoiseSchedule]] = {
-    "linear": linear,
-    "linear_raw": linear_raw,
-    "quadratic": quadratic,
-    "constant": constant,
-    "jsd": jsd,
-    "warmup10": warmup10,
-    "warmup50": warmup50,
-    "sigmoid": sigmoid,
-    "cosine": cosine,
-}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion.errors import DiffusionError
+from alphabar.diffusion.learned_timesteps import LearnedTimesteps
 
 
 class TimestepSampler(Protocol):
@@ -143,5 +144,6 @@ TIMESTEP_SAMPLERS: dict[str, Callable[[int], TimestepSampler]] = {
     "uniform": Uniform,
     "antithetic": Antithetic,
     "loss_second_moment": LossSecondMoment,
+    "learned": LearnedTimesteps,
 }
 """T -> how t is sampled from 1..T."""

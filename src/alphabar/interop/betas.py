@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from alphabar.diffusion import SCHEDULES, from_betas
-from alphabar.diffusion.schedule import NoiseSchedule, cosine
+from alphabar.diffusion.schedule import NoiseSchedule
+from alphabar.diffusion.schedules import cosine
 from alphabar.errors import AlphabarError
 
 

@@ -17,6 +17,7 @@ from alphabar.networks.checks import (
     check_low_resolution,
 )
 from alphabar.networks.embedding import Embedding
+from alphabar.networks.fourier import fourier
 from alphabar.networks.init import initialize, zero
 from alphabar.networks.layers import Block, Downsample, Upsample
 from alphabar.networks.pixels import group_norm
@@ -72,6 +73,7 @@ class UNet(nn.Module):
     augmentation_size       n, the numbers in the label of an augmentation (Karras et al. 2022, App. F.2); 0 = none
     low_resolution          (h, w) of the small image l that an upsampler is conditioned on: enlarged bilinearly, it is
                             concatenated with x (Nichol & Dhariwal 2021, App.); None = no upsampler
+    fourier_periods         in grey levels, of sines and cosines of x that conv_in gets beside x, see `fourier`
     gradient_checkpointing  recompute each block in the backward pass: less memory, about a third more time
     style                   which paper's U-Net, see `Style` and `PRESETS`
 
@@ -95,6 +97,7 @@ class UNet(nn.Module):
         null_class: bool = False,
         augmentation_size: int = 0,
         low_resolution: tuple[int, int] | None = None,
+        fourier_periods: Sequence[float] = (),
         gradient_checkpointing: bool = False,
         style: Style = DDPM,
     ) -> None:
@@ -114,6 +117,7 @@ class UNet(nn.Module):
         self.num_classes, self.null_class, self.augmentation_size = num_classes, null_class, augmentation_size
         check_low_resolution(low_resolution, image_size)
         self.low_resolution = low_resolution
+        self.fourier_periods = tuple(fourier_periods)
         widths = [channels, *(channels * mult for mult in channel_mult)]
         time_channels = style.time_channels or channels
         block = partial(
@@ -124,7 +128,8 @@ class UNet(nn.Module):
             style=style,
         )
         self.embedding = Embedding(time_channels, num_classes, null_class, augmentation_size, style)
-        self.conv_in = nn.Conv2d(in_channels * (2 if low_resolution else 1), channels, 3, padding=1)
+        inputs = in_channels * ((2 if low_resolution else 1) + 2 * len(self.fourier_periods))
+        self.conv_in = nn.Conv2d(inputs, channels, 3, padding=1)
         attends = [side in attention_resolutions for side in sides]
         self.down, skips = _way_down(block, widths, num_blocks, attends, style)
         self.mid = nn.ModuleList(block(widths[-1], widths[-1], attends=first) for first in (True, False))
@@ -153,6 +158,8 @@ class UNet(nn.Module):
         check_augmentation(x, augmentation, self.augmentation_size)
         check_low_res(x, low_res, self.low_resolution)
         e = F.silu(self.embedding(time, y, augmentation))
+        if self.fourier_periods:
+            x = fourier(x, self.fourier_periods)
         if low_res is not None:
             x = torch.cat([x, F.interpolate(low_res, x.shape[2:], mode="bilinear", align_corners=False)], dim=1)
         skips = [self.conv_in(x)]
