@@ -33,5 +33,5 @@ def test_one_step_has_the_last_level():
 
 
 def test_ends_that_do_not_fall_are_refused():
-    with pytest.raises(DiffusionError, match=r"fall along the chain; got -5 at its start, 13\.3"):
+    with pytest.raises(DiffusionError, match=r"fall along the chain; got -5 at its start and 13\.3"):
         log_snr(10, -5.0, 13.3)
