@@ -63,8 +63,7 @@ def imperfect(schedule: NoiseSchedule, variance: str = "learned_range") -> Denoi
 
 
 def measured(denoiser: Denoiser, x0: torch.Tensor, rows: list[int]) -> StepCosts:
-    *_, costs = step_costs(denoiser, x0, rows, noise_like(x0))
-    return costs
+    return step_costs(denoiser, x0, rows, noise_like(x0))
 
 
 def bound_of(denoiser: Denoiser, x0: torch.Tensor, rows) -> float:
@@ -201,7 +200,7 @@ def test_with_the_exact_reverse_process_every_chosen_chain_has_the_exact_likelih
     exact = Denoiser(network, schedule, PARAMETERIZATIONS["eps"], analytic(mse.double(), False))
     x0 = data.mean + data.std * torch.randn(500, 1, 4, 4, generator=torch.Generator().manual_seed(5)).double()
     rows = [1, 2, 5, 8, 12, 16, 20, 24, 28, 32, 36, 40]
-    *_, costs = step_costs(exact, x0.clamp(-0.99, 0.99), rows, noise_like(x0))
+    costs = step_costs(exact, x0.clamp(-0.99, 0.99), rows, noise_like(x0))
     chain = best_chains(costs)[K - 1]
     mean, variance = data.marginal(schedule.alpha_bar[chain.rows[-1]].item())
     at_the_end = (mean**2 + variance - 1 - math.log(variance)) / 2

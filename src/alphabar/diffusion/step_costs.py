@@ -4,7 +4,7 @@ x̂_0(x_t) depends on t and not on the other steps, so one call at t gives the t
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -58,12 +58,16 @@ def candidates(schedule: NoiseSchedule, count: int) -> list[int]:
 
 
 def step_costs(
-    denoiser: Denoiser, x0: Tensor, rows: Sequence[int], noise: Callable[[int], Tensor]
-) -> Iterator[StepCosts]:
-    """The costs for the images x0 (B, C, H, W), filled up timestep by timestep: the last one yielded is complete.
+    denoiser: Denoiser,
+    x0: Tensor,
+    rows: Sequence[int],
+    noise: Callable[[int], Tensor],
+    watch: Callable[[], object] = lambda: None,
+) -> StepCosts:
+    """The costs for the images x0 (B, C, H, W), by one call of the network at each of `rows`.
 
     denoiser: on the network's own chain. Its variance may depend on the chain through β_t and β̃_t alone.
-    noise: t -> ε like x0, one sample for all steps from t.
+    noise: t -> ε like x0, one sample for all steps from t. watch: is called after each timestep.
     """
     M = len(rows)
     prior, steps, decoder = (torch.full(shape, math.nan, dtype=torch.float64) for shape in ((M,), (M, M), (M, M)))
@@ -74,7 +78,20 @@ def step_costs(
             steps[i, j] = terms.mean(denoiser.schedule.respace([rows[i], t]), 2)
         decoder[j, j] = terms.mean(denoiser.schedule.respace([t]), 1)
         decoder[j, j + 1 :] = _decoder_terms(terms, denoiser.schedule, t, rows[j + 1 :])
-        yield StepCosts(tuple(rows), prior, steps, decoder)
+        watch()
+    return StepCosts(tuple(rows), prior, steps, decoder)
+
+
+def mean_costs(parts: Sequence[tuple[int, StepCosts]]) -> StepCosts:
+    """The costs for all images, from those of batches with the numbers of their images."""
+    count = sum(size for size, _ in parts)
+
+    def mean(tables: Iterable[Tensor]) -> Tensor:
+        weighted = [table * (size / count) for (size, _), table in zip(parts, tables, strict=True)]
+        return torch.stack(weighted).sum(0)
+
+    columns = zip(*((costs.prior, costs.steps, costs.decoder) for _, costs in parts), strict=True)
+    return StepCosts(parts[0][1].rows, *map(mean, columns))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +136,8 @@ def _decoder_terms(terms: _Terms, full: NoiseSchedule, t: int, following: Sequen
     orders = torch.arange(NODES, dtype=torch.float64)
     coefficients = torch.linalg.solve((angles[:, None] * orders).cos(), values)
     places = (2 * (wanted - low) / (high - low) - 1).clamp(-1, 1).acos()
-    return (places[:, None] * orders).cos() @ coefficients
+    interpolated: Tensor = (places[:, None] * orders).cos() @ coefficients
+    return interpolated
 
 
 def _with_second(full: NoiseSchedule, t: int, log_beta_tilde: float) -> NoiseSchedule:
