@@ -36,7 +36,7 @@ REGISTRIES: dict[tuple[type[c.Section], str], Any] = {
     (c.Training, "tracker"): TRACKERS,
     (c.Evaluation, "metrics"): metrics.METRICS,
     (c.Sampling, "sampler"): diffusion.SAMPLERS,
-    (c.Sampling, "spacing"): diffusion.SPACINGS,
+    (c.Sampling, "spacing"): [*diffusion.SPACINGS, "optimal"],
     (c.Evaluation, "features"): ["auto", *metrics.EXTRACTORS],
     (c.Evaluation, "best"): ["none", *metrics.QUANTITIES],
 }

@@ -45,6 +45,9 @@ DECODERS = _names("diffusion/decoder", "DECODERS")
 TIMESTEP_SAMPLERS = _names("diffusion/timesteps", "TIMESTEP_SAMPLERS")
 SAMPLERS = _names("diffusion/samplers/__init__", "SAMPLERS")
 SPACINGS = _names("diffusion/spacing", "SPACINGS")
+OPTIMAL = "optimal"
+"""The spacing that is measured on a model, besides those in SPACINGS, which depend on its schedule alone."""
+EVERY_SPACING = (*SPACINGS, OPTIMAL)
 BACKENDS = _names("sampling/backends", "BACKENDS")
 MIXES = _names("diffusion/editing/mixes", "MIXES")
 DECAYS = _names("training/optimizers/lr", "DECAYS")

@@ -21,7 +21,7 @@ def test_every_option_of_sampling_has_a_control_with_one_line_about_it() -> None
 
 def test_the_choices_are_those_of_the_registries() -> None:
     assert tuple(forms.choices("sampler")) == names.SAMPLERS
-    assert tuple(forms.choices("spacing")) == names.SPACINGS
+    assert tuple(forms.choices("spacing")) == names.EVERY_SPACING
     assert forms.choices("order") == [1, 2, 3] and forms.choices("eta") == []
 
 

@@ -88,6 +88,7 @@ def bits_per_dim(
     split: str = "test",
     count: int | None = None,
     steps: int | str | None = None,
+    spacing: str | None = None,
     decoder: str = "exact",
     weights: str = "ema",
     step: int | str | None = None,
@@ -101,7 +102,9 @@ def bits_per_dim(
 
     kind: bound (the variational bound, term by term) or ode (the likelihood of the probability flow).
     data: the run's own images, if they were moved. data_root: the files of a published data set.
-    steps: a shorter chain, as a number or a respacing. decoder: exact, or reference for the published approximation.
+    steps: a shorter chain, as a number or a respacing. spacing: which timesteps, for a number: a key of SPACINGS, or
+        optimal.
+    decoder: exact, or reference for the published approximation.
     """
     request = evaluation.BitsRequest(
         run=_subject(run, weights, step, data),
@@ -109,6 +112,7 @@ def bits_per_dim(
         split=split,
         count=count,
         steps=None if steps is None else str(steps),
+        spacing=spacing,
         decoder=decoder,
         weights=weights,
         step=None if step is None else str(step),

@@ -23,7 +23,7 @@ class Options(TypedDict, total=False):
 
     sampler: a key of SAMPLERS. Another sampler than the model's comes with its own steps, spacing and options.
     steps: the number of steps; or a respacing: "10,15,20", "ddim50", "t:1,5,9".
-    spacing: which timesteps are visited, a key of SPACINGS.
+    spacing: which timesteps are visited, a key of SPACINGS, or optimal: those with the least bound, measured once.
     eta: the noise of ddim, dpmpp_2m and the SDE samplers: 0 none, 1 all.
     order: the order of unipc: 1, 2 or 3.
     churn: EDM's S_churn, for euler and heun.

@@ -133,13 +133,15 @@ def evaluate(
         extractor_weights=extractor_weights, image_size=image_size, resize=resize, background=background,
         white=white, statistics=statistics,
     )  # fmt: skip
-    unused |= o.given(**{"class": label}) | {name: 1 for name in options if name not in ("steps", "batch_size")}
+    unused |= o.given(**{"class": label}) | {
+        name: 1 for name in options if name not in ("steps", "spacing", "batch_size")
+    }
     if unused:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
         raise AlphabarError(f"--bpd measures the likelihood of real images, and samples nothing; leave out {flags}.")
     bits = measuring.bits_per_dim(
-        subject, kind=bpd, split=split or "test", count=count, steps=steps, decoder=decoder, weights=weights, step=step,
-        batch_size=batch_size, data=data, data_root=data_root, out=out, device=device,
+        subject, kind=bpd, split=split or "test", count=count, steps=steps, spacing=spacing, decoder=decoder,
+        weights=weights, step=step, batch_size=batch_size, data=data, data_root=data_root, out=out, device=device,
     )  # fmt: skip
     _say(bits, evaluation.bits_report, as_json)
 

@@ -25,7 +25,7 @@ Steps = Annotated[
 ]
 Spacing = Annotated[
     str | None,
-    typer.Option(help=f"Which timesteps: {names.listed(names.SPACINGS)}; the sampler's default if left out."),
+    typer.Option(help=f"Which timesteps: {names.listed(names.EVERY_SPACING)}; the sampler's default if left out."),
 ]
 Eta = Annotated[float | None, typer.Option(help="Noise of ddim, dpmpp_2m and the SDE samplers: 0 none, 1 all.")]
 Order = Annotated[int | None, typer.Option(help="The order of unipc: 1, 2 or 3.")]

@@ -28,6 +28,9 @@ Measured = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Runs after `alphabar evaluate RUN --bpd`, or a terms.npz.")
 ]
 
+NFE, BOUND_NFE = "5,8,10,15,20,50,100,250,1000", "10,25,50,100"
+"""The network calls of the curves of `steps`, and of its bounds."""
+
 
 def variances(
     steps: Annotated[str, typer.Option(help="Lengths T of the chain, a curve for each.")] = "100,1000,4000",
@@ -144,10 +147,14 @@ def steps(
         str,
         typer.Option(help="Samplers with commas between them, options after colons: ddpm,ddim:eta=1,unipc:order=3."),
     ] = "all",
+    bound: Annotated[
+        bool, typer.Option("--bound", help="Bits per dimension of test images instead, a curve for each spacing.")
+    ] = False,
     nfe: Annotated[
-        str, typer.Option(help="Network calls per image, a point for each.")
-    ] = "5,8,10,15,20,50,100,250,1000",
-    count: Annotated[int, typer.Option(min=3, help="Images for each point.")] = 10_000,
+        str | None,
+        typer.Option(help=f"Network calls per image, a point for each; {NFE}, or {BOUND_NFE} with --bound."),
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=2, help="Images for each point; 10000, or 256 with --bound.")] = None,
     features: o.Features = "auto",
     extractor_weights: o.ExtractorWeights = None,
     weights: o.Weights = "ema",
@@ -157,13 +164,21 @@ def steps(
     out: Out = None,
 ) -> None:
     """FD over the number of network calls, a curve for each sampler; earlier evaluations are used again."""
-    budgets = [int(calls) for calls in numbers("--nfe", nfe, int)]
+    budgets = [int(calls) for calls in numbers("--nfe", nfe or (BOUND_NFE if bound else NFE), int)]
+    unused = {"samplers": samplers != "all", "features": features != "auto", "extractor-weights": extractor_weights}
+    if bound and any(unused.values()):
+        flags = ", ".join(f"--{name}" for name, is_given in unused.items() if is_given)
+        raise AlphabarError(f"--bound measures the likelihood of real images, and samples nothing; leave out {flags}.")
     path = place("steps", out)
     from alphabar import figures
     from alphabar.figures.against import Against
 
+    if bound:
+        model = _model(run, weights, None, device, data, data_root)
+        save(figures.bound_steps(model, budgets, 256 if count is None else count), path)
+        return
     several = names.SAMPLERS if samplers == "all" else samplers.split(",")
-    against = Against(count, features, extractor_weights)
+    against = Against(10_000 if count is None else count, features, extractor_weights)
     save(figures.steps(_model(run, weights, None, device, data, data_root), several, budgets, against), path)
 
 

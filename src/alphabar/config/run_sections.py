@@ -146,8 +146,9 @@ class Sampling(Section):
     steps: Respacing = None
     """Number of steps; none means the sampler's default (all T for ddpm). Or a respacing as in improved-diffusion:
     10,15,20 (steps per section), ddim50; or the timesteps themselves: t:1,5,9."""
-    spacing: Annotated[Annotated[str, OneOf(names.SPACINGS)] | None, OrNone] = None
-    """Which timesteps are visited, if steps is a number; none means the sampler's default."""
+    spacing: Annotated[Annotated[str, OneOf(names.EVERY_SPACING)] | None, OrNone] = None
+    """Which timesteps are visited, if steps is a number; none means the sampler's default. optimal: those with the
+    least bound, measured once on training images and kept in the run."""
     eta: Annotated[Annotated[float, Field(ge=0, le=1)] | None, OrNone] = None
     """Share of the reverse process's noise that is added: 0 is deterministic; none means 0 for ddim and dpmpp_2m, and 1
     for the SDE samplers."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from alphabar import distributed, plots
 from alphabar.data import ImageSet
-from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of
+from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of, spaced
 from alphabar.errors import AlphabarError, check_number, sentences
 from alphabar.evaluation import codecs
 from alphabar.evaluation.features import random_order
@@ -21,10 +21,12 @@ from alphabar.evaluation.flow_likelihood import SOLVER, flow_bits
 from alphabar.evaluation.vlb import BoundJob, bound
 from alphabar.files import atomic_file
 from alphabar.metrics import Z
+from alphabar.names import EVERY_SPACING, OPTIMAL
 from alphabar.registry import unknown
 from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel, load_model
 from alphabar.runs.run import home
+from alphabar.sampling.optimal_steps import optimal_steps
 
 KINDS = ("bound", "ode")
 
@@ -41,6 +43,8 @@ class BitsRequest:
     """How many images, chosen at random but always the same ones; None means all."""
     steps: str | None = None
     """A shorter chain: a number of steps, or a respacing of `rows_of`; None means all T steps."""
+    spacing: str | None = None
+    """Which timesteps, if `steps` is a number: a key of SPACINGS, or optimal; None means evenly spaced ones."""
     decoder: str = "exact"
     weights: str = "ema"
     step: str | None = None
@@ -63,7 +67,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     images = _images(model, request)
     evaluations.prepare(request.out or home(model.path))
     rows = random_order(len(images))[: request.count]
-    denoiser = _respaced(model.denoiser, request.steps)
+    denoiser = _respaced(model, request.steps, request.spacing)
     quantities, more = _measured(request, _job(request, model, denoiser, images, rows), denoiser, rows, device)
     row = {
         "bits_per_dim": {name: estimate(values) for name, values in quantities.items()},
@@ -81,6 +85,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
         "weights_sha256": model.sha256,
         "T": model.denoiser.schedule.T,
         "steps": denoiser.schedule.T,
+        "spacing": request.spacing,
         "x0_transform": model.config.diffusion.x0_transform,
         "decoder": request.decoder,
         **more,
@@ -139,11 +144,22 @@ def _images(model: LoadedModel, request: BitsRequest) -> ImageSet:
     return images
 
 
-def _respaced(denoiser: Denoiser, spec: str | None) -> Denoiser:
+def _respaced(model: LoadedModel, spec: str | None, spacing: str | None) -> Denoiser:
+    denoiser = model.denoiser
+    if spacing is not None and (spec is None or not spec.isdecimal()):
+        raise AlphabarError(
+            f"--spacing {spacing} chooses among the timesteps; give their number with --steps, not {spec or 'none'}."
+        )
+    if spacing is not None and spacing not in EVERY_SPACING:
+        raise AlphabarError(unknown("spacing", spacing, EVERY_SPACING))
     if spec is None:
         return denoiser
     with sentences():
-        return denoiser.respaced(rows_of(spec, denoiser.schedule.T))
+        if spacing is None:
+            return denoiser.respaced(rows_of(spec, denoiser.schedule.T))
+        if spacing == OPTIMAL:
+            return denoiser.respaced(optimal_steps(model, int(spec)))
+        return denoiser.respaced(spaced(denoiser.schedule, spacing, int(spec)))
 
 
 def estimate(values: Tensor) -> dict[str, Any]:

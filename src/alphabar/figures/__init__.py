@@ -3,6 +3,7 @@
 A figure that needs a network or a data set is measured here, and drawn by plots/.
 """
 
+from alphabar.figures.bound_steps import bound_steps
 from alphabar.figures.forward import forward
 from alphabar.figures.gradient_noise import gradient_noise
 from alphabar.figures.loss import loss
@@ -16,6 +17,7 @@ from alphabar.figures.variances import variances
 from alphabar.figures.vlb import vlb
 
 __all__ = [
+    "bound_steps",
     "forward",
     "gradient_noise",
     "loss",

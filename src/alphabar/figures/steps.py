@@ -79,7 +79,7 @@ def cells_of(model: LoadedModel, spec: str, budgets: Sequence[int]) -> list[Cell
         if count > _T(model):
             continue
         pipeline = Pipeline.of(model, changes | {"steps": count})
-        cells.append(Cell(label(pipeline), changes | {"steps": count}, network_calls(sampler, count)))
+        cells.append(Cell(label(pipeline, changes), changes | {"steps": count}, network_calls(sampler, count)))
     return cells
 
 
@@ -113,11 +113,11 @@ def number(text: str) -> int | float | str:
     return text
 
 
-def label(pipeline: Pipeline) -> str:
+def label(pipeline: Pipeline, changes: Mapping[str, Any]) -> str:
     """The sampler, its options and its grid, for the legend."""
     section = pipeline.section
     words = [pipeline.how, *([] if section.variance == "model" else [section.variance])]
-    return f"{', '.join(words)} ({spacing(section)})"
+    return f"{', '.join(words)} ({changes.get('spacing') or spacing(section)})"
 
 
 def known(model: LoadedModel, cell: Cell, count: int, extractor_sha256: str, metric: str) -> dict[str, Any] | None:

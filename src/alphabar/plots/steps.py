@@ -1,4 +1,4 @@
-"""Plot of sample quality over the number of network calls, by sampler."""
+"""Plot of sample quality, or of a bound, over the number of network calls."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +12,10 @@ MARKERS = "osD^vP*X<>"
 
 
 def steps(curves: Mapping[str, Band], floors: Mapping[str, float], metric: str, note: str) -> "Figure":
-    """A distance to real images over the number of network calls, by sampler; dotted: that of real images."""
+    """A distance to real images over the number of network calls, by sampler; dotted: that of real images.
+
+    Or another quantity of which less is better, by another choice.
+    """
     from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator
 
     figure = canvas(7.6, 6.0)

@@ -6,7 +6,7 @@ RUN/analytic/step-XXXXXXXX-WEIGHTS.json   the error of x̂_0 by timestep, and ev
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,13 +16,10 @@ from alphabar.data import ImageSet
 from alphabar.diffusion import Denoiser, SeededNoise
 from alphabar.diffusion.variance import analytic, with_last_noise
 from alphabar.diffusion.x0_error import X0Error, mean_x0_error, squared_x0_error, x0_mse_table
-from alphabar.errors import AlphabarError
-from alphabar.files import read_json, write_json
 from alphabar.images import to_signed
 from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
-from alphabar.runs.run import home
-from alphabar.terminal import say
+from alphabar.sampling.measured import Measurement
 
 IMAGES = 512
 """Images per timestep: they give the error of x̂_0 to a few percent, and σ_t to half of that."""
@@ -32,9 +29,6 @@ VERSION = 2
 
 LAST_NOISE = 2 * (2 / 255) * math.sqrt(math.pi / 2)
 """The largest σ_2, at which E|σ_2 ε| is two of the 255 steps of [−1, 1], as in the code of Analytic-DPM."""
-
-DECIDES_X0 = ("steps", "schedule", "parameterization", "time_scale", "x0_transform", "betas")
-"""Settings of [diffusion] that x̂_0 depends on, besides the weights."""
 
 ERRORS = "x0_error"
 
@@ -47,8 +41,7 @@ def with_analytic_variance(model: LoadedModel, denoiser: Denoiser) -> Denoiser:
     their classes if the network has classes; samples with guidance or without a class use the same variance.
     Of several processes the first one measures; the others wait for its numbers.
     """
-    path = home(model.path) / "analytic" / f"step-{model.step:08d}-{model.weights}.json"
-    errors = _known_or_measured(path, model, denoiser) if distributed.is_main() else {}
+    errors = _known_or_measured(_measurement(model), denoiser) if distributed.is_main() else {}
     distributed.barrier()  # a sentence, if the first process failed
     rows = [[timestep, error.value, error.standard_error] for timestep, error in errors.items()]
     everywhere = distributed.gathered(torch.tensor(rows, dtype=torch.float64).reshape(-1, 3)).tolist()
@@ -57,58 +50,32 @@ def with_analytic_variance(model: LoadedModel, denoiser: Denoiser) -> Denoiser:
     return replace(denoiser, variance=with_last_noise(best, LAST_NOISE))
 
 
-def _known_or_measured(path: Path, model: LoadedModel, denoiser: Denoiser) -> dict[int, X0Error]:
+def _measurement(model: LoadedModel) -> Measurement:
+    return Measurement(model, "analytic", "The variance 'analytic' is", "another variance")
+
+
+def _known_or_measured(measurement: Measurement, denoiser: Denoiser) -> dict[int, X0Error]:
     """The errors by timestep, at least at those that the denoiser visits; new ones are saved, interrupted or not."""
-    key = _key(model)
-    errors, complaint = _saved(path, key)
-    if complaint:
-        _say(f"{path} {complaint}; it is measured again.")
+    key = measurement.key(images_per_timestep=IMAGES, version=VERSION)
+    errors = measurement.known(key, ERRORS, partial(_parsed, key["steps"])) or {}
     missing = [t for t, timestep in enumerate(denoiser.schedule.timesteps.tolist()) if t and timestep not in errors]
     if not missing:
         return errors
-    images = _training_images(model)
+    images = measurement.images()
     measured: dict[int, X0Error] = {}
     try:
-        for timestep, error in _measured(model, denoiser, missing, images):
+        for timestep, error in _measured(measurement, denoiser, missing, images):
             measured[timestep] = error  # noqa: PERF403 - what was measured before an interrupt is saved
     finally:
-        _save(path, key, measured)
+        _save(measurement, key, measured)
     return errors | measured
 
 
-def _key(model: LoadedModel) -> dict[str, Any]:
-    """Everything that an estimate depends on, apart from its timestep."""
-    settings = model.config.diffusion.model_dump(mode="json")
-    return {
-        "weights_sha256": model.sha256,
-        **{name: settings[name] for name in DECIDES_X0 if settings[name] is not None},
-        "images_sha256": model.facts.fingerprint or _training_images(model).fingerprint(),  # those of an import: --data
-        "images_per_timestep": IMAGES,
-        "version": VERSION,
-    }
-
-
-def _training_images(model: LoadedModel) -> ImageSet:
-    """The images that the run was trained on; AlphabarError if they are gone, or others now."""
-    try:
-        images = model.images()
-    except AlphabarError as error:
-        raise AlphabarError(
-            "The variance 'analytic' is measured on the images that the run was trained on, and they are not available "
-            f"({str(error).rstrip('.')}); restore them, or choose another variance."
-        ) from None
-    if model.facts.fingerprint and build.image_facts(images) != model.facts:
-        raise AlphabarError(
-            f"The variance 'analytic' is measured on the images that the run was trained on, and those in "
-            f"{images.source} are others; restore the original ones, or choose another variance."
-        )
-    return images
-
-
 def _measured(
-    model: LoadedModel, denoiser: Denoiser, rows: Sequence[int], images: ImageSet
+    measurement: Measurement, denoiser: Denoiser, rows: Sequence[int], images: ImageSet
 ) -> Iterator[tuple[int, X0Error]]:
     """(timestep, error of x̂_0) for each of `rows`; it depends on the timestep alone, not on the others or the batch."""
+    model = measurement.model
     labels = images.labels if model.config.network.class_conditional else None
     size, device = model.config.sampling.batch_size, model.device
     with progress("analytic variance", len(rows) * IMAGES) as advance:
@@ -127,28 +94,15 @@ def _measured(
                 advance(len(rows_k))
             error = mean_x0_error(torch.cat(errors))
             if not math.isfinite(error.value):
-                raise AlphabarError(
-                    f"The network's x̂_0 at timestep {timestep} is {error.value}: these weights have diverged; choose "
-                    "an earlier checkpoint with --step."
-                )
+                raise measurement.diverged(f"The network's x̂_0 at timestep {timestep} is {error.value}")
             yield timestep, error
 
 
 # ---- the file ---------------------------------------------------------------------------------------------------
 
 
-def _saved(path: Path, key: Mapping[str, Any]) -> tuple[dict[int, X0Error], str | None]:
-    """The errors measured before, and a complaint if the file is not usable; then there are no errors."""
-    if not path.exists():
-        return {}, None
-    try:
-        content = read_json(path)
-        errors = {_timestep(name, key["steps"]): _error(**error) for name, error in content.pop(ERRORS).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}, "cannot be read"
-    if other := sorted(name for name in key.keys() | content.keys() if key.get(name) != content.get(name)):
-        return {}, f"was measured with another {other[0]}"
-    return errors, None
+def _parsed(steps: int, content: Any) -> dict[int, X0Error]:
+    return {_timestep(name, steps): _error(**error) for name, error in content.items()}
 
 
 def _timestep(name: str, steps: int) -> int:
@@ -163,17 +117,11 @@ def _error(value: float, standard_error: float) -> X0Error:
     return X0Error(value, standard_error)
 
 
-def _save(path: Path, key: Mapping[str, Any], measured: Mapping[int, X0Error]) -> None:
+def _save(measurement: Measurement, key: Mapping[str, Any], measured: Mapping[int, X0Error]) -> None:
     """Add the new errors to the file; another command may have added to it meanwhile."""
     if not measured:
         return
-    errors = dict(sorted((_saved(path, key)[0] | dict(measured)).items()))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {**key, ERRORS: {timestep: asdict(error) for timestep, error in errors.items()}})
-    except (OSError, AlphabarError) as error:
-        _say(f"The measured variance is used, but cannot be saved for the next time: {error}")
-
-
-def _say(sentence: str) -> None:
-    say(sentence, error=True)
+    known, _ = measurement.kept(key, ERRORS, partial(_parsed, key["steps"]))
+    errors = dict(sorted(((known or {}) | dict(measured)).items()))
+    rows = {timestep: asdict(error) for timestep, error in errors.items()}
+    measurement.keep({**key, ERRORS: rows}, "The measured variance is")

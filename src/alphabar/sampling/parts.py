@@ -64,10 +64,15 @@ def respaced(denoiser: diffusion.Denoiser, section: c.Sampling, rows: Sequence[i
 
     An analytic variance is not known here: it is measured (`analytic_variance`).
     """
-    if section.variance in diffusion.VARIANCES:
-        learned = denoiser.variance.learned  # the network's second half of channels is split off all the same
-        denoiser = replace(denoiser, variance=replace(diffusion.VARIANCES[section.variance], learned=learned))
-    return denoiser.respaced(rows)
+    return with_variance(denoiser, section.variance).respaced(rows)
+
+
+def with_variance(denoiser: diffusion.Denoiser, variance: str) -> diffusion.Denoiser:
+    """The denoiser with a fixed reverse variance, if `variance` names one; else its own."""
+    if variance not in diffusion.VARIANCES:
+        return denoiser
+    learned = denoiser.variance.learned  # the network's second half of channels is split off all the same
+    return replace(denoiser, variance=replace(diffusion.VARIANCES[variance], learned=learned))
 
 
 Condition = Callable[[diffusion.Denoiser, Tensor], diffusion.Denoiser]

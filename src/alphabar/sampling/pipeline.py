@@ -21,6 +21,7 @@ from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling import backends, parts, precision, settings
 from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.sampling.job import Job, check_count
+from alphabar.sampling.optimal_steps import with_optimal_steps
 from alphabar.seeds import derived
 
 
@@ -57,6 +58,7 @@ class Pipeline:
         backends.made(backend, model)
         section = precision.settled(model, settings.changed(model.config, changes or {}), backend, backends.TORCH)
         sampler = parts.sampler(section)
+        section = with_optimal_steps(model, section)
         rows = parts.rows(model.denoiser.schedule, section)
         denoiser = parts.respaced(model.denoiser, section, rows)
         condition = parts.condition(model.config, model.facts, section)

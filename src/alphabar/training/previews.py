@@ -7,6 +7,7 @@ from alphabar import distributed, images
 from alphabar.data import ImageSet
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import held_out
+from alphabar.names import OPTIMAL
 from alphabar.runs.run import Run
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import scoring
@@ -32,6 +33,11 @@ def preview_pipeline(state: TrainState, path: Path, train: ImageSet) -> Pipeline
         raise AlphabarError(
             "[sampling] variance 'analytic' is measured on a trained network: train with 'model', and sample with "
             "`alphabar sample RUN --sampler ddpm --variance analytic`."
+        )
+    if state.config.sampling.spacing == OPTIMAL:
+        raise AlphabarError(
+            "[sampling] spacing 'optimal' is measured on a trained network: train with another, and sample with "
+            "`alphabar sample RUN --steps 25 --spacing optimal`."
         )
     pipeline = Pipeline.of(state.model(path), {"cuda_graphs": False})  # the memory is the training's
     if (size := state.config.network.low_resolution) is None:
