@@ -177,7 +177,8 @@ def bits_with_variance(path: Path, name: str, count: int) -> Any:
     import torch
 
     from alphabar import data, diffusion
-    from alphabar.evaluation.vlb import BoundJob, bound
+    from alphabar.evaluation.bound_job import BoundJob
+    from alphabar.evaluation.vlb import bound
     from alphabar.runs.model import load_model
 
     torch.set_num_threads(int(ONE_THREAD["OMP_NUM_THREADS"]))

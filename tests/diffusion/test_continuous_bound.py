@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from gaussian_data import GaussianData
 
 from alphabar.diffusion import FIXED_SMALL, PARAMETERIZATIONS, SCHEDULES, Denoiser, log_snr, variational_bound
 from alphabar.diffusion.continuous_bound import at_levels, diffusion_term, log_snr_ends
 from alphabar.diffusion.errors import DiffusionError
-from gaussian_data import GaussianData
 
 DATA = GaussianData(mean=0.1, std=0.4)
 FIRST, LAST = 6.0, -5.0

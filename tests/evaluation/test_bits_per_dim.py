@@ -16,11 +16,12 @@ import alphabar
 from alphabar import cli, data, diffusion
 from alphabar.data.fit import stored_values
 from alphabar.errors import AlphabarError
-from alphabar.evaluation import vlb as bounds
+from alphabar.evaluation import bound_job
 from alphabar.evaluation.bits_per_dim import estimate, ratio
+from alphabar.evaluation.bound_job import BoundJob
 from alphabar.evaluation.flow_likelihood import flow_bits
 from alphabar.evaluation.report import bits_report
-from alphabar.evaluation.vlb import BoundJob, bound
+from alphabar.evaluation.vlb import bound
 from alphabar.images import to_signed
 from alphabar.runs.model import load_model
 from alphabar.training import loop
@@ -106,7 +107,7 @@ def test_bits_do_not_depend_on_the_batch(denoiser, tmp_path) -> None:
 @pytest.mark.parametrize("stop", [1, 5, 12, 13, 30])
 def test_an_interrupted_job_goes_on_at_its_next_term(denoiser, tmp_path, monkeypatch, stop: int) -> None:
     whole = bound(denoiser, job_of(tmp_path / "whole"), CPU)
-    monkeypatch.setattr(bounds, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr("alphabar.evaluation.vlb.SAVE_EVERY", 0.0)
     calls = 0
 
     def network(x, time):
@@ -125,10 +126,10 @@ def test_an_interrupted_job_goes_on_at_its_next_term(denoiser, tmp_path, monkeyp
 
 
 def test_each_image_and_each_step_has_a_noise_of_its_own() -> None:
-    noise = bounds.noise_of((3, 4), torch.zeros(2, 1, 8, 8))
+    noise = bound_job.noise_of((3, 4), torch.zeros(2, 1, 8, 8))
     eps = torch.stack([noise(1), noise(2), noise(20)]).flatten(0, 1).flatten(1)
     assert len(eps.unique(dim=0)) == 6 and torch.equal(noise(2), noise(2))
-    assert torch.equal(bounds.noise_of((4,), torch.zeros(1, 1, 8, 8))(2)[0], noise(2)[1])
+    assert torch.equal(bound_job.noise_of((4,), torch.zeros(1, 1, 8, 8))(2)[0], noise(2)[1])
 
 
 def test_a_damaged_batch_is_made_anew(denoiser, tmp_path) -> None:
@@ -169,7 +170,7 @@ def test_the_flow_of_gaussian_data_has_the_exact_likelihood_on_any_chain(rows, p
     job = BoundJob(pixels, tuple(range(6)), None, "exact", 6, tmp_path, {"flow": 1})
     total, more = flow_bits(denoiser, job, CPU)
 
-    x0, eps = to_signed(pixels), bounds.noise_of(job.seeds, torch.empty(6, 1, 8, 8))(1)
+    x0, eps = to_signed(pixels), bound_job.noise_of(job.seeds, torch.empty(6, 1, 8, 8))(1)
     x_1 = diffusion.q_sample(schedule, x0, 1, eps)
     alpha_bar = schedule.alpha_bar[[1, -1]].tolist()
     first, last = ((1 - a) / a for a in alpha_bar)  # σ²

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-KINDS = ("bound", "ode")
-
 
 def evaluate(
     subject: o.Subject,
@@ -45,7 +43,8 @@ def evaluate(
     bpd: Annotated[
         str | None,
         typer.Option(
-            help="Bits per dimension of a run's test split instead: bound (--bpd alone) or ode.", metavar="[bound|ode]"
+            help="Bits per dimension of a run's test split instead: bound (--bpd alone), continuous (T → ∞) or ode.",
+            metavar="[bound|continuous|ode]",
         ),
     ] = None,
     decoder: Annotated[
@@ -151,7 +150,7 @@ def with_kind(args: list[str]) -> list[str]:
     return [
         word
         for arg, following in zip(args, [*args[1:], ""], strict=True)
-        for word in ([arg, "bound"] if arg == "--bpd" and following not in KINDS else [arg])
+        for word in ([arg, "bound"] if arg == "--bpd" and following not in names.LIKELIHOODS else [arg])
     ]
 
 

@@ -1,4 +1,4 @@
-"""Bits per dimension of a data set under a run: the bound by its terms, or the likelihood of the probability flow."""
+"""Bits per dimension of a data set under a run: the bound of its chain, the limit of it, or the probability flow's."""
 
 import math
 import time
@@ -16,9 +16,11 @@ from alphabar.data import ImageSet
 from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of, spaced
 from alphabar.errors import AlphabarError, check_number, sentences
 from alphabar.evaluation import codecs
+from alphabar.evaluation.bound_job import BoundJob
+from alphabar.evaluation.continuous_likelihood import LEVELS, continuous_bits
 from alphabar.evaluation.features import random_order
 from alphabar.evaluation.flow_likelihood import SOLVER, flow_bits
-from alphabar.evaluation.vlb import BoundJob, bound
+from alphabar.evaluation.vlb import bound
 from alphabar.files import atomic_file
 from alphabar.metrics import Z
 from alphabar.names import EVERY_SPACING, OPTIMAL
@@ -28,7 +30,8 @@ from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel, load_model
 from alphabar.runs.run import home
 from alphabar.sampling.optimal_steps import optimal_steps
 
-KINDS = ("bound", "ode")
+KINDS = ("bound", "continuous", "ode")
+MOST_LEVELS = 100_000
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class BitsRequest:
 
     run: Path | LoadedModel
     kind: str = "bound"
-    """bound: the variational bound, by the sum of its terms. ode: the likelihood of the probability flow."""
+    """bound: the variational bound, by the sum of its terms. continuous: its limit for chains of ever more steps. ode:
+    the likelihood of the probability flow."""
     split: str = "test"
     count: int | None = None
     """How many images, chosen at random but always the same ones; None means all."""
     steps: str | None = None
-    """A shorter chain: a number of steps, or a respacing of `rows_of`; None means all T steps."""
+    """A shorter chain: a number of steps, or a respacing of `rows_of`; None means all T steps. With continuous, the
+    number of network calls for each image; None means 100."""
     spacing: str | None = None
     """Which timesteps, if `steps` is a number: a key of SPACINGS, or optimal; None means evenly spaced ones."""
     decoder: str = "exact"
@@ -67,7 +72,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     images = _images(model, request)
     evaluations.prepare(request.out or home(model.path))
     rows = random_order(len(images))[: request.count]
-    denoiser = _respaced(model, request.steps, request.spacing)
+    denoiser = _respaced(model, request)
     quantities, more = _measured(request, _job(request, model, denoiser, images, rows), denoiser, rows, device)
     row = {
         "bits_per_dim": {name: estimate(values) for name, values in quantities.items()},
@@ -111,6 +116,7 @@ def _job(request: BitsRequest, model: LoadedModel, denoiser: Denoiser, images: I
         "timesteps": denoiser.schedule.timesteps[1:].tolist(),
         "decoder": request.decoder,
         **({"solver": SOLVER} if request.kind == "ode" else {}),
+        **({"levels": _levels(request)} if request.kind == "continuous" else {}),
     }
     return BoundJob(
         images=images.images[rows],
@@ -130,6 +136,8 @@ def _measured(
     """The quantities by name, (N,) bits/dim of each image, and the row's entries about how they were measured."""
     if request.kind == "ode":
         return flow_bits(denoiser, job, device)
+    if request.kind == "continuous":
+        return continuous_bits(denoiser, job, _levels(request), device)
     vlb = bound(denoiser, job, device)
     quantities = {"total": vlb.total, "prior": vlb.prior, "rate": vlb.rate, "distortion": vlb.distortion}
     return quantities, _saved(vlb, denoiser, job, rows) if distributed.is_main() else {}
@@ -144,8 +152,23 @@ def _images(model: LoadedModel, request: BitsRequest) -> ImageSet:
     return images
 
 
-def _respaced(model: LoadedModel, spec: str | None, spacing: str | None) -> Denoiser:
-    denoiser = model.denoiser
+def _levels(request: BitsRequest) -> int:
+    """The number of network calls for each image of the continuous bound."""
+    steps = request.steps or str(LEVELS)
+    if not steps.isdecimal() or not 1 <= int(steps) <= MOST_LEVELS or request.spacing is not None:
+        what = f"--spacing {request.spacing}" if request.spacing else f"--steps {steps}"
+        raise AlphabarError(
+            f"--bpd continuous has no chain to respace; its --steps are network calls for each image, 1 to "
+            f"{MOST_LEVELS:,}, and it takes no {what}."
+        )
+    return int(steps)
+
+
+def _respaced(model: LoadedModel, request: BitsRequest) -> Denoiser:
+    denoiser, spec, spacing = model.denoiser, request.steps, request.spacing
+    if request.kind == "continuous":
+        _levels(request)
+        return denoiser
     if spacing is not None and (spec is None or not spec.isdecimal()):
         raise AlphabarError(
             f"--spacing {spacing} chooses among the timesteps; give their number with --steps, not {spec or 'none'}."

@@ -12,19 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
-from alphabar import distributed
 from alphabar.diffusion import DECODERS, Denoiser, p_transition, q_sample
 from alphabar.diffusion.adaptive_ode import solve
 from alphabar.diffusion.probability_flow import FlowState, check_has_flow, flow_log_density
 from alphabar.errors import AlphabarError, sentences
-from alphabar.evaluation.vlb import BoundJob, batch_path, batches, begin, noise_of
-from alphabar.files import atomic_file
+from alphabar.evaluation.bound_job import BoundJob, completed, noise_of
 from alphabar.images import to_signed
-from alphabar.progress import progress
 
 TOLERANCE = 1e-5
 """Relative and absolute, of the solver: Song et al. 2021, App. D.2."""
@@ -35,31 +30,13 @@ def flow_bits(denoiser: Denoiser, job: BoundJob, device: torch.device) -> tuple[
     """total (N,), bits/dim, and the row's entries about the solver; the processes share the work as in `bound`."""
     with sentences():
         check_has_flow(denoiser)
-    begin(job)
-    parts = batches(job)
-    share = distributed.mine(parts)
-    with progress("bits/dim", sum(rows.stop - rows.start for rows in share)) as advance:
-        for rows in share:
-            if not _is_there(job, rows):
-                with atomic_file(batch_path(job, rows)) as file:
-                    file.write(save(_bits(denoiser, job, rows, device)))
-            advance(rows.stop - rows.start)
-    distributed.barrier()
-    done = [load_file(batch_path(job, rows)) for rows in parts]
-    calls = torch.cat([part["calls"] for part in done]).double().mean().item()
-    return {"total": torch.cat([part["bits"] for part in done])}, {
+    done = completed(job, lambda rows: _bits(denoiser, job, rows, device))
+    return {"total": done["bits"]}, {
         "solver": SOLVER,
-        "nfe": round(calls, 1),
+        "nfe": round(done["calls"].double().mean().item(), 1),
         "divergence": "Hutchinson, one vector of signs per image",
         "dequantization": "x_1 ~ q(x_1|x_0), decoded by p(x_0|x_1): a bound",
     }
-
-
-def _is_there(job: BoundJob, rows: slice) -> bool:
-    try:
-        return bool(len(load_file(batch_path(job, rows))["bits"]) == rows.stop - rows.start)
-    except (OSError, SafetensorError, KeyError):
-        return False
 
 
 def _bits(denoiser: Denoiser, job: BoundJob, rows: slice, device: torch.device) -> dict[str, Tensor]:
