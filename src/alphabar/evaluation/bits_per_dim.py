@@ -59,6 +59,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     for what, name, names in (("kind of bits/dim", request.kind, KINDS), ("decoder", request.decoder, DECODERS)):
         if name not in names:
             raise AlphabarError(unknown(what, name, names))
+    _check_spacing(request.spacing, request.steps)
     check_number("--count", request.count)
     check_number("--batch-size", request.batch_size)
     model = request.run
@@ -144,14 +145,19 @@ def _images(model: LoadedModel, request: BitsRequest) -> ImageSet:
     return images
 
 
+def _check_spacing(spacing: str | None, spec: str | None) -> None:
+    if spacing is None:
+        return
+    if spacing not in EVERY_SPACING:
+        raise AlphabarError(unknown("spacing", spacing, EVERY_SPACING))
+    if spec is None:
+        raise AlphabarError(f"--spacing {spacing} chooses among the timesteps; give their number with --steps.")
+    if not spec.isdecimal():
+        raise AlphabarError(f"--spacing {spacing} chooses timesteps, and --steps {spec} names them; leave one out.")
+
+
 def _respaced(model: LoadedModel, spec: str | None, spacing: str | None) -> Denoiser:
     denoiser = model.denoiser
-    if spacing is not None and (spec is None or not spec.isdecimal()):
-        raise AlphabarError(
-            f"--spacing {spacing} chooses among the timesteps; give their number with --steps, not {spec or 'none'}."
-        )
-    if spacing is not None and spacing not in EVERY_SPACING:
-        raise AlphabarError(unknown("spacing", spacing, EVERY_SPACING))
     if spec is None:
         return denoiser
     with sentences():
