@@ -10,6 +10,7 @@ from alphabar.diffusion import SAMPLERS
 from alphabar.errors import AlphabarError
 from alphabar.figures.against import Against
 from alphabar.runs.model import load_model
+from alphabar.sampling import optimal_steps
 
 module = importlib.import_module("alphabar.figures.steps")  # figures.steps is the function
 ASK = ["--samplers", "ddim,heun", "--nfe", "3,6", "--count", "5", "--features", "fashion-cnn"]
@@ -61,3 +62,37 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_drawn(runs, monke
     ):
         with pytest.raises(AlphabarError, match=words):
             figures.steps(model, samplers, budgets, Against(count, "fashion-cnn"))
+
+
+@pytest.mark.heavy
+def test_the_bounds_of_all_spacings_are_those_of_alphabar_evaluate(runs, plot, monkeypatch):
+    monkeypatch.setattr(optimal_steps, "IMAGES", 4)
+    ask = ["--bound", "--nfe", "3,6", "--count", "4"]
+    rows = plot("steps", runs["linear"], *ask)
+    assert [(row["spacing"], row["steps"]) for row in rows if row["spacing"] in ("uniform", "optimal")] == [
+        ("uniform", "3"), ("uniform", "6"), ("optimal", "3"), ("optimal", "6")
+    ]  # fmt: skip
+    kept = [json.loads(line) for line in (runs["linear"] / "evaluations.jsonl").read_text().splitlines()]
+    values = [kept_row["bits_per_dim"]["total"]["value"] for kept_row in kept[-len(rows) :]]
+    assert [float(row["bits_per_dim"]) for row in rows] == values
+    assert {row["n"] for row in rows} == {"4"} and all(float(row["bytes_per_image"]) > 0 for row in rows)
+    assert plot("steps", runs["linear"], *ask) == rows
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--samplers", "ddim"], "samples nothing; leave out --samplers"),
+        (["--features", "fashion-cnn"], "leave out --features"),
+        (["--nfe", "3,25"], "has 1 to 24 steps; --nfe asks for 25"),
+    ],
+)
+def test_a_bound_that_cannot_be_measured_is_a_sentence(runs, plot, options, words):
+    with pytest.raises(AlphabarError, match=words):
+        plot("steps", runs["linear"], "--bound", *options)
+
+
+def test_a_curve_of_chosen_timesteps_is_named_so(runs, monkeypatch):
+    monkeypatch.setattr(optimal_steps, "IMAGES", 4)
+    (cell,) = module.cells_of(load_model(runs["linear"]), "ddpm:spacing=optimal", [4])
+    assert cell.label == "ddpm (optimal)"

@@ -10,7 +10,10 @@ from alphabar.errors import AlphabarError
 from alphabar.terminal import say
 
 if TYPE_CHECKING:
+    from alphabar.api.options import Options
     from alphabar.plots import Figure
+    from alphabar.runs.model import LoadedModel
+    from alphabar.sampling.pipeline import Pipeline
 
 Out = Annotated[
     Path | None,
@@ -50,3 +53,20 @@ def numbers(option: str, text: str, kind: type[int] | type[float]) -> list[int] 
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"
         raise AlphabarError(f"{option} takes {what} with commas between them; got '{text}'.") from None
+
+
+def loaded(
+    run: Path, weights: str, step: str | None, device: str, data: Path | None = None, data_root: Path | None = None
+) -> "LoadedModel":
+    """The model of a run, with its data."""
+    from alphabar.api.model import load
+
+    return load(run, weights=weights, step=step, device=device, data=data, data_root=data_root).loaded
+
+
+def pipeline(model: "LoadedModel", how: "Options", label: str | None) -> "Pipeline":
+    """The model with changed settings of sampling."""
+    from alphabar.api.options import changes
+    from alphabar.sampling.pipeline import Pipeline
+
+    return Pipeline.of(model, changes(how), model.label(label))

@@ -53,7 +53,8 @@ class LearnedTimesteps:
         heights, slopes, centres = self.values if values is None else values
         s = torch.linspace(0, 1, self.T + 1, dtype=torch.float64, device=heights.device)[:, None]
         G = s[:, 0] + torch.sigmoid(slopes.exp() * (s - centres)) @ heights.exp()
-        return (1 - UNIFORM) * G.diff() / (G[-1] - G[0]) + UNIFORM / self.T
+        p: Tensor = (1 - UNIFORM) * G.diff() / (G[-1] - G[0]) + UNIFORM / self.T
+        return p
 
     def sample(self, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """t ~ p(t) from one u for the whole batch, weight 1 / (T · p(t))."""

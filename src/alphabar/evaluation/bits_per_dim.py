@@ -13,25 +13,23 @@ from torch import Tensor
 
 from alphabar import distributed, plots
 from alphabar.data import ImageSet
-from alphabar.diffusion import DECODERS, Denoiser, VariationalBound, rows_of, spaced
-from alphabar.errors import AlphabarError, check_number, sentences
+from alphabar.diffusion import DECODERS, Denoiser, VariationalBound
+from alphabar.errors import AlphabarError, check_number
 from alphabar.evaluation import codecs
 from alphabar.evaluation.bound_job import BoundJob
-from alphabar.evaluation.continuous_likelihood import LEVELS, continuous_bits
+from alphabar.evaluation.continuous_likelihood import continuous_bits
 from alphabar.evaluation.features import random_order
 from alphabar.evaluation.flow_likelihood import SOLVER, flow_bits
+from alphabar.evaluation.respacing import check_spacing, levels, respaced
 from alphabar.evaluation.vlb import bound
 from alphabar.files import atomic_file
 from alphabar.metrics import Z
-from alphabar.names import EVERY_SPACING, OPTIMAL
 from alphabar.registry import unknown
 from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel, load_model
 from alphabar.runs.run import home
-from alphabar.sampling.optimal_steps import optimal_steps
 
 KINDS = ("bound", "continuous", "ode")
-MOST_LEVELS = 100_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     for what, name, names in (("kind of bits/dim", request.kind, KINDS), ("decoder", request.decoder, DECODERS)):
         if name not in names:
             raise AlphabarError(unknown(what, name, names))
+    check_spacing(request.spacing, request.steps)
     check_number("--count", request.count)
     check_number("--batch-size", request.batch_size)
     model = request.run
@@ -72,7 +71,7 @@ def bits_per_dim(request: BitsRequest, device: torch.device) -> dict[str, Any]:
     images = _images(model, request)
     evaluations.prepare(request.out or home(model.path))
     rows = random_order(len(images))[: request.count]
-    denoiser = _respaced(model, request)
+    denoiser = model.denoiser if request.kind == "continuous" else respaced(model, request.steps, request.spacing)
     quantities, more = _measured(request, _job(request, model, denoiser, images, rows), denoiser, rows, device)
     row = {
         "bits_per_dim": {name: estimate(values) for name, values in quantities.items()},
@@ -116,7 +115,7 @@ def _job(request: BitsRequest, model: LoadedModel, denoiser: Denoiser, images: I
         "timesteps": denoiser.schedule.timesteps[1:].tolist(),
         "decoder": request.decoder,
         **({"solver": SOLVER} if request.kind == "ode" else {}),
-        **({"levels": _levels(request)} if request.kind == "continuous" else {}),
+        **({"levels": levels(request.steps, request.spacing)} if request.kind == "continuous" else {}),
     }
     return BoundJob(
         images=images.images[rows],
@@ -137,7 +136,7 @@ def _measured(
     if request.kind == "ode":
         return flow_bits(denoiser, job, device)
     if request.kind == "continuous":
-        return continuous_bits(denoiser, job, _levels(request), device)
+        return continuous_bits(denoiser, job, levels(request.steps, request.spacing), device)
     vlb = bound(denoiser, job, device)
     quantities = {"total": vlb.total, "prior": vlb.prior, "rate": vlb.rate, "distortion": vlb.distortion}
     return quantities, _saved(vlb, denoiser, job, rows) if distributed.is_main() else {}
@@ -150,39 +149,6 @@ def _images(model: LoadedModel, request: BitsRequest) -> ImageSet:
             f"The {request.split} split holds {len(images):,} images; --count {request.count} asks for more."
         )
     return images
-
-
-def _levels(request: BitsRequest) -> int:
-    """The number of network calls for each image of the continuous bound."""
-    steps = request.steps or str(LEVELS)
-    if not steps.isdecimal() or not 1 <= int(steps) <= MOST_LEVELS or request.spacing is not None:
-        what = f"--spacing {request.spacing}" if request.spacing else f"--steps {steps}"
-        raise AlphabarError(
-            f"--bpd continuous has no chain to respace; its --steps are network calls for each image, 1 to "
-            f"{MOST_LEVELS:,}, and it takes no {what}."
-        )
-    return int(steps)
-
-
-def _respaced(model: LoadedModel, request: BitsRequest) -> Denoiser:
-    denoiser, spec, spacing = model.denoiser, request.steps, request.spacing
-    if request.kind == "continuous":
-        _levels(request)
-        return denoiser
-    if spacing is not None and (spec is None or not spec.isdecimal()):
-        raise AlphabarError(
-            f"--spacing {spacing} chooses among the timesteps; give their number with --steps, not {spec or 'none'}."
-        )
-    if spacing is not None and spacing not in EVERY_SPACING:
-        raise AlphabarError(unknown("spacing", spacing, EVERY_SPACING))
-    if spec is None:
-        return denoiser
-    with sentences():
-        if spacing is None:
-            return denoiser.respaced(rows_of(spec, denoiser.schedule.T))
-        if spacing == OPTIMAL:
-            return denoiser.respaced(optimal_steps(model, int(spec)))
-        return denoiser.respaced(spaced(denoiser.schedule, spacing, int(spec)))
 
 
 def estimate(values: Tensor) -> dict[str, Any]:
