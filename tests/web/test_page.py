@@ -47,13 +47,6 @@ def grey(picture: Image.Image) -> list[int]:
     return levels
 
 
-@pytest.fixture(scope="module")
-def visit(browse: Any) -> dict[str, Any]:
-    """What browser.mjs saw."""
-    seen: dict[str, Any] = browse()
-    return seen
-
-
 def test_a_seed_is_pythons_image_to_one_grey_level(built: Path, node: str) -> None:
     requests = [{"seeds": SEEDS, **request} for request in REQUESTS]
     script = Path(__file__).with_name("images.mjs")
