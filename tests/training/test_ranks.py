@@ -89,10 +89,12 @@ def alone(tiny, tmp_path_factory) -> Callable[..., dict[str, Any]]:
     ("engine", "processes", "optimizer"),
     [(ENGINES[0], 2, "muon"), (ENGINES[0], 3, "adam"), (ENGINES[1], 2, "adam"), (ENGINES[1], 3, "muon")],
 )
-def test_any_number_of_processes_sees_the_losses_of_one_for_50_steps(
+def test_any_number_of_processes_sees_the_losses_of_one_for_tens_of_steps(
     tiny, alone, tmp_path, engine, processes, optimizer
 ) -> None:
-    settings = (*EVERYTHING, "training.steps=50", "training.checkpoint_every=50", f"optimizer.name={optimizer}")
+    steps = 50 if engine == ENGINES[0] else 20  # a step of fsdp2 takes several times as long here
+    settings = (*EVERYTHING, f"training.steps={steps}", f"training.checkpoint_every={steps}")
+    settings += (f"optimizer.name={optimizer}",)
     assert trained(tiny(*settings, engine), tmp_path / "run", processes) == [0] * processes
     here, there = alone(*settings), content(tmp_path / "run")
     assert there["losses"] == pytest.approx(here["losses"], rel=1e-6, abs=1e-6)
