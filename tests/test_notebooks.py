@@ -29,7 +29,7 @@ FEWER = {
         'sample_every": 100': 'sample_every": 10',
         "count=8, steps=50": "count=4, steps=5",
     },
-    "5": {"range(250)": "range(20)", "x[1700:1732]": "x[1700:1704]"},
+    "5": {"range(250)": "range(20)", "x[1700:1732]": "x[1700:1704]", "[5, 10, 25, 50, 100]": "[5, 10]"},
 }
 """By the number of a notebook, what of its code the test does less often: every line runs all the same."""
 
