@@ -28,7 +28,7 @@ def one_thread() -> None:
 def quick_ends() -> Iterator[None]:
     """Trainings of a few steps ask git once and draw no curve, which would take as long as their steps.
 
-    Those of tests/faults do, and so do those of tests that ask for `full_ends`.
+    Those of modules that ask for `full_ends` do.
     """
     from alphabar.runs import provenance
     from alphabar.training import loop
@@ -39,15 +39,17 @@ def quick_ends() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def full_ends(monkeypatch) -> None:
-    """Each training draws its curves, and asks git."""
+@pytest.fixture(scope="module")
+def full_ends() -> Iterator[None]:
+    """From here to the end of a module each training draws its curves, and asks git."""
     from alphabar import plots
     from alphabar.runs import provenance
     from alphabar.training import loop
 
-    monkeypatch.setattr(loop, "plots", plots)
-    monkeypatch.setattr(provenance, "_git_commit", provenance._git_commit.__wrapped__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "plots", plots)
+        patch.setattr(provenance, "_git_commit", provenance._git_commit.__wrapped__)
+        yield
 
 
 @pytest.fixture(scope="session")

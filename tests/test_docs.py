@@ -137,7 +137,6 @@ def test_the_list_of_features_has_every_recipe_command_and_component() -> None:
         assert not path or f"alphabar {path[0]}" in tables, path
 
 
-@pytest.mark.heavy
 def test_the_first_python_of_the_readme_runs(tmp_path, monkeypatch) -> None:
     """But it shows the reverse process of one image, not of 16."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,11 +8,6 @@ collect_ignore_glob = [] if sys.platform == "linux" else ["test_leaks.py", "test
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_ends() -> None:
-    """These trainings end in full, with their curves."""
-
-
-@pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Features and floors of these tests' own, kept between them."""
     with pytest.MonkeyPatch.context() as patch:
