@@ -7,6 +7,8 @@ TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
 # How many processes run the tests.
 JOBS ?= 2
+# How many times as many random cases test-all tries.
+FUZZ ?= 1
 # How often test-faults tries each fault: SIGKILLs of a training, changes of the file system before which it is killed,
 # polite signals, SIGKILLs of a sampling job; and the steps of the training whose memory is watched.
 KILLS ?= 100
@@ -57,7 +59,7 @@ test: $(VENV)/.dev
 
 # All but the faults, which test-faults provokes more often.
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/faults
+	FUZZ=$(FUZZ) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/faults
 
 # Kills, signals and other faults at random moments, as often as said above; docs/reliability.md says what is tried.
 test-faults: $(VENV)/.dev

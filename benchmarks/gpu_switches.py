@@ -1,6 +1,7 @@
 """What each switch for fast devices gains here: the seconds without it over those with it, in turns.
 
-    python -m benchmarks.gpu_switches FILE [--device cuda] [--rounds 5] [--steps 20] [section.key=value ...]
+    python -m benchmarks.gpu_switches FILE [--device cuda] [--rounds 5] [--steps 20] [--images 64] [--only SWITCH]
+                                           [section.key=value ...]
 
 training.images_on_device, sampling.cuda_graphs and training.compile, with recipe fashion_mnist (1.1 M parameters, in
 bf16, noise for images) and the bundled model. FILE holds JSON, and is written anew after each switch.
@@ -45,11 +46,11 @@ def training(device: torch.device, overrides: list[str], steps: int) -> Callable
     return run
 
 
-def sampling(device: torch.device, use: bool) -> Callable[[], object]:
-    """64 images of the bundled model."""
+def sampling(device: torch.device, use: bool, count: int) -> Callable[[], object]:
+    """So many images of the bundled model."""
     model = alphabar.load("fashion-mnist", device=device.type).loaded
     pipeline = Pipeline.of(model, {"cuda_graphs": use}, "each")
-    return lambda: pipeline.images(pipeline.job(range(64)), bar="")
+    return lambda: pipeline.images(pipeline.job(range(count)), bar="")
 
 
 def compared(without: Callable[[], object], used: Callable[[], object], device: torch.device, rounds: int) -> Any:
@@ -76,16 +77,20 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--images", type=int, default=64, help="images of a turn of sampling (default: 64)")
+    parser.add_argument("--only", action="append", metavar="SWITCH", help="this switch alone; may be given again")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_args()
-    device, more, steps = build.device(given.device), given.overrides, given.steps
+    device, more, steps, count = build.device(given.device), given.overrides, given.steps, given.images
     pairs: dict[str, Callable[[], tuple[Callable[[], object], Callable[[], object]]]] = {
         switch: lambda used=f"{switch}={value}": (training(device, more, steps), training(device, [*more, used], steps))
         for switch, value in {"training.images_on_device": "always", "training.compile": "true"}.items()
     }
-    pairs["sampling.cuda_graphs"] = lambda: (sampling(device, False), sampling(device, True))
+    pairs["sampling.cuda_graphs"] = lambda: (sampling(device, False, count), sampling(device, True, count))
     found: dict[str, Any] = {}
-    for switch in sorted(pairs, key="training.compile".__eq__):  # it may take longer than there is time
+    if unknown := set(given.only or ()) - set(pairs):
+        parser.error(f"--only must name one of {', '.join(pairs)}; got {', '.join(sorted(unknown))}.")
+    for switch in sorted(given.only or pairs, key="training.compile".__eq__):  # it may take longer than there is time
         found[switch] = compared(*pairs[switch](), device, given.rounds)
         given.file.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -3,8 +3,10 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # two OpenMP threads on a busy machine are slower than one
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import functools
 import io
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -20,6 +22,34 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_ends() -> Iterator[None]:
+    """Trainings of a few steps ask git once and draw no curve, which would take as long as their steps.
+
+    Those of modules that ask for `full_ends` do.
+    """
+    from alphabar.runs import provenance
+    from alphabar.training import loop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "plots", SimpleNamespace(loss_curve=lambda *_: None, scores=lambda *_: None))
+        patch.setattr(provenance, "_git_commit", functools.cache(provenance._git_commit))
+        yield
+
+
+@pytest.fixture(scope="module")
+def full_ends() -> Iterator[None]:
+    """From here to the end of a module each training draws its curves, and asks git."""
+    from alphabar import plots
+    from alphabar.runs import provenance
+    from alphabar.training import loop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "plots", plots)
+        patch.setattr(provenance, "_git_commit", provenance._git_commit.__wrapped__)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
-from alphabar import distributed
+from alphabar import cli, distributed
 
 ALPHABAR = ("-m", "--", "alphabar")
 
@@ -57,6 +57,19 @@ def forked(
         for process in processes:
             os.kill(process, signal.SIGKILL)
         raise
+
+
+def commanded(world_size: int, output: Path, *args: object) -> list[int]:
+    """`alphabar ARGS` in so many processes, which write what they say into the file `output`; the status of each."""
+
+    def work() -> object:
+        sys.argv = ["alphabar", *map(str, args)]
+        with output.open("a") as said:
+            os.dup2(said.fileno(), 1)
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        return cli.main()
+
+    return forked(world_size, work, joined=False)
 
 
 def _fork(world_size: int, rank: int, port: int, work: Callable[[], object], joined: bool) -> int:

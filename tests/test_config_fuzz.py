@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from alphabar import config as c
 from alphabar.config.recipe import toml
 from alphabar.errors import AlphabarError
+from fuzz import often
 from quick import is_quick
 
 NAMES = [f"{section}.{key}" for section, model in c.sections().items() for key in model.model_fields]
@@ -50,7 +51,7 @@ def answered(work: Callable[[], object]) -> None:
 
 
 QUICK = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=often(500), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def check_overrides(overrides: list[tuple[str, str]]) -> None:

@@ -23,6 +23,7 @@ from PIL import Image
 from alphabar.data import DataOptions, ImageSet, load
 from alphabar.data.decode import FORMATS
 from alphabar.errors import AlphabarError
+from fuzz import often
 from hostile import Change, changes, damaged
 
 T = TypeVar("T")
@@ -232,7 +233,7 @@ def test_a_damaged_file_is_images_or_a_sentence(
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("group", GROUPS)
-@settings(max_examples=2000, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=often(500), deadline=None, suppress_health_check=QUIET)
 @given(some=changes, random=st.data())
 def test_thousands_of_damaged_files_are_images_or_a_sentence(
     group: str, some: list[Change], random: st.DataObject, own_cache: Path

@@ -1,6 +1,5 @@
 """A pack holds the images that its source gives in memory, to the bit; it is whole, or it is refused."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ import alphabar
 from alphabar.data import DataOptions, ImageSet, ShuffledStream, advised, detect, inspect, load, memory, pack_source
 from alphabar.data.packs import partial, record, source, writing
 from alphabar.errors import AlphabarError
+from processes import killed_after
 
 Photos = Callable[..., Path]
 
@@ -365,21 +365,15 @@ def test_a_pack_keeps_its_size_in_a_plan(photos: Photos, tmp_path: Path) -> None
 
 
 @pytest.mark.heavy
-def test_a_packing_process_that_is_killed_at_any_moment_is_completed(photos: Photos, tmp_path: Path) -> None:
+def test_a_packing_process_that_is_killed_at_any_moment_is_completed(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, pack = photos(1500), tmp_path / "pack"
-    code = (
-        "import sys; from pathlib import Path; from alphabar.data import DataOptions, pack_source\n"
-        "from alphabar.data.packs import writing; writing._SHARD = 20; print('begun', flush=True)\n"
-        "pack_source(DataOptions(path=Path(sys.argv[1])), Path(sys.argv[2]), print)"
-    )
-    for delay in (0.0, 0.1, 0.2, 0.4, 0.8):
-        child = subprocess.Popen([sys.executable, "-c", code, str(folder), str(pack)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"begun\n"
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(delay)
-        child.kill()
-        child.communicate()
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "_SHARD", 20)
+        for delay in (0.0, 0.1, 0.2, 0.4, 0.8):
+            if not pack.exists():
+                killed_after(delay, lambda: pack_source(DataOptions(path=folder), pack, lambda *_: None))
     if not pack.exists():
         packed(folder, tmp_path)
     assert verified(pack) == 1500 * 8 * 8 * 3

@@ -40,11 +40,21 @@ class Doubled:
         return 2 * k
 
 
+@dataclass(frozen=True)
+class Several:
+    """2k; each part fails at its own k."""
+
+    parts: tuple[Doubled, ...]
+
+    def __call__(self, k: int) -> int:
+        return max(part(k) for part in self.parts)
+
+
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))  # the processes import this module
     monkeypatch.setattr(workers, "PATIENCE", 2.0)
-    monkeypatch.setattr(workers, "_START", 30)
+    monkeypatch.setattr(workers, "_START", 300)  # a busy machine may import torch slowly
 
 
 def test_results_come_in_order_with_a_reason_for_what_is_unreadable_and_processes_end_with_their_reader() -> None:
@@ -60,24 +70,21 @@ def test_results_come_in_order_with_a_reason_for_what_is_unreadable_and_processe
 
 
 @pytest.mark.heavy
-def test_several_processes_keep_the_order() -> None:
-    assert list(in_processes(Doubled(), range(1000), count=3)) == list(range(0, 2000, 2))
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("manner", ["killed", "hangs", "stopped"])
-def test_row_15_a_process_that_is_killed_or_hangs_is_started_again_and_nothing_is_lost(
-    manner: str, tmp_path: Path
-) -> None:
-    work = Doubled(70, manner, tmp_path / "once")
-    assert list(in_processes(work, range(200), count=2)) == list(range(0, 400, 2))
+def test_row_15_a_process_that_is_killed_or_hangs_is_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    once = {manner: tmp_path / manner for manner in ("killed", "hangs", "stopped")}
+    work = Several(tuple(Doubled(70 + 100 * k, manner, file) for k, (manner, file) in enumerate(once.items())))
+    assert list(in_processes(work, range(400), count=2)) == list(range(0, 800, 2))
+    assert all(file.exists() for file in once.values())
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("manner", ["killed", "hangs"])
 def test_row_15_an_item_that_no_process_survives_is_named_and_ends_the_work(manner: str) -> None:
+    """Soon: the patience with a process that starts is none with its first item."""
+    started = time.monotonic()
     with pytest.raises(AlphabarError, match=r"3 times at item 70"):
         list(in_processes(Doubled(70, manner), range(200), lambda k: f"item {k}", count=1))
+    assert time.monotonic() - started < workers._START * workers.PATIENCE / 2
 
 
 @pytest.mark.heavy

@@ -225,14 +225,14 @@ def test_the_flow_of_an_image_does_not_see_its_neighbours(trained, tmp_path) -> 
 def test_the_flow_of_a_trained_network_is_that_of_one_image_at_a_time(trained, tmp_path) -> None:
     """As near as rounding lets it: other kernels compute a batch of another size, and float32's last bit moves."""
     model = load_model(trained)
-    labels, pixels = torch.arange(5), data.load("digits").images[:5]
+    labels, pixels = torch.arange(3), data.load("digits").images[:3]
 
     def bits(size: int) -> torch.Tensor:
-        job = BoundJob(pixels, tuple(range(5)), labels, "exact", size, tmp_path, {"size": size})
+        job = BoundJob(pixels, tuple(range(3)), labels, "exact", size, tmp_path, {"size": size})
         return flow_bits(model.denoiser, job, CPU)[0]["total"]
 
-    together = bits(5)
-    for size in (1, 3):
+    together = bits(3)
+    for size in (1, 2):
         torch.testing.assert_close(bits(size), together, rtol=0, atol=5e-4)
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from alphabar import cli, data, images
 from alphabar.metrics import Extractor
 from alphabar.training import loop
-from ranks import ALPHABAR, two_ranks
+from ranks import commanded
 
 FASHION = ["--features", "fashion-cnn"]
 
@@ -259,10 +259,11 @@ def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeyp
     pixels = torch.from_numpy(np.random.default_rng(3).integers(0, 256, (2300, 1, 8, 8), dtype=np.uint8))
     images.save_npz(tmp_path / "many.npz", pixels)
     args = ["evaluate", tmp_path / "many.npz", "--reference", "digits", "--metrics", "fd,classes", *FASHION]
+    with monkeypatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        assert commanded(2, tmp_path / "said", *args) == [0, 0]
     alone = row(monkeypatch, capsys, *args[1:])
-    done = two_ranks(*ALPHABAR, *args, env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
-    assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    lines = [line for line in (tmp_path / "said").read_text().splitlines() if line.startswith("{")]
     assert len(lines) == 1  # only one of them talks
     together = json.loads(lines[0])
     assert together["metrics"] == alone["metrics"]
@@ -273,8 +274,7 @@ def test_two_processes_share_the_work_and_find_the_same(tmp_path, noise, monkeyp
 def test_two_processes_draw_what_one_would(trained, tmp_path, monkeypatch) -> None:
     args = ["sample", trained, "--seeds", "0-9", "--batch-size", "3", "--out"]
     assert call(monkeypatch, *args, tmp_path / "one") == 0
-    done = two_ranks(*ALPHABAR, *args, tmp_path / "two")
-    assert done.returncode == 0, done.stderr
+    assert commanded(2, tmp_path / "said", *args, tmp_path / "two") == [0, 0]
     for path in sorted((tmp_path / "one").glob("seed-*.png")):
         one, two = (np.asarray(Image.open(tmp_path / folder / path.name)).astype(int) for folder in ("one", "two"))
         assert np.abs(one - two).max() <= 1

@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def whole(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory):
+def whole(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory, full_ends: None):
     """What a run that nothing interrupted leaves behind, and its seconds."""
     results: dict[str, tuple[dict[str, object], float]] = {}
 

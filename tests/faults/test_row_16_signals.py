@@ -27,7 +27,7 @@ ALL = (*EXIT, SAVE)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+def whole(tmp_path_factory: pytest.TempPathFactory, full_ends: None) -> tuple[Path, float]:
     """A run that nothing interrupted, and its seconds."""
     path = tmp_path_factory.mktemp("whole")
     for name in ("first", "warm"):

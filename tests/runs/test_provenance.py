@@ -15,7 +15,7 @@ def git(folder: Path, *words: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="the program git is not here")
-def test_the_commit_of_the_repository_around_an_installed_package_is_not_ours(tmp_path, monkeypatch) -> None:
+def test_the_commit_of_the_repository_around_an_installed_package_is_not_ours(tmp_path, monkeypatch, full_ends) -> None:
     source = tmp_path / "site-packages" / "alphabar" / "provenance.py"
     source.parent.mkdir(parents=True)
     source.write_text("")

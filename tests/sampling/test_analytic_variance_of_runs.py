@@ -12,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from alphabar import data
+from alphabar import data, distributed
 from alphabar.diffusion import Denoiser
 from alphabar.diffusion.x0_error import mean_x0_error, squared_x0_error
 from alphabar.errors import AlphabarError
@@ -23,7 +23,7 @@ from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.training import loop
 from digits_folder import digits_folder
-from ranks import two_ranks
+from ranks import forked
 
 CPU = torch.device("cpu")
 NAME = "step-00000030-ema-0.995.json"
@@ -262,31 +262,12 @@ def test_an_unconditional_model_is_told_nothing(tiny, tmp_path, monkeypatch) -> 
     assert all(map(math.isfinite, log_vars(found))) and not found.variance.learned
 
 
-RANKS = """
-import sys, torch
-from pathlib import Path
-from alphabar import distributed
-from alphabar.runs.model import load_model
-from alphabar.sampling import analytic_variance
-torch.set_num_threads(1)
-analytic_variance.IMAGES = 24
-seen, plain = [], analytic_variance.squared_x0_error
-analytic_variance.squared_x0_error = lambda *args: seen.append(args[2]) or plain(*args)
-run = Path(sys.argv[1])
-with distributed.session():
-    model = load_model(run)
-    d = analytic_variance.with_analytic_variance(model, model.denoiser.respaced([1, 9, 20]))
-    x = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
-    log_vars = [float(d.variance.log_var(d.schedule, x, t, None)) for t in (1, 2, 3)]
-    torch.save((seen, log_vars), run / f"{distributed.rank()}.pt")
-"""
+def test_of_two_processes_the_first_measures_for_both(run, measured) -> None:
+    def work() -> None:
+        found = log_vars(ask(run, [1, 9, 20]))
+        torch.save((measured, found), run / f"{distributed.rank()}.pt")
 
-
-@pytest.mark.heavy
-def test_of_two_processes_the_first_measures_for_both(run, tmp_path) -> None:
-    (tmp_path / "ranks.py").write_text(RANKS)
-    done = two_ranks(tmp_path / "ranks.py", run)
-    assert done.returncode == 0, done.stderr
+    assert forked(2, work) == [0, 0]
     (first, one), (second, two) = (torch.load(run / f"{rank}.pt") for rank in (0, 1))
     assert first == [1, 2, 3] and second == []
     assert one == two == log_vars(ask(run, [1, 9, 20]))

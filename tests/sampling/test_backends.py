@@ -1,7 +1,9 @@
 """Another backend computes the same network: its numbers, its refusals, and what an image says of it."""
 
+import hashlib
 import importlib.util
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import torch
 from alphabar import AlphabarError, build, cli, names
 from alphabar import config as c
 from alphabar.api.model import Model
-from alphabar.interop import graphs
+from alphabar.interop import graphs, onnx_network
+from alphabar.interop.portable import Portable
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling.backends import BACKENDS
 from alphabar.sampling.job import Job
@@ -22,6 +25,22 @@ without_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
     reason="the extra onnx is not installed",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def exported_once() -> Iterator[None]:
+    """Equal networks share a graph: each takes seconds, and what computes it is what is tested here."""
+    real, known = (onnx_network.traced, onnx_network.onnx_of), dict[str, bytes]()
+
+    def onnx_of(_: object, model: Portable) -> bytes:
+        weights = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in model.tensors.values()))
+        key = f"{weights.hexdigest()} {model.config} {model.facts}"
+        return known.get(key) or known.setdefault(key, real[1](real[0](model), model))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_network, "traced", lambda _: None)
+        patch.setattr(onnx_network, "onnx_of", onnx_of)
+        yield
 
 
 @pytest.fixture(params=[name for name in BACKENDS if name != "torch"])

@@ -66,7 +66,7 @@ def test_a_time_is_said_in_hours_and_minutes(seconds, text) -> None:
     assert log.span(seconds) == text
 
 
-def test_the_loss_curve_is_a_picture_and_needs_no_data(tiny, quiet, tmp_path) -> None:
+def test_the_loss_curve_is_a_picture_and_needs_no_data(tiny, quiet, tmp_path, full_ends) -> None:
     loop.train(tiny(), tmp_path / "run", CPU, quiet)
     with Image.open(tmp_path / "run" / "loss.png") as png:
         assert png.size > (600, 300)

@@ -19,6 +19,7 @@ from alphabar.errors import AlphabarError
 from alphabar.figures.steps import _is_complete
 from alphabar.runs import evaluations
 from alphabar.training import log, loop
+from fuzz import often
 
 CPU = torch.device("cpu")
 ROW = b'{"step": 2, "images": 16, "loss": 0.9, "loss_q1": 1.0}'
@@ -210,14 +211,14 @@ def test_any_content_of_the_metrics_is_survived(state, tmp_path, content) -> Non
 
 
 @pytest.mark.heavy
-@settings(max_examples=2000, deadline=None, suppress_health_check=QUIET, database=None)
+@settings(max_examples=often(500), deadline=None, suppress_health_check=QUIET, database=None)
 @given(contents)
-def test_two_thousand_contents_of_the_metrics_are_survived(state, tmp_path, content) -> None:
+def test_hundreds_of_contents_of_the_metrics_are_survived(state, tmp_path, content) -> None:
     check(content, tmp_path, state, with_plots=False)
 
 
 @pytest.mark.heavy
-@settings(max_examples=100, deadline=None, suppress_health_check=QUIET, database=None)
+@settings(max_examples=often(25), deadline=None, suppress_health_check=QUIET, database=None)
 @given(contents)
 def test_any_content_of_the_metrics_is_plotted(state, tmp_path, content) -> None:
     check(content, tmp_path, state, with_plots=True)

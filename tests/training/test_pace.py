@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from alphabar.config import Optimizer
 from alphabar.errors import AlphabarError
@@ -17,7 +18,7 @@ from alphabar.training import loop
 from alphabar.training.clock.length import GRACE, Length
 from alphabar.training.clock.pace import MEASUREMENTS, Pace
 from alphabar.training.optimizers.lr import DECAYS, learning_rate
-from exact import die_at_call, everything
+from exact import SMALL, die_at_call, everything
 from processes import killed
 
 CPU = torch.device("cpu")
@@ -58,7 +59,7 @@ def rows(path: Path) -> list[dict]:
 def budget(tiny, decay: str = "cooldown", minutes: float = 4, *more: str):
     return tiny(
         "training.steps=none", f"training.minutes={minutes}", f"optimizer.decay={decay}", "training.log_every=1",
-        "training.checkpoint_every=1000", "training.keep_checkpoints=100", *more,
+        "training.checkpoint_every=1000", "training.keep_checkpoints=100", *SMALL, *more,
     )  # fmt: skip
 
 
@@ -130,14 +131,21 @@ def test_a_length_without_end_is_a_sentence(tiny, key) -> None:
         tiny(f"training.{key}=1e300")
 
 
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory) -> Path:
+    """A run of a whole budget, of which each step takes three seconds."""
+    path = tmp_path_factory.mktemp("budget") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        timed(patch, Clock(lambda step: 3.0))
+        assert loop.train(budget(tiny), path, CPU, Console(quiet=True))
+    return path
+
+
 @pytest.mark.heavy
-def test_a_run_keeps_its_budget(tiny, quiet, tmp_path, monkeypatch) -> None:
-    timed(monkeypatch, Clock(lambda step: 3.0))
-    config = budget(tiny)
-    assert loop.train(config, tmp_path / "run", CPU, quiet)
-    *_, last = rows(tmp_path / "run")
+def test_a_run_keeps_its_budget(tiny, whole) -> None:
+    *_, last = rows(whole)
     assert 0.95 * 240 <= last["seconds"] <= 1.05 * 240
-    assert last["learning_rate"] < 0.1 * config.optimizer.learning_rate
+    assert last["learning_rate"] < 0.1 * budget(tiny).optimizer.learning_rate
 
 
 @pytest.mark.heavy
@@ -161,28 +169,24 @@ def test_the_rate_of_a_long_warm_up_and_steps_without_a_budget_are_as_ever(tiny,
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("call", [41])
-def test_a_killed_run_resumes_to_the_bit_by_the_same_clock(tiny, quiet, tmp_path, monkeypatch, call) -> None:
+def test_a_killed_run_resumes_to_the_bit_by_the_same_clock(tiny, quiet, tmp_path, monkeypatch, whole, call) -> None:
     config = budget(tiny)
-    with monkeypatch.context() as patch:
-        timed(patch, Clock(lambda step: 3.0))
-        assert loop.train(config, tmp_path / "whole", CPU, quiet)
     with monkeypatch.context() as patch:
         timed(patch, Clock(lambda step: 3.0))
         die_at_call(patch, loop, "train_step", call)
         assert killed(lambda: loop.train(config, tmp_path / "run", CPU, quiet))
     timed(monkeypatch, Clock(lambda step: 3.0))
     assert loop.train(config, tmp_path / "run", CPU, quiet)
-    assert everything(tmp_path / "run") == everything(tmp_path / "whole")
+    assert everything(tmp_path / "run") == everything(whole)
 
 
 @pytest.mark.heavy
-def test_up_to_the_next_checkpoint_nothing_depends_on_the_clock(tiny, quiet, tmp_path, monkeypatch) -> None:
-    config, weights = budget(tiny), []
-    for seconds in (3.0, 3.1):
-        with monkeypatch.context() as patch:
-            timed(patch, Clock(lambda step, late=seconds: 3.0 if step < 70 else late))
-            assert loop.train(config, tmp_path / str(seconds), CPU, quiet)
-        saved = {checkpoint.step_of(path): path for path in checkpoint.steps(tmp_path / str(seconds) / "checkpoints")}
+def test_up_to_the_next_checkpoint_nothing_depends_on_the_clock(tiny, quiet, tmp_path, monkeypatch, whole) -> None:
+    timed(monkeypatch, Clock(lambda step: 3.0 if step < 70 else 3.1))
+    assert loop.train(budget(tiny), tmp_path / "late", CPU, quiet)
+    weights = []
+    for run in (whole, tmp_path / "late"):
+        saved = {checkpoint.step_of(path): path for path in checkpoint.steps(run / "checkpoints")}
         after = min(step for step in saved if step > 70)
         weights.append(checkpoint.read(saved[after]).tensors("network"))
         assert after < 74

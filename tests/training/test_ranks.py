@@ -85,13 +85,16 @@ def alone(tiny, tmp_path_factory) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("processes", [2, 3])
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_any_number_of_processes_sees_the_losses_of_one_for_50_steps(
+@pytest.mark.parametrize(
+    ("engine", "processes", "optimizer"),
+    [(ENGINES[0], 2, "muon"), (ENGINES[0], 3, "adam"), (ENGINES[1], 2, "adam"), (ENGINES[1], 3, "muon")],
+)
+def test_any_number_of_processes_sees_the_losses_of_one_for_tens_of_steps(
     tiny, alone, tmp_path, engine, processes, optimizer
 ) -> None:
-    settings = (*EVERYTHING, "training.steps=50", "training.checkpoint_every=50", f"optimizer.name={optimizer}")
+    steps = 50 if engine == ENGINES[0] else 20  # a step of fsdp2 takes several times as long here
+    settings = (*EVERYTHING, f"training.steps={steps}", f"training.checkpoint_every={steps}")
+    settings += (f"optimizer.name={optimizer}",)
     assert trained(tiny(*settings, engine), tmp_path / "run", processes) == [0] * processes
     here, there = alone(*settings), content(tmp_path / "run")
     assert there["losses"] == pytest.approx(here["losses"], rel=1e-6, abs=1e-6)
@@ -202,7 +205,7 @@ def test_a_signal_to_any_process_makes_all_save_the_same_step_and_leave(tiny, al
 @pytest.mark.heavy
 @pytest.mark.parametrize("victims", [[0], [1], [0, 1]])
 def test_when_a_process_is_killed_all_are_gone_and_the_run_resumes_exactly(tiny, alone, tmp_path, victims) -> None:
-    settings = (*EVERYTHING, "parallel.exact=true", "training.steps=40", "training.checkpoint_every=1")
+    settings = (*EVERYTHING, "parallel.exact=true", "training.steps=20", "training.checkpoint_every=1")
     path = tmp_path / "run"
     killed_at = []
 

@@ -35,7 +35,9 @@ def planned_values(monkeypatch) -> None:
 
 
 @pytest.mark.heavy
-def test_each_evaluation_is_a_line_with_the_scores_of_the_ema_weights(tiny, quiet, tmp_path, monkeypatch) -> None:
+def test_each_evaluation_is_a_line_with_the_scores_of_the_ema_weights(
+    tiny, quiet, tmp_path, monkeypatch, full_ends
+) -> None:
     drawn = []
     score = Scorer.score
     monkeypatch.setattr(Scorer, "score", lambda self, x, step: drawn.append(x) or score(self, x, step))

@@ -18,6 +18,7 @@ from alphabar.errors import AlphabarError
 from alphabar.interop import onnxruntime_web
 from alphabar.runs import bundled
 from alphabar.sampling.foreign import export_to
+from made_once import made_once
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -48,9 +49,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         onnxruntime_web.files()
     except AlphabarError as error:
         pytest.skip(str(error))
-    out = tmp_path_factory.mktemp("page") / "page"
-    export_to(bundled.MODELS / "fashion-mnist", out, "web")
-    return out
+    model = bundled.MODELS / "fashion-mnist"
+    return made_once(tmp_path_factory, "exported", lambda folder: export_to(model, folder / "page", "web")) / "page"
 
 
 @pytest.fixture(scope="session")
@@ -67,36 +67,41 @@ def served(built: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def playwright(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder node_modules with playwright-core."""
+def playwright(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Fetches playwright-core, and names the folder node_modules that has it."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("there is no npm, which fetches playwright-core")
-    folder = tmp_path_factory.mktemp("npm")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(onnxruntime_web.PAGE / name, folder / name)
-    command = [npm, "ci", "--omit=prod", "--ignore-scripts", "--no-audit", "--no-fund"]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if not (folder / "node_modules" / "playwright-core").is_dir():
-        pytest.skip(f"npm could not fetch playwright-core: {run.stderr.strip().splitlines()[:1]}")
-    return folder / "node_modules"
+
+    def fetched() -> Path:
+        folder = tmp_path_factory.mktemp("npm")
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(onnxruntime_web.PAGE / name, folder / name)
+        command = [npm, "ci", "--omit=prod", "--ignore-scripts", "--no-audit", "--no-fund"]
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if not (folder / "node_modules" / "playwright-core").is_dir():
+            pytest.skip(f"npm could not fetch playwright-core: {run.stderr.strip().splitlines()[:1]}")
+        return folder / "node_modules"
+
+    return fetched
 
 
 @pytest.fixture(scope="session")
-def browse(
-    node: str, playwright: Path, served: str, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], dict[str, Any]]:
-    """All visits of browser.mjs, and what was seen. ALPHABAR_SHOTS names a folder to keep the screenshots in."""
+def visit(
+    node: str, playwright: Callable[[], Path], served: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What all visits of browser.mjs saw. ALPHABAR_SHOTS names a folder to keep the screenshots in."""
     chromium = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if chromium is None:
         pytest.skip(f"there is no {', '.join(CHROMIUM[:-1])} or {CHROMIUM[-1]}")
     shots = Path(os.environ.get("ALPHABAR_SHOTS") or tmp_path_factory.mktemp("shots"))
-    question = {"url": served, "chromium": chromium, "playwright": str(playwright), "shots": str(shots)}
 
-    def browsed() -> dict[str, Any]:
+    def browsed(folder: Path) -> None:
+        question = {"url": served, "chromium": chromium, "playwright": str(playwright()), "shots": str(shots)}
         command = [node, str(Path(__file__).with_name("browser.mjs"))]
         run = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, timeout=600)
         assert run.returncode == 0, run.stderr
-        return {"url": served, **json.loads(run.stdout)}
+        (folder / "seen.json").write_text(json.dumps({"url": served, **json.loads(run.stdout)}))
 
-    return browsed
+    seen: dict[str, Any] = json.loads((made_once(tmp_path_factory, "visit", browsed) / "seen.json").read_text())
+    return seen

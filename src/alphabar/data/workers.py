@@ -26,7 +26,7 @@ from alphabar.data.files import UnreadableError, printable
 from alphabar.errors import AlphabarError
 
 PATIENCE = 30.0  # seconds without a result after which a process counts as hanging
-_START = 4  # times as long may the first result of a process take, which imports torch before it
+_START = 4  # times as long may a process take to start, which imports torch
 TRIES = 3
 _BLOCK = 32  # items given to a process at a time
 _AHEAD = 4  # blocks in work or waiting to be fetched, per process
@@ -159,7 +159,10 @@ class _Worker:
         kind, value = message
         if kind == "stop":
             raise AlphabarError(value)
-        self.silence, self.patience, self.block.failures = 0.0, PATIENCE, 0
+        self.silence, self.patience = 0.0, PATIENCE
+        if kind == "ready":
+            return
+        self.block.failures = 0
         self.block.results.append(_Unusable(value) if kind == "unreadable" else value)
         if self.block.done == len(self.block.items):
             self.block = None
@@ -194,12 +197,13 @@ class _Unusable(UnreadableError):
 
 
 def serve(handle: int) -> None:
-    """The program of a process: it receives the work, then lists of items, and sends each result by itself."""
+    """The program of a process: it receives the work, says that it is ready, then sends each item's result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")  # Pillow's warnings name no file; our reasons and notes say what matters
     pipe: Connection[Any, Any] = Connection(handle)
     with suppress(EOFError, OSError):  # the other end is gone
         work = pipe.recv()
+        pipe.send(("ready", None))
         while True:
             for item in pipe.recv():
                 pipe.send(_attempt(work, item))
