@@ -45,6 +45,8 @@ INSIDE_DIFFUSION = [
     "x0_error",
     "guidance",
     "likelihood",
+    "step_costs",
+    "optimal_steps",
     "probability_flow",
     "adaptive_ode",
     "objective",
