@@ -167,6 +167,17 @@ def steps(
     save(figures.steps(_model(run, weights, None, device, data, data_root), several, budgets, against), path)
 
 
+def scaling(runs: o.Runs, out: Out = None) -> None:
+    """Bits/dim and FD over training FLOPs by size of the network, and a power law of the lowest points (IDDPM §6)."""
+    path = place("scaling", out)
+    from alphabar import figures
+
+    figure = figures.scaling(runs)
+    save(figure, path)
+    for axes in figure.figure.axes:
+        say(axes.get_title())
+
+
 def loss(
     runs: o.Runs,
     count: Annotated[int, typer.Option(min=2, help="Samples of image, t and noise for each point.")] = 64,
@@ -245,6 +256,7 @@ FIGURES: dict[str, Callable[..., None]] = {
     "gradient-noise": gradient_noise,
     "skipped": skipped,
     "steps": steps,
+    "scaling": scaling,
     "loss": loss,
     "progressive": progressive,
     "shared": shared,
