@@ -55,8 +55,8 @@ def fitted(compute: Array, loss: Array, *, draws: int = 2000, level: float = 0.9
     several = _least_squares(x, np.maximum(drawn, 1e-9 * mean), floor)
     several[:, 0] *= scale ** several[:, 1]
     low, high = np.quantile(several, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    intervals = [(float(at), float(to)) for at, to in zip(low, high, strict=True)]
-    return PowerLaw(a * scale**b, b, c, *intervals, error)
+    of_a, of_b, of_c = ((float(at), float(to)) for at, to in zip(low, high, strict=True))
+    return PowerLaw(float(a * scale**b), float(b), float(c), of_a, of_b, of_c, error)
 
 
 def envelope(compute: Array, loss: Array) -> Array:

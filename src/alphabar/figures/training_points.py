@@ -1,11 +1,12 @@
 """What runs keep of their evaluations, beside what their training had cost until then."""
 
+import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from alphabar import build
@@ -55,9 +56,10 @@ def points_of(run: Path, name: str) -> list[Point]:
                 step=step, images=images, measure=measure, value=value, standard_error=error, how=how, **cost
             )
     if not points:
+        command = f"alphabar evaluate {shlex.quote(str(run))}"
         raise AlphabarError(
-            f"{run} has no bits/dim and no FD of a step of its own; `alphabar evaluate {run} --bpd` measures the bits, "
-            f"and `alphabar evaluate {run} --metrics fd` the FD."
+            f"{run} has no bits/dim and no FD of a step of its own; `{command} --bpd` measures the bits, and "
+            f"`{command} --metrics fd` the FD."
         )
     return list(points.values())
 
@@ -92,5 +94,8 @@ def _is_step(step: object) -> bool:
 
 def _is_entry(entry: object) -> bool:
     """Whether the entry holds a value above 0, which has a logarithm; somebody may have edited the file."""
-    value = entry.get("value") if isinstance(entry, dict) else None
-    return type(value) in (int, float) and bool(np.isfinite(value)) and value > 0
+    if not isinstance(entry, dict):
+        return False
+    value, error = entry.get("value"), entry.get("standard_error") or 0.0
+    numbers = type(value) in (int, float) and type(error) in (int, float)
+    return numbers and 0 < float(str(value)) < math.inf and math.isfinite(error)
