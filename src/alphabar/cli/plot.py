@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from alphabar import names
 from alphabar.cli import options as o
+from alphabar.cli.plot_scaling import scaling
 from alphabar.cli.plotting import Out, numbers, place, save
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
@@ -165,17 +166,6 @@ def steps(
     several = names.SAMPLERS if samplers == "all" else samplers.split(",")
     against = Against(count, features, extractor_weights)
     save(figures.steps(_model(run, weights, None, device, data, data_root), several, budgets, against), path)
-
-
-def scaling(runs: o.Runs, out: Out = None) -> None:
-    """Bits/dim and FD over training FLOPs by size of the network, and a power law of the lowest points (IDDPM §6)."""
-    path = place("scaling", out)
-    from alphabar import figures
-
-    figure = figures.scaling(runs)
-    save(figure, path)
-    for axes in figure.figure.axes:
-        say(axes.get_title())
 
 
 def loss(
