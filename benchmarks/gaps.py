@@ -1,5 +1,6 @@
 """The gap between two kinds of training, in standard errors: paired over the test images and the training seeds."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ class Gap:
     @property
     def z(self) -> float:
         """The gap in standard errors."""
-        return self.value / self.error
+        return self.value / self.error if self.error else math.nan
 
     def __str__(self) -> str:
         seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"

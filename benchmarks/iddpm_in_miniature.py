@@ -319,7 +319,7 @@ COMPARED = (("vlb", "hybrid"), ("hybrid", "simple"), ("vlb", "simple"))
 
 
 def gaps(folder: Path, images: int) -> list[str]:
-    """Bits/dim of one objective less that of another, and of T = 4000 less that of 1000, as lines of a list."""
+    """Bits/dim of one objective less that of another, of T = 4000 less that of 1000, and of μ less that of ε."""
     of = {}
     for run in runs(images):
         if (path := run.path(folder) / "bits.npz").exists():
@@ -328,6 +328,7 @@ def gaps(folder: Path, images: int) -> list[str]:
     groups = sorted({key[:-1] for key in of})
     pairs = [(a, b) for a in groups for b in groups if a[:3] == b[:3] and a[0] == "eps" and (a[3], b[3]) in COMPARED]
     pairs += [(a, b) for a in groups for b in groups if a[2] == 4000 and b == (*a[:2], 1000, *a[3:])]
+    pairs += [(a, b) for a in groups for b in groups if (a[0], b[0]) == ("mu", "eps") and a[1:] == b[1:]]
     lines = []
     for a, b in pairs:
         seeds = [seed for seed in SEEDS if (*a, seed) in of and (*b, seed) in of]
