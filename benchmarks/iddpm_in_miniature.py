@@ -1,11 +1,15 @@
 """Table 2 of Improved DDPM and Table 2 of DDPM in miniature, on Fashion-MNIST at 16x16.
 
-    OMP_NUM_THREADS=1 python benchmarks/iddpm_in_miniature.py train FOLDER [--share K/N]
-    OMP_NUM_THREADS=1 python benchmarks/iddpm_in_miniature.py measure FOLDER [--share K/N]
-    python benchmarks/iddpm_in_miniature.py report FOLDER
+    OMP_NUM_THREADS=1 python -m benchmarks.iddpm_in_miniature train FOLDER [--images 240000] [--share K/N] [--first N]
+    OMP_NUM_THREADS=1 python -m benchmarks.iddpm_in_miniature measure FOLDER [--images 240000] [--share K/N]
+    OMP_NUM_THREADS=1 python -m benchmarks.iddpm_in_miniature both FOLDER --images 240000
+    python -m benchmarks.iddpm_in_miniature report FOLDER [--save FILE.json]
 
-Every run sees the same number of images, with the same network but for the head of a learned variance. The commands go
-on where they stopped; --share 0/2 and 1/2 are two halves of the work for two processes.
+Every run of a budget sees the same number of images, with the same network but for the head of a learned variance. The
+commands go on where they stopped; --share 0/2 and 1/2 are two halves of the work for two processes, --first 9 is its
+first nine runs; `both` measures each run when it is trained. The runs of 240,000 images lie in FOLDER/240000, are made
+in the order of what they decide, and their bounds are estimated on 256 test images (sampled_bound.py). The report has
+both budgets, as far as they are there.
 """
 
 import argparse
@@ -14,12 +18,13 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+from benchmarks.gaps import gap
 
 ALPHABAR = (sys.executable, "-m", "alphabar")
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
@@ -36,21 +41,37 @@ COMMON = (
     "data.image_size=16",
     "data.resize=crop",
     "network.preset=iddpm",
-    "network.channels=16",
-    "network.channel_mult=[1,2,2]",
-    "network.attention_resolutions=[8]",
     "optimizer.learning_rate=5e-4",
     "optimizer.warmup_steps=50",
-    "training.steps=750",
     "training.epochs=none",
     "training.batch_size=64",
-    "training.ema_rates=[0.99]",
     "training.log_every=50",
     "training.sample_every=0",
     "training.checkpoint_every=250",
     "training.keep_checkpoints=1",
     "sampling.num=64",
+    "sampling.sampler=ddim",
+    "sampling.steps=50",
 )
+BUDGETS = {
+    48_000: (
+        "network.channels=16",
+        "network.channel_mult=[1,2,2]",
+        "network.attention_resolutions=[8]",
+        "training.steps=750",
+        "training.ema_rates=[0.99]",
+    ),
+    240_000: (
+        "network.channels=8",
+        "network.channel_mult=[1,2,4]",
+        "network.attention_resolutions=[4]",
+        "training.steps=3750",
+        "training.ema_rates=[0.995]",
+    ),
+}
+"""Images of a training -> its network (300,000 or 181,000 parameters) and its length."""
+THOROUGH_IMAGES = 256
+"""Test images of the bounds of the longer budget."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +86,14 @@ class Run:
     parameterization: str
     timestep_sampler: str
     seed: int
+    images: int = 48_000
+
+    @property
+    def cell(self) -> tuple[Any, ...]:
+        return self.parameterization, self.schedule, self.T, self.objective, self.variance
+
+    def path(self, folder: Path) -> Path:
+        return folder / ("" if self.images == 48_000 else str(self.images)) / self.name
 
     @property
     def name(self) -> str:
@@ -82,7 +111,7 @@ class Run:
             "diffusion.timestep_sampler": self.timestep_sampler,
             "training.seed": self.seed,
         }
-        return [*COMMON, *(f"{key}={value}" for key, value in settings.items())]
+        return [*COMMON, *BUDGETS[self.images], *(f"{key}={value}" for key, value in settings.items())]
 
 
 def iddpm(T: int, seed: int) -> list[Run]:
@@ -110,8 +139,26 @@ def ddpm(seed: int) -> list[Run]:
     ]
 
 
-def runs() -> list[Run]:
+DECIDING = (
+    ("eps", "cosine", 4000, "vlb", "learned_range"),
+    ("eps", "cosine", 4000, "hybrid", "learned_range"),
+    ("eps", "cosine", 4000, "simple", "fixed_large"),
+    ("eps", "cosine", 1000, "vlb", "learned_range"),
+    ("eps", "cosine", 1000, "hybrid", "learned_range"),
+    ("eps", "cosine", 1000, "simple", "fixed_large"),
+    ("eps", "linear", 1000, "vlb", "learned_range"),
+    ("mu", "linear", 1000, "vlb", "fixed_large"),
+    ("eps", "linear", 1000, "vlb", "fixed_large"),
+)
+"""The cells whose claims were not seen at 48,000 images."""
+
+
+def runs(images: int = 48_000) -> list[Run]:
     """In the order of what is wanted most."""
+    if images != 48_000:
+        every = [replace(run, images=images) for run in runs()]
+        first = {cell: k for k, cell in enumerate(DECIDING)}
+        return sorted(every, key=lambda run: (run.cell not in first, run.seed, first.get(run.cell, 0)))
     rest = [run for seed in SEEDS[1:] for run in (*iddpm(1000, seed), *ddpm(seed), *iddpm(4000, seed))]
     return [*iddpm(1000, 0), *ddpm(0), *iddpm(4000, 0), *rest]
 
@@ -119,7 +166,7 @@ def runs() -> list[Run]:
 def train(folder: Path, share: list[Run]) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training, which saves
     for run in share:
-        path = folder / run.name
+        path = run.path(folder)
         if (path / "done.json").exists():
             continue
         command = [*ALPHABAR, "train", "ddpm_fashion_mnist", *run.overrides(), "--run", str(path), "--device", "cpu"]
@@ -135,7 +182,7 @@ def train(folder: Path, share: list[Run]) -> None:
 def measure(folder: Path, share: list[Run]) -> None:
     """Bits/dim of test images, and FD, precision and recall of samples by fashion-cnn, of every finished run."""
     for run in share:
-        path = folder / run.name
+        path = run.path(folder)
         kept = path / "measured.json"
         if not (path / "done.json").exists() or kept.exists():
             continue
@@ -146,7 +193,18 @@ def measure(folder: Path, share: list[Run]) -> None:
         print(run.name, kept.read_text()[:200], flush=True)
 
 
+def both(folder: Path, share: list[Run]) -> None:
+    """Train and measure one run after the other."""
+    for run in share:
+        train(folder, [run])
+        if not (run.path(folder) / "done.json").exists():
+            return  # it was interrupted
+        measure(folder, [run])
+
+
 def measured(run: Run, path: Path) -> dict[str, Any]:
+    if run.images != 48_000:
+        return thorough(path)
     count = max(SHARED, BITS_IMAGES * 1000 // run.T)
     bits = evaluate(path, "--bpd", "bound", "--count", str(count), "--batch-size", str(BITS_IMAGES))["bits_per_dim"]
     quality = evaluate(path, "--metrics", "fd,pr", *QUALITY_OPTIONS, *SAMPLING)["metrics"]
@@ -154,6 +212,27 @@ def measured(run: Run, path: Path) -> dict[str, Any]:
     if run.objective == "simple" and (run.parameterization, run.schedule, run.T) == ("eps", "linear", 1000):
         found["variances"] = {name: with_variance(path, name, count) for name in ("fixed_large", "fixed_small")}
     return found
+
+
+def thorough(path: Path) -> dict[str, Any]:
+    """Bits/dim of THOROUGH_IMAGES test images by a part of the terms, kept image by image; the quality of samples."""
+    import torch
+    from benchmarks.sampled_bound import sampled_bound
+
+    from alphabar import data
+    from alphabar.runs.model import load_model
+
+    torch.set_num_threads(int(ONE_THREAD["OMP_NUM_THREADS"]))
+    test = data.load("fashion_mnist", data.DataOptions(split="test", image_size=(16, 16), resize="crop"))
+    rows = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[:THOROUGH_IMAGES]
+    bits = sampled_bound(load_model(path).denoiser, test.images[rows], rows.tolist())
+    bits.save(path / "bits.npz", rows)
+    quality = evaluate(path, "--metrics", "fd,pr", *QUALITY_OPTIONS, *SAMPLING)["metrics"]
+    parts = {"total": bits.rate + bits.distortion, "rate": bits.rate, "distortion": bits.distortion}
+    found = {
+        name: {"value": float(x.mean()), "standard_error": float(x.std()) / len(x) ** 0.5} for name, x in parts.items()
+    }
+    return {"bits": found, "bits_n": len(rows), "quality": quality}
 
 
 def evaluate(path: Path, *options: str) -> dict[str, Any]:
@@ -189,37 +268,100 @@ def bits_with_variance(path: Path, name: str, count: int) -> Any:
     return bound(denoiser, job, torch.device("cpu")).total.numpy()
 
 
-def report(folder: Path, share: list[Run]) -> None:
-    """Markdown: a row for each cell, mean ± standard error over its seeds; of one seed, over its test images."""
+def report(folder: Path, save: Path | None) -> None:
+    """Markdown of every budget: a row for each cell, mean ± standard error over its seeds; of one seed, over images."""
+    for images in BUDGETS:
+        cells = kept(folder, images)
+        if not cells:
+            continue
+        steps = images // 64
+        print(f"\n## {images:,} images per run ({steps:,} steps of 64), {cells_with(cells)}")
+        tables(cells)
+        if images != 48_000:
+            print("\n" + "\n".join(gaps(folder, images)))
+        for key, found in cells.items():
+            for one in found:
+                if "variances" in one:
+                    print(key, json.dumps(one["variances"]))
+    if save:
+        save.write_text(json.dumps([row for images in BUDGETS for row in raw(folder, images)], indent=1) + "\n")
+
+
+def kept(folder: Path, images: int) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """What was measured, by table and cell."""
     cells: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for run in share:
-        kept = folder / run.name / "measured.json"
-        key = (run.table, run.parameterization, run.schedule, run.T, run.objective, run.variance)
-        if kept.exists():
-            found = json.loads(kept.read_text())
-            cells.setdefault(key, []).append(found | {"shared": shared(folder / run.name)})
+    for run in runs(images):
+        path = run.path(folder)
+        if (path / "measured.json").exists():
+            found = json.loads((path / "measured.json").read_text())
+            cells.setdefault((run.table, *run.cell), []).append(found | {"shared": shared(path)})
+    return cells
+
+
+def cells_with(cells: dict[tuple[Any, ...], list[dict[str, Any]]]) -> str:
+    seeds = {len(found) for found in cells.values()}
+    return f"{len(cells)} cells with {'–'.join(str(n) for n in sorted({min(seeds), max(seeds)}))} seeds each"
+
+
+def tables(cells: dict[tuple[Any, ...], list[dict[str, Any]]]) -> None:
     for table in ("iddpm", "ddpm"):
         print(f"\n**{table}**\n")
         quality = " | ".join(f"{name}-fashion-cnn" for name in QUALITY)
-        head = "predicts | schedule | T | objective | Σ | seeds | bits/dim of 32×32 | rate | distortion"
-        print(f"| {head} | bits/dim of 32×32, {SHARED} images | {quality} |")
+        head = "predicts | schedule | T | objective | Σ | seeds | bits/dim of the input | rate | distortion"
+        print(f"| {head} | bits/dim of the input, {SHARED} images | {quality} |")
         print("|" + "---|" * 13)
         for key, found in sorted(cells.items(), key=lambda item: (item[0][3], item[0][2] != "linear", item[0][1:])):
             belongs = key[0] == table or (table == "ddpm" and key[1:5] == ("eps", "linear", 1000, "simple"))
             if belongs:
                 print(f"| {' | '.join(map(str, key[1:]))} | {len(found)} | {' | '.join(columns(found))} |")
-    for key, found in cells.items():
-        for one in found:
-            if "variances" in one:
-                print(key, json.dumps(one["variances"]))
+
+
+COMPARED = (("vlb", "hybrid"), ("hybrid", "simple"), ("vlb", "simple"))
+
+
+def gaps(folder: Path, images: int) -> list[str]:
+    """Bits/dim of one objective less that of another, of T = 4000 less that of 1000, and of μ less that of ε."""
+    of = {}
+    for run in runs(images):
+        if (path := run.path(folder) / "bits.npz").exists():
+            with np.load(path) as file:
+                of[(*run.cell, run.seed)] = file["rate"] + file["distortion"]
+    groups = sorted({key[:-1] for key in of})
+    pairs = [(a, b) for a in groups for b in groups if a[:3] == b[:3] and a[0] == "eps" and (a[3], b[3]) in COMPARED]
+    pairs += [(a, b) for a in groups for b in groups if a[2] == 4000 and b == (*a[:2], 1000, *a[3:])]
+    pairs += [(a, b) for a in groups for b in groups if (a[0], b[0]) == ("mu", "eps") and a[1:] == b[1:]]
+    lines = []
+    for a, b in pairs:
+        seeds = [seed for seed in SEEDS if (*a, seed) in of and (*b, seed) in of]
+        if seeds:
+            found = gap(*(np.stack([of[(*cell, seed)] for seed in seeds]) for cell in (a, b)))
+            lines.append(f"- {' '.join(map(str, a))} − {' '.join(map(str, b))}: {found}")
+    return lines
+
+
+def raw(folder: Path, images: int) -> list[dict[str, Any]]:
+    """What was measured of every run, with the bits of each image."""
+    rows = []
+    for run in runs(images):
+        path = run.path(folder)
+        if (path / "measured.json").exists():
+            row = {**asdict(run), **json.loads((path / "measured.json").read_text())}
+            if (path / "bits.npz").exists():
+                with np.load(path / "bits.npz") as file:
+                    row["of_each_image"] = {name: np.round(file[name], 5).tolist() for name in file.files}
+            rows.append(row)
+    return rows
 
 
 def shared(path: Path) -> float | None:
     """Bits/dim of the images that every run is measured on, whatever its T."""
-    kept = sorted(path.glob("bits_per_dim/*/terms.npz"))
-    if not kept:
+    if (path / "bits.npz").exists():
+        with np.load(path / "bits.npz") as file:
+            return float((file["rate"] + file["distortion"])[:SHARED].mean())
+    found = sorted(path.glob("bits_per_dim/*/terms.npz"))
+    if not found:
         return None
-    with np.load(kept[-1]) as file:
+    with np.load(found[-1]) as file:
         return float((file["prior"] + file["terms"].sum(1))[:SHARED].mean())
 
 
@@ -241,13 +383,18 @@ def shown(values: list[float], error: float | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("train", "measure", "report"))
+    parser.add_argument("part", choices=("train", "measure", "both", "report"))
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=int, choices=tuple(BUDGETS), default=48_000, help="the budget of a training")
     parser.add_argument("--share", default="0/1")
+    parser.add_argument("--first", type=int, help="so many runs at most")
+    parser.add_argument("--save", type=Path, help="report: a file for all that was measured")
     arguments = parser.parse_args()
+    if arguments.part == "report":
+        return report(arguments.folder, arguments.save)
     k, n = map(int, arguments.share.split("/"))
-    share = runs()[k::n]
-    {"train": train, "measure": measure, "report": report}[arguments.part](arguments.folder, share)
+    share = runs(arguments.images)[k::n][: arguments.first]
+    return {"train": train, "measure": measure, "both": both}[arguments.part](arguments.folder, share)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ PATHS = {
     "plot variances": ["--schedule", "{}"], "plot schedules": ["--out", "{}"], "plot forward": ["--data", "{}"],
     "plot vlb": ["{}"], "plot rate-distortion": ["{}"], "plot gradient-noise": ["{}"], "plot skipped": ["{}"],
     "plot steps": ["{}"], "plot loss": ["{}"], "plot progressive": ["{}"], "plot shared": ["{}"],
+    "plot scaling": ["{}"],
 }  # fmt: skip
 WITHOUT = {"", "doctor", "data", "plot", "data list", "plot list"}
 """Commands that name nothing."""

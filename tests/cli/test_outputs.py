@@ -114,6 +114,7 @@ FILES: dict[tuple[str, str], tuple[list[str], str, Callable[[Path], object]]] = 
     ("plot gradient-noise", "--out"): (["{run}"], "a.png", figure),
     ("plot skipped", "--out"): (["{run}", "--features", "fashion-cnn"], "a.png", figure),
     ("plot steps", "--out"): (["{run}", "--features", "fashion-cnn"], "a.png", figure),
+    ("plot scaling", "--out"): (["{run}"], "a.png", figure),
     ("plot loss", "--out"): (["{run}"], "a.png", figure),
     ("plot progressive", "--out"): (["{run}", "--columns", "3"], "a.png", figure),
     ("plot shared", "--out"): (["{run}", "--at", "1"], "a.png", figure),

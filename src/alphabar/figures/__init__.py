@@ -9,6 +9,7 @@ from alphabar.figures.gradient_noise import gradient_noise
 from alphabar.figures.loss import loss
 from alphabar.figures.progressive import progressive
 from alphabar.figures.rate_distortion import rate_distortion
+from alphabar.figures.scaling import scaling
 from alphabar.figures.schedules import schedules
 from alphabar.figures.shared import shared
 from alphabar.figures.skipped import skipped
@@ -23,6 +24,7 @@ __all__ = [
     "loss",
     "progressive",
     "rate_distortion",
+    "scaling",
     "schedules",
     "shared",
     "skipped",

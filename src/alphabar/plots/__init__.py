@@ -7,6 +7,7 @@ from alphabar.plots.gradient_noise import gradient_noise
 from alphabar.plots.loss import loss
 from alphabar.plots.neighbours import neighbours
 from alphabar.plots.progressive import progressive
+from alphabar.plots.scaling import Scaling, scaling
 from alphabar.plots.schedules import schedules
 from alphabar.plots.shared import shared
 from alphabar.plots.skipped import skipped
@@ -20,6 +21,7 @@ __all__ = [
     "Array",
     "Band",
     "Figure",
+    "Scaling",
     "Table",
     "bound_terms",
     "forward",
@@ -31,6 +33,7 @@ __all__ = [
     "progressive",
     "rate_distortion",
     "save",
+    "scaling",
     "schedules",
     "scores",
     "shared",
