@@ -71,7 +71,7 @@ def test_every_numbered_equation_has_its_row_in_paper_to_code() -> None:
 @pytest.mark.parametrize("page", DERIVED)
 def test_every_function_that_a_derivation_names_exists(page: str) -> None:
     lines = re.findall(r"^In code: (.*)$", read(page), re.M)
-    assert len(lines) == len(re.findall(r"^## Eq\.", read(page), re.M))
+    assert len(lines) == len(re.findall(r"^## (?:Eq\.|§)", read(page), re.M))
     for name in quoted(" ".join(lines)):
         resolve(name)
 
@@ -79,7 +79,7 @@ def test_every_function_that_a_derivation_names_exists(page: str) -> None:
 @pytest.mark.parametrize("page", DERIVED)
 def test_every_test_that_a_derivation_names_exists(page: str) -> None:
     lines = re.findall(r"^Tests: (.*)$", read(page), re.M)
-    assert len(lines) == len(re.findall(r"^## Eq\.", read(page), re.M))
+    assert len(lines) == len(re.findall(r"^## (?:Eq\.|§)", read(page), re.M))
     for name in quoted(" ".join(lines)):
         file, _, test = name.partition("::")
         assert f"def {test}" in (ROOT / file).read_text(encoding="utf-8"), name
