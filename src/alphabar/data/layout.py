@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alphabar.data.classes import normal, repeated
+from alphabar.data.classes import printed, repeated
 from alphabar.data.contents import counted
 from alphabar.data.files import HOLD_OUT, NoSplitError, shown
 from alphabar.data.labels_file import listed_labels
@@ -96,11 +96,6 @@ def class_folders(images: Sequence[Path], least: int = 2) -> tuple[str, ...]:
         return ()
     names = sorted({path.parts[0] for path in images}, key=os.fsencode)
     return tuple(names) if len(names) >= least else ()
-
-
-def printed(folder: str) -> str:
-    """The name of the class of a folder."""
-    return shown(Path(normal(folder)))
 
 
 def _base(listing: Listing) -> Path:
