@@ -58,7 +58,10 @@ def test_labels_of_images_that_do_not_exist_are_said(folder: Folder) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["file_name,text\na.png,a cat\n", "image_id,label\n1,cat\n", "", b"\xff\xfe\x00junk"])
+@pytest.mark.parametrize(
+    "text",
+    ["file_name,text\na.png,a cat\n", "image_id,label\n1,cat\n", "file_name,label\na.png,\n", "", b"\xff\xfe\x00junk"],
+)
 def test_a_table_about_something_else_is_a_file_like_others(folder: Folder, text: str | bytes) -> None:
     images = read(folder(text))
     assert images.labels is None and "left out: 1 file (.csv)" in images.described()

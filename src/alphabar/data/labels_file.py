@@ -105,7 +105,7 @@ def _dataset_json(path: Path, data: bytes) -> Iterable[tuple[str, str]] | None:
 
 
 def _metadata_csv(path: Path, data: bytes) -> Iterable[tuple[str, str]] | None:
-    """The columns file_name and label; None without both."""
+    """The columns file_name and label; None without both, and if no image has a label."""
     header = data.split(b"\n", 1)[0]
     if b"file_name" not in header or b"label" not in header:
         return None
@@ -118,7 +118,7 @@ def _metadata_csv(path: Path, data: bytes) -> Iterable[tuple[str, str]] | None:
         entries = [(row[name], row[label]) for row in rows if len(row) > max(name, label) and row[name]]
     except (UnicodeError, csv.Error) as error:
         raise UnreadableError(path, f"it is not CSV in UTF-8 ({printable(str(error))[:100]})") from None
-    return [(image, name) for image, name in entries if name.strip()]
+    return [(image, name) for image, name in entries if name.strip()] or None
 
 
 _READERS = {"dataset.json": _dataset_json, "metadata.csv": _metadata_csv}
