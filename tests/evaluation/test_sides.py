@@ -127,7 +127,7 @@ def test_sides_that_are_read_in_different_ways_are_so_by_wish_and_with_a_warning
 def test_another_white_than_that_of_the_runs_data_is_a_warning() -> None:
     like, black = DataOptions(white=4095.0), {"background": [0, 0, 0], "resize": "none"}
     (warning,) = HowRead(white=65535.0).differences({}, like, {**black, "white": 65535.0})
-    assert "--white 65535.0" in warning and "4095.0" in warning
+    assert "--white 65535," in warning and "with 4095;" in warning
     assert HowRead().differences({}, like, {**black, "white": 4095.0}) == []
 
 

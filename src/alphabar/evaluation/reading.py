@@ -68,10 +68,10 @@ class HowRead:
             "--background": (reference["background"], list(like.background)),
         }
         if reference["white"] != like.white:
+            theirs, ours = (f"{white:g}" if white else "none" for white in (reference["white"], like.white))
             dark.append(
-                f"the reference was read with --white {reference['white'] or 'none'}, and the data that the model was "
-                f"trained on with {like.white or 'none'}; unless their files have other levels, that difference is part of "
-                "the distances"
+                f"the reference was read with --white {theirs}, and the data that the model was trained on with {ours}; "
+                "unless their files have other levels, that difference is part of the distances"
             )
         return dark + [
             f"the reference was read with {option} {theirs}, and the data that the model was trained on with {ours}; "
