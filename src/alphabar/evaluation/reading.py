@@ -70,11 +70,11 @@ class HowRead:
         if reference["white"] != like.white:
             theirs, ours = (f"{white:g}" if white else "none" for white in (reference["white"], like.white))
             dark.append(
-                f"the reference was read with --white {theirs}, and the data that the model was trained on with {ours}; "
+                f"the reference was read with --white {theirs}, and the data that the model learned with {ours}; "
                 "unless their files have other levels, that difference is part of the distances"
             )
         return dark + [
-            f"the reference was read with {option} {theirs}, and the data that the model was trained on with {ours}; "
+            f"the reference was read with {option} {theirs}, and the data that the model learned with {ours}; "
             "that difference is part of the distances"
             for option, (theirs, ours) in ways.items()
             if theirs != ours
