@@ -172,7 +172,8 @@ def _save(path: Path, key: Mapping[str, Any], measured: Mapping[int, X0Error]) -
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {**key, ERRORS: {timestep: asdict(error) for timestep, error in errors.items()}})
     except (OSError, AlphabarError) as error:
-        _say(f"The measured variance is used, but cannot be saved for the next time: {error}")
+        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+        _say(f"The measured variance is used, but cannot be saved in {path.parent} for the next time: {reason}.")
 
 
 def _say(sentence: str) -> None:
