@@ -25,8 +25,7 @@ def lines(path: Path) -> Iterator[Line]:
     try:
         if not path.exists():
             return
-        if not path.is_file():  # a pipe or a device would never end
-            raise AlphabarError(f"{path} is not a file of JSON lines; move it elsewhere.")
+        _refuse_what_is_no_file(path)
         with path.open("rb") as file:
             for raw in _raw(file):
                 yield Line(raw, _object(raw))
@@ -43,6 +42,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
     """Add `row` on a line of its own, even if the last line was cut short; a number that is not finite becomes null."""
     text = json.dumps(_finite(row), allow_nan=False)
     try:
+        _refuse_what_is_no_file(path)
         with path.open("ab+") as file:
             if file.tell():
                 file.seek(-1, 2)
@@ -50,6 +50,12 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
             file.write(f"{text}\n".encode())
     except OSError as error:
         raise AlphabarError(f"Cannot write {path}: {error.strerror or error}.") from None
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """AlphabarError for a folder, and for a pipe or a device, which would never end."""
+    if path.exists() and not path.is_file():
+        raise AlphabarError(f"{path} is not a file of JSON lines; move it elsewhere.")
 
 
 def _raw(file: BinaryIO) -> Iterator[bytes]:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from alphabar.data import DataOptions, ImageSet, NoSplitError, inspect, load
-from alphabar.data.layout import layout, split_of
+from alphabar.data.layout import layout
 from alphabar.data.listing import Listing
+from alphabar.data.split_names import split_of
 from alphabar.errors import AlphabarError
 
 Tree = Callable[..., Path]
@@ -68,6 +69,7 @@ SPELLINGS += [
     ("seg_train", "seg_test"),
 ]
 SPELLINGS += [("train_64x64", "test_64x64"), ("mnist-train", "mnist-test"), ("01 training data", "02 test data")]
+SPELLINGS += [("TRAIN", "tEst"), ("traindata", "testdata"), ("train_images", "testimages")]
 
 
 @pytest.mark.parametrize(("train", "test"), SPELLINGS)
@@ -76,7 +78,7 @@ def test_splits_are_recognised_in_their_usual_spellings(tree: Tree, train: str, 
     assert [len(read(root, split=split)) for split in ("train", "test")] == [2, 1]
 
 
-@pytest.mark.parametrize("name", ["val", "Valid", "validation", "dev", "val2017"])
+@pytest.mark.parametrize("name", ["val", "Valid", "validation", "dev", "val2017", "eval", "held_out", "hold-out"])
 def test_a_validation_split_is_no_training_data_and_no_test_split(tree: Tree, name: str) -> None:
     root = tree("train/a.png", f"{name}/b.png")
     assert len(read(root)) == len(read(root, split="val")) == 1
@@ -115,6 +117,16 @@ def test_folders_that_hold_one_folder_alone_are_looked_through(tree: Tree, wrapp
 
 def test_the_classes_of_a_single_folder_are_recognised(tree: Tree) -> None:
     assert read(tree("photos/cat/1.png", "photos/dog/1.png")).class_names == ("cat", "dog")
+
+
+def test_a_split_that_holds_one_folder_alone_is_looked_through_and_a_class_is_not(tree: Tree) -> None:
+    inner = (
+        "training_set/training_set/cat/1.png",
+        "training_set/training_set/dog/1.png",
+        "test_set/test_set/dog/1.png",
+    )
+    root = tree(*inner, "test_set/readme.md")
+    assert read(root).class_names == ("cat", "dog") and read(root, split="test").class_names == ("dog",)
 
 
 AMBIGUOUS = {
@@ -176,6 +188,10 @@ def test_two_spellings_of_one_class_are_not_merged(tree: Tree) -> None:
     accents = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
     assert read(tree("a/1.png", f"{accents[1]}/1.png")).class_names == ("a", accents[0])
     assert "two spellings of Unicode" in sentence(tree(*(f"{name}/1.png" for name in accents)))
+
+
+def test_classes_that_differ_in_spaces_alone_are_refused_because_nobody_can_tell_them_apart(tree: Tree) -> None:
+    assert "two classes called cat" in sentence(tree("cat/1.png", "cat /1.png"))
 
 
 NAMES = st.sampled_from(["train", "Test", "val", "cat", "dog", "train2017", "seg_test", "x.png", "y.png", "z.txt"])

@@ -10,11 +10,13 @@ import torch
 import typer
 from PIL import Image
 from rich.console import Console
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from alphabar import cli, data
 from alphabar.api.edits import plan_inpainting
 from alphabar.api.model import Model
-from alphabar.editing import inversion, pictures
+from alphabar.editing import inversion, latents, pictures
 from alphabar.editing.interpolation import Interpolation, interpolation
 from alphabar.errors import AlphabarError
 from alphabar.runs.model import LoadedModel, load_model
@@ -218,6 +220,35 @@ def test_a_picture_of_another_size_is_resized_only_if_one_says_how(model, tmp_pa
     with pytest.raises(AlphabarError, match=r"16x24, .* 8x8: say with --resize"):
         pictures.picture(model, str(path), "none")
     assert pictures.picture(model, str(path), "crop").pixels.shape == (1, 8, 8)
+
+
+@pytest.fixture(scope="module")
+def encoded(model, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("encoded") / "latents.safetensors"
+    latents.save(path, torch.zeros(2, 1, 8, 8), Pipeline.of(model, {"sampler": "ddim", "steps": 4}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        (torch.full((1, 1, 8, 8), torch.nan), "not finite float32"),
+        (torch.full((1, 1, 8, 8), torch.inf), "not finite float32"),
+        (torch.zeros(1, 1, 8, 8, dtype=torch.int64), "not finite float32"),
+        (torch.zeros(1, 1, 8, 8, dtype=torch.complex64), "not finite float32"),
+        (torch.zeros(1, 1, 8, 8, dtype=torch.float8_e4m3fn), "not finite float32"),
+        (torch.zeros(0, 1, 8, 8), "of no image"),
+        (torch.zeros(1, 1, 9, 8), r"are \(1, 1, 9, 8\)"),
+        (torch.tensor(1.0), r"are \(\)"),
+    ],
+)
+def test_latents_that_are_none_are_a_sentence(model, encoded, tmp_path, tensor, said):
+    with safe_open(encoded, "pt") as file:
+        about = file.metadata()
+    save_file({"latents": tensor}, tmp_path / "other.safetensors", metadata=about)
+    assert len(latents.load(encoded, model)[0]) == 2
+    with pytest.raises(AlphabarError, match=said):
+        latents.load(tmp_path / "other.safetensors", model)
 
 
 MISTAKES = {

@@ -112,7 +112,12 @@ def test_white_is_that_of_both_sides_or_the_one_that_is_named(offline, tmp_path,
         for k in range(4):
             deep = np.random.default_rng(k + 9 * (name == "b")).integers(0, 4096, (8, 8), np.uint16)
             Image.fromarray(deep).save(tmp_path / name / f"{k}.png")
+    dark = alphabar.evaluate(tmp_path / "a", reference=tmp_path / "b", metrics="fd", device="cpu")
+    for side in ("evaluated", "reference"):
+        (warning,) = (w for w in dark["warnings"] if f"the {side} images are dark" in w)
+        assert warning.endswith("white is 65535; if that level is white, add --white 4095")
     row = alphabar.evaluate(tmp_path / "a", reference=tmp_path / "b", white=4095, metrics="fd", device="cpu")
+    assert not any("dark" in warning for warning in row["warnings"]) and row["images"]["levels"]["white"] == 4095
     assert row["images"]["white"] == row["reference"]["white"] == 4095
     light = alphabar.data.load("folder", DataOptions(path=tmp_path / "b", white=4095))
     assert row["reference"]["fingerprint"] == light.fingerprint()

@@ -124,6 +124,13 @@ def test_sides_that_are_read_in_different_ways_are_so_by_wish_and_with_a_warning
     assert sum(option in warning for warning in made["warnings"]) == 1
 
 
+def test_another_white_than_that_of_the_runs_data_is_a_warning() -> None:
+    like, black = DataOptions(white=4095.0), {"background": [0, 0, 0], "resize": "none"}
+    (warning,) = HowRead(white=65535.0).differences({}, like, {**black, "white": 65535.0})
+    assert "--white 65535," in warning and "with 4095;" in warning
+    assert HowRead().differences({}, like, {**black, "white": 4095.0}) == []
+
+
 @pytest.mark.parametrize(
     ("subject", "reference", "side"), [("opaque", "grey icons", "reference"), ("grey icons", "opaque", "evaluated")]
 )

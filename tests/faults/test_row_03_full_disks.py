@@ -12,6 +12,10 @@ from rich.console import Console
 
 from alphabar.errors import AlphabarError, Exit, StorageError
 from alphabar.runs import checkpoint, space
+from alphabar.runs.model import load_model
+from alphabar.sampling.export import export
+from alphabar.sampling.pipeline import Pipeline
+from alphabar.sampling.to_folder import Plan, fill
 from alphabar.training import loop
 
 CPU = torch.device("cpu")
@@ -113,6 +117,7 @@ def test_row_03_the_folder_of_another_user_is_a_sentence(tiny, quiet, tmp_path) 
         if os.geteuid() == 0 and folder != Path("/tmp"):
             folder.chmod(0o755)
     assert loop.train(tiny("training.steps=2"), tmp_path / "run", CPU, quiet)
+    (samples := tmp_path / "run" / "generated").mkdir()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     with (
         as_nobody(),
@@ -121,4 +126,12 @@ def test_row_03_the_folder_of_another_user_is_a_sentence(tiny, quiet, tmp_path) 
         loop.train(tiny(), tmp_path / "run", CPU, quiet)
     with as_nobody(), pytest.raises(StorageError, match="Permission denied"):
         save(tmp_path / "run" / "checkpoints", 9)
+    pipeline = Pipeline.of(load_model(tmp_path / "run"))
+    with (
+        as_nobody(),
+        pytest.raises(AlphabarError, match=r"cannot be written \(Permission denied\); choose another --out"),
+    ):
+        fill(Plan.of(pipeline, pipeline.job(range(3)), samples))
+    with as_nobody(), pytest.raises(AlphabarError, match=r"out cannot be written .* choose another folder"):
+        export(tmp_path / "run", tmp_path / "run" / "out")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

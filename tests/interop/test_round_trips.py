@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers_cases import randomized
+from safetensors.torch import save_file
 
 import alphabar
 from alphabar import AlphabarError, build, interop, names
@@ -181,3 +182,22 @@ def test_an_exported_file_of_ours_that_does_not_fit_is_a_sentence(tmp_path) -> N
         alphabar.import_run(path, tmp_path / "run", overrides=["network.channels=32"])
     with pytest.raises(AlphabarError, match=r"do not fit \(.*'width'"):
         alphabar.import_run(path, tmp_path / "run", overrides=["network.width=32"])
+
+
+HOSTILE_SETTINGS = {
+    "nothing": "{}",
+    "a list": "[]",
+    "nested deep": '{"config":' * 50_000,
+    "a number": '{"config": NaN, "image_facts": {}, "step": 1, "record": {}}',
+    "a config that is a list": '{"config": [], "image_facts": {}, "step": 1, "record": {}}',
+    "a step below 0": '{"config": {}, "image_facts": {"shape": [1, 8, 8]}, "step": -1, "record": {}}',
+    "5,000 digits": "9" * 5000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE_SETTINGS.values(), ids=HOSTILE_SETTINGS)
+def test_a_file_of_ours_that_says_anything_else_is_a_sentence(tmp_path, text) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"w": torch.zeros(2)}, path, metadata={"alphabar": text})
+    with pytest.raises(AlphabarError, match=r"does not hold the settings|do not fit"):
+        alphabar.import_run(path, tmp_path / "run")

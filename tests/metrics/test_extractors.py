@@ -1,6 +1,7 @@
 """Extractors: the same features in any batch and mode, from weights that are known, of images that they can read."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -238,4 +239,6 @@ def test_damaged_and_foreign_files_are_refused(fashion_weights, tmp_path):
     save_file({"a": torch.zeros(1)}, foreign := tmp_path / "foreign.safetensors")
     assert "damaged" in refusal(lambda: make(cut, CPU))
     assert "another network" in refusal(lambda: make(foreign, CPU))
+    os.mkfifo(pipe := tmp_path / "pipe.safetensors")
+    assert "it is not a regular file" in refusal(lambda: make(pipe, CPU))  # and is not waited for
     assert "Cannot read" in refusal(lambda: make(tmp_path / "absent.safetensors", CPU))

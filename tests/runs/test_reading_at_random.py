@@ -5,6 +5,7 @@ safetensors, or bytes; the manifest is right all the same, so that the reader ge
 """
 
 import functools
+import io
 import json
 import os
 import resource
@@ -22,9 +23,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from rich.console import Console
 
 from alphabar import config as c
+from alphabar.api.live import View
 from alphabar.data import DataOptions
+from alphabar.editing import latents
 from alphabar.errors import is_sentence
 from alphabar.evaluation import subjects
 from alphabar.figures.steps import Cell, known
@@ -35,6 +39,8 @@ from alphabar.runs.run import Run, described, read_best
 from alphabar.sampling import analytic_variance
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.to_folder import Plan, fill
+from alphabar.training import log
+from alphabar.training.progress import progress
 from alphabar.training.state import TrainState
 from fuzz import often
 from hostile import changes, damaged
@@ -47,6 +53,7 @@ MEMORY = 512 << 20
 CASES = often(150)
 CHECKPOINT = Path("checkpoints/step-00000006")
 SAMPLES = Path("generated/three")
+LATENTS = Path("latents.safetensors")
 ANALYTIC = Path("analytic/step-00000006-ema-0.995.json")
 
 
@@ -93,6 +100,22 @@ def best_of(run: Path) -> object:
     return best and (f"{best.step:08d}", best.value < 1.0, dict(best.how))
 
 
+def logged(run: Path) -> None:
+    state = training()
+    state.step, state.images = 6, 48
+    with log.Log(run, run / "metrics.jsonl", state, 6, 100, Console(file=io.StringIO())):
+        pass
+
+
+def followed(run: Path) -> str:
+    return repr(View(progress(run)))
+
+
+def latents_of(run: Path) -> object:
+    read, pipeline = latents.load(run / LATENTS, loaded(run))
+    return read.isfinite().all().item(), pipeline.settings()
+
+
 FACTS = c.ImageFacts(shape=(1, 8, 8), class_names=tuple(map(str, range(10))), fingerprint="")
 READERS: dict[str, tuple[Path, Callable[[Path], object]]] = {
     "state and model": (CHECKPOINT / "state.json", model_of),
@@ -110,6 +133,9 @@ READERS: dict[str, tuple[Path, Callable[[Path], object]]] = {
     "image and evaluation": (SAMPLES / "seed-000001.png", samples_of),
     "image and sampling": (SAMPLES / "seed-000001.png", filled),
     "variance": (ANALYTIC, variance_of),
+    "metrics and training": (Path("metrics.jsonl"), logged),
+    "metrics and looking": (Path("metrics.jsonl"), followed),
+    "latents": (LATENTS, latents_of),
     "own settings": (Path("config.json"), own_settings),
 }
 """A file of a run, and what reads it."""
@@ -128,6 +154,8 @@ def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     of = {"reference": {"is_what_was_trained_on": True, "split": "train"}, "extractor": {"weights_sha256": "0" * 64}}
     row = {"images": about, **of, "metrics": {"fd": {"value": 1.0, "interval": [0.5, 1.5]}}}
     (run / "evaluations.jsonl").write_text(json.dumps(row) + "\n")
+    pipeline = Pipeline.of(model, {"sampler": "ddim"})
+    latents.save(run / LATENTS, torch.zeros(2, 1, 8, 8), pipeline)
     (run / "analytic").mkdir()
     errors = {str(t): {"value": 0.5, "standard_error": 0.1} for t in (1, 7, 20)}
     (run / ANALYTIC).write_text(json.dumps(analytic_variance._key(model) | {analytic_variance.ERRORS: errors}))

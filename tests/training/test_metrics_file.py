@@ -118,6 +118,8 @@ def test_what_is_no_file_is_one_sentence_and_never_waited_for(state, tmp_path, k
     ]()
     with pytest.raises(AlphabarError, match=r"metrics\.jsonl is not a file of JSON lines; move it elsewhere\.$"):
         opened_log(tmp_path, state)
+    with pytest.raises(AlphabarError, match=r"metrics\.jsonl is not a file of JSON lines; move it elsewhere\.$"):
+        json_lines.append(metrics, {"step": 1})
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -69,10 +69,10 @@ def compress(
     paths = [Path(each) for each in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     if file.suffix != container.SUFFIX:
         raise AlphabarError(f"The name of a compressed file ends in {container.SUFFIX}; got {file}.")
-    outputs.check(file, outputs.COMPRESSED, paths, option="out")
+    outputs.check(file, outputs.COMPRESSED, paths, option="OUT")
     pipeline = _pipeline(source, _chain(source, steps, spacing), label)
     pile = pictures.pile(paths, source.facts.shape, source.config.data.background)
-    outputs.prepare(file.parent, option="out", path=file)
+    outputs.prepare(file.parent, option="OUT", path=file)
     coded = codec.encode(pipeline, pile, batch_size or BATCH)
     raw = container.packed(coded.header, coded.words)
     for _ in codec.decode(pipeline, *container.unpacked(raw, str(file)), bar="verifying"):

@@ -30,11 +30,13 @@ def compress(
     """
     from alphabar.api.compress import compress as made
     from alphabar.api.model import load
+    from alphabar.data.contents import counted
 
     model = load(run, weights=weights, step=step, device=device)
     result = made(model, images, out, steps=steps, spacing=spacing, label=label, batch_size=batch_size)
+    each = f"{result.size / result.count:,.1f} each"
     say(
-        f"{result.count:,} images in {result.size:,} bytes, {result.size / result.count:,.1f} each; without names and "
-        f"checksums {result.payload / result.count:,.1f} each, {result.bits_per_dim:.3f} bits per value"
+        f"{counted(result.count, 'image')} in {result.size:,} bytes, {each}; without names and checksums "
+        f"{result.payload / result.count:,.1f} each, {result.bits_per_dim:.3f} bits per value"
     )
     say(f"written   {result.file}")

@@ -19,6 +19,7 @@ def decompress(
 ) -> None:
     """Write the images of a compressed file as PNGs, with exactly the pixels that were compressed; all, or none."""
     from alphabar.api.compress import decompress as made
+    from alphabar.data.contents import counted
 
     written = made(file, out, model=model, device=device)
-    say(f"{len(written):,} images in {out}")
+    say(f"{counted(len(written), 'image')} in {out}")

@@ -13,9 +13,12 @@ def report(images: "Images", **files: Path | None) -> None:
     """Say where the images lie, and what lies beside them: each file after its name, unless it is None."""
     if images.folder is None:
         return
+    from alphabar.data.contents import counted
+
     if images.sampled == 0:
-        say(f"Nothing was sampled: the {len(images)} images were there already; other --seeds give others.")
-    say(f"images    {images.folder}  ({len(images)} PNGs, samples.npz, settings.json)")
+        were = "image was" if len(images) == 1 else f"{len(images):,} images were"
+        say(f"Nothing was sampled: the {were} there already; other --seeds give others.")
+    say(f"images    {images.folder}  ({counted(len(images), 'PNG')}, samples.npz, settings.json)")
     for name, path in files.items():
         if path is not None:
             say(f"{name:9} {path}")

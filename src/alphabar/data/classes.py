@@ -1,6 +1,7 @@
 """Classes are names: the class that somebody named, and the labels of one set in the classes of another."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,11 +14,14 @@ import torch
 from torch import Tensor
 
 from alphabar.data.contents import some
+from alphabar.data.files import printable
 from alphabar.data.image_set import ImageSet
 from alphabar.errors import AlphabarError
 
 _LOG = logging.getLogger(__name__)
 _LISTED = 20
+_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte of a name that is not UTF-8, as Python has it."""
 
 
 def normal(name: str) -> str:
@@ -25,14 +29,21 @@ def normal(name: str) -> str:
     return normalize("NFC", name)
 
 
+def printed(name: str) -> str:
+    """A class as it is printed and matched: `normal`, and what is not printable as \\x1b or \\u200d, bytes too."""
+    return printable(_BYTE.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", normal(name)))
+
+
 def class_number(names: Sequence[str], text: str) -> int | None:
     """The position of the class that `text` names; None if there is none.
 
-    A number counts as a position only if no class has a number for a name: class 1 of 1, 2 and 10 is the first.
+    A number counts as a position only if no class has a number for a name: class 1 of 1, 2 and 10 is the first. A name
+    may be given as it is, or as it is printed.
     """
     spelled = [normal(name) for name in names]
-    if normal(text) in spelled:
-        return spelled.index(normal(text))
+    for name in (normal(text), printed(text)):
+        if name in spelled:
+            return spelled.index(name)
     if _is_number(text) and not any(map(_is_number, spelled)) and int(text) < len(names):
         return int(text)
     return None

@@ -52,6 +52,8 @@ class Contents:
     split: str = "train"
     splits: tuple[str, ...] = ()
     """The folders of the source's splits."""
+    labels_file: str = ""
+    """The file that says the classes, where folders do not."""
     levels: Levels | None = None
     transparent: int = 0
     """The number of images with transparency."""
@@ -65,6 +67,7 @@ class Contents:
     def phrases(self) -> list[str]:
         """What there is to say, for a line."""
         phrases = [f"split {self.split} of {', '.join(self.splits)}"] if self.splits else []
+        phrases += [f"classes by {self.labels_file}"] if self.labels_file else []
         phrases += [f"levels {self.levels}"] if self.levels else []
         phrases += [self.transparency] if self.transparency else []
         phrases += [self.held_out] if self.held_out else []

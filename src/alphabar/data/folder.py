@@ -99,6 +99,7 @@ def contents(plan: Layout, survey: Survey, traits: list[Traits], options: DataOp
     return Contents(
         split=options.split,
         splits=plan.splits,
+        labels_file=plan.labels_file if plan.classes else "",
         levels=Levels.of(each.levels for each in traits),
         transparent=sum(each.transparent for each in traits),
         background=options.background,

@@ -1,27 +1,18 @@
 """The layout of a folder of images: its splits, its classes and what is left out. `layout` is the one judge of it."""
 
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alphabar.data.classes import normal, repeated
+from alphabar.data.classes import printed, repeated
 from alphabar.data.contents import counted
 from alphabar.data.files import HOLD_OUT, NoSplitError, shown
-from alphabar.data.labels_file import NAME as LABELS_FILE
 from alphabar.data.labels_file import listed_labels
 from alphabar.data.listing import Listing
+from alphabar.data.split_names import KINDS, split_of
 from alphabar.errors import AlphabarError
-
-_WORDS = {
-    "train": {"train", "training", "trn"},
-    "val": {"val", "valid", "validation", "dev"},
-    "test": {"test", "testing", "tst"},
-}
-_KIND = {word: kind for kind, words in _WORDS.items() for word in words}
-_FILLERS = {"set", "data", "dataset", "split", "images", "imgs", "img", "pictures", "samples", ""}
 
 
 @dataclass(frozen=True)
@@ -40,6 +31,8 @@ class Layout:
     """What lies in the folder and is not used, as phrases."""
     labels: Mapping[Path, str] | None = None
     """The class of each image, if a file beside the images says it."""
+    labels_file: str = ""
+    """The name of that file."""
 
     def class_of(self, image: Path) -> str:
         """The element of `classes` that an image of the split belongs to."""
@@ -56,9 +49,9 @@ def layout(root: Path, listing: Listing, split: str) -> Layout:
 
     Sub-folders named train and test (or val) in one of their usual spellings are its splits, whatever lies beside
     them. So is one alone, if no other folder holds images. If all images lie in one sub-folder, that is looked at
-    instead. Two or more sub-folders of a split that directly hold all of its images are classes, and in other splits
-    the same holds for a single one; but a dataset.json alone says the classes where there is one. NoSplitError if there
-    is no such split; AlphabarError if the layout is ambiguous.
+    instead, in a split, too. Two or more sub-folders of a split that directly hold all of its images are classes, and
+    in other splits the same holds for a single one; but a dataset.json or metadata.csv alone says the classes where
+    there is one. NoSplitError if there is no such split; AlphabarError if the layout is ambiguous.
     """
     base = _base(listing)
     inside = listing.below(base)
@@ -75,25 +68,26 @@ def layout(root: Path, listing: Listing, split: str) -> Layout:
             raise NoSplitError(
                 f"{shown(root / base)} has no folder of the '{split}' split, only {found}; rename one, or add one."
             )
-        part, left_out = base / splits[split], tuple(_beside(inside, set(splits.values())))
-        trained = inside.below(Path(splits["train"])) if "train" in splits else Listing()
-        inside = inside.below(Path(splits[split]))
+        left_out = tuple(_beside(inside, set(splits.values())))
+        trained = inside.below(_lone(inside, Path(splits["train"]))) if "train" in splits else Listing()
+        part = base / _lone(inside, Path(splits[split]))
+        inside = listing.below(part)
         takes_two = split == "train" or (trained.images and not class_folders(trained.images))
         classes = class_folders(inside.images, least=2 if takes_two else 1)
     _refuse_inner_splits(root / part, inside)
-    if same := repeated(map(printed, classes)):
-        raise AlphabarError(
-            f"{shown(root / part)} has two class folders called {same[0]}, in two spellings of Unicode; rename or "
-            "merge them."
-        )
     labels = listed_labels(root, part, listing)
-    left_out += tuple(_other_files(inside, set() if labels is None else {Path(LABELS_FILE)}))
+    names = classes if labels is None else labels.classes
+    if same := repeated(printed(name).strip() for name in names):
+        raise AlphabarError(
+            f"{shown(root / part)} has two classes called {same[0]}, in two spellings of Unicode or with other spaces; "
+            "rename or merge them."
+        )
+    left_out += tuple(_other_files(inside, set() if labels is None else {Path(labels.file)}))
     if labels is None:
-        return Layout(part, inside, tuple(splits.values()), classes, (*left_out, *_unused_folders(inside, classes)))
+        return Layout(part, inside, tuple(splits.values()), names, (*left_out, *_unused_folders(inside, names)))
     if labels.unused:
         left_out += (f"{counted(labels.unused, 'label')} of images that do not exist",)
-    classes = tuple(sorted(set(labels.by_image.values()), key=int))
-    return Layout(part, inside, tuple(splits.values()), classes, left_out, labels.by_image)
+    return Layout(part, inside, tuple(splits.values()), names, left_out, labels.by_image, labels.file)
 
 
 def class_folders(images: Sequence[Path], least: int = 2) -> tuple[str, ...]:
@@ -102,23 +96,6 @@ def class_folders(images: Sequence[Path], least: int = 2) -> tuple[str, ...]:
         return ()
     names = sorted({path.parts[0] for path in images}, key=os.fsencode)
     return tuple(names) if len(names) >= least else ()
-
-
-def printed(folder: str) -> str:
-    """The name of the class of a folder."""
-    return shown(Path(normal(folder)))
-
-
-def split_of(folder: str) -> tuple[str, str] | None:
-    """(split, what else the name says) for a folder named after a split; None for another name.
-
-    train, Training, train2017, test_set, TestImages, seg_train (whose other word is seg), val-64x64 ...
-    """
-    words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder).casefold())
-    words = [word.removesuffix("set") if word.removesuffix("set") in _KIND else word for word in words]
-    kinds = [_KIND[word] for word in words if word in _KIND]
-    rest = [word for word in words if word not in _KIND and word not in _FILLERS and word != "x"]
-    return (kinds[0], " ".join(rest)) if len(kinds) == 1 else None
 
 
 def _base(listing: Listing) -> Path:
@@ -131,6 +108,18 @@ def _base(listing: Listing) -> Path:
         if not is_chain or any(split_of(path.parts[0]) for path in inside.folders):
             return base
         base = base / heads.pop()
+
+
+def _lone(listing: Listing, split: Path) -> Path:
+    """The folder that holds the images of a split, below those that hold nothing but one folder of folders of images.
+
+    A folder that holds images itself may be a class, and is not looked into.
+    """
+    inside = listing.below(split)
+    heads = {path.parts[0] for path in inside.images}
+    if len(heads) != 1 or any(len(path.parts) < 3 for path in inside.images):
+        return split
+    return _lone(listing, split / heads.pop())
 
 
 def _splits(folder: Path, listing: Listing) -> dict[str, str]:
@@ -153,7 +142,7 @@ def _splits(folder: Path, listing: Listing) -> dict[str, str]:
             f"{shown(folder)} has several folders for one split: {', '.join(map(printed, doubled[0]))}; name the "
             "folder to be used, or rename the others."
         )
-    return {split: chosen[0][split][0] for split in _WORDS if split in chosen[0]} if chosen else {}
+    return {split: chosen[0][split][0] for split in KINDS if split in chosen[0]} if chosen else {}
 
 
 def _no_split(root: Path, split: str) -> str:

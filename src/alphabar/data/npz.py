@@ -16,10 +16,10 @@ from alphabar.data.contents import counted, some
 from alphabar.data.files import UnreadableError, check_split, open_regular, printable, shown
 from alphabar.data.fit import fitted
 from alphabar.data.image_set import ImageSet
-from alphabar.data.layout import split_of
 from alphabar.data.memory import DEFLATE_RATIO
 from alphabar.data.npy import MAGIC, Header, read_header, read_values
 from alphabar.data.options import SPLITS, DataOptions
+from alphabar.data.split_names import split_of
 from alphabar.errors import AlphabarError
 
 SUFFIXES = (".npz", ".npy")

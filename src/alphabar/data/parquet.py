@@ -10,7 +10,7 @@ from typing import Any
 
 from alphabar.data.decode import SUFFIXES as IMAGE_SUFFIXES
 from alphabar.data.files import UnreadableError, printable, shown
-from alphabar.data.layout import split_of
+from alphabar.data.split_names import split_of
 from alphabar.errors import AlphabarError
 
 SUFFIXES = (".parquet",)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
 from torch import Tensor
@@ -53,5 +54,9 @@ def load(path: Path, model: LoadedModel) -> tuple[Tensor, Pipeline]:
         raise AlphabarError(
             f"The latents in {path} are {tuple(latents.shape)}; the model's images are {model.facts.shape}."
         )
+    if latents.dtype != torch.float32 or not latents.isfinite().all():
+        raise AlphabarError(f"The latents in {path} are not finite float32 numbers; `alphabar encode` writes such.")
+    if not len(latents):
+        raise AlphabarError(f"The latents in {path} are those of no image; `alphabar encode` writes at least one.")
     changes = DETERMINISTIC | {"steps": steps, "spacing": spacing}
     return latents, Pipeline.of(model, changes, "none" if label is None else model.label(label))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alphabar.data import DataOptions
+from alphabar.data.contents import Levels
 from alphabar.images import BLACK, Colour, Size
 
 
@@ -54,16 +55,26 @@ class HowRead:
         self, subject: Mapping[str, Any], like: DataOptions | None, reference: Mapping[str, Any]
     ) -> list[str]:
         """Warnings if the two sides were read in different ways. subject, reference: their entries in the row."""
+        dark = [
+            line for side, about in (("evaluated", subject), ("reference", reference)) for line in _dark(side, about)
+        ]
         if "background" not in reference:  # statistics do not say how their images were read
-            return []
+            return dark
         if like is None:
-            return self._one_sided(subject.get("transparent", 0), reference["transparent"], reference["background"])
+            background = reference["background"]
+            return dark + self._one_sided(subject.get("transparent", 0), reference["transparent"], background)
         ways = {
             "--resize": (reference["resize"], like.resize),
             "--background": (reference["background"], list(like.background)),
         }
-        return [
-            f"the reference was read with {option} {theirs}, and the data that the model was trained on with {ours}; "
+        if reference["white"] != like.white:
+            theirs, ours = (f"{white:g}" if white else "none" for white in (reference["white"], like.white))
+            dark.append(
+                f"the reference was read with --white {theirs}, and the data that the model learned with {ours}; "
+                "unless their files have other levels, that difference is part of the distances"
+            )
+        return dark + [
+            f"the reference was read with {option} {theirs}, and the data that the model learned with {ours}; "
             "that difference is part of the distances"
             for option, (theirs, ours) in ways.items()
             if theirs != ours
@@ -77,3 +88,14 @@ class HowRead:
             f"transparency in {evaluated or real:,} of the {side} images was put on {background}, and the {other} "
             "images have none; name the colour that is behind those with --background"
         ]
+
+
+def _dark(side: str, about: Mapping[str, Any]) -> list[str]:
+    """A warning if images that were read without a white level are nearly black."""
+    levels = about.get("levels") and Levels(**about["levels"])
+    if not levels or not levels.is_dark or about["white"] is not None or about.get("is_what_was_trained_on"):
+        return []
+    return [
+        f"the {side} images are dark: their lightest level is {levels.high:g}, and white is {levels.white:g}; if that "
+        f"level is white, add --white {levels.likely_white:g}"
+    ]

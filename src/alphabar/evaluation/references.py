@@ -1,7 +1,7 @@
 """The reference of an evaluation: a data set, a folder or an .npz of real images, or statistics of them in a file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,7 @@ def _with_held_out(name: str, options: DataOptions, where: Mapping[str, Any]) ->
 def about(images: ImageSet, options: DataOptions) -> dict[str, Any]:
     """How the images of a set were made: their source, size, resize rule and background.
 
+    levels: the lowest and the highest that are stored, and those that are white and black; None where nobody tells.
     transparent: how many of them are on the background with a part, as far as the source tells.
     """
     return {
@@ -124,6 +125,7 @@ def about(images: ImageSet, options: DataOptions) -> dict[str, Any]:
         "channels": images.shape[0],
         "background": list(options.background),
         "white": options.white,
+        "levels": images.contents.levels and asdict(images.contents.levels),
         "transparent": images.contents.transparent,
         "source": images.source,
         "fingerprint": images.fingerprint(),

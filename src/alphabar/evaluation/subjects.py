@@ -95,7 +95,8 @@ def of_path(path: Path, options: DataOptions, count: int | None) -> Subject:
     image_set = data.load(data.detect(path), replace(options, path=path))
     rows = _some(len(image_set), count, path)
     about = references.about(image_set, options)
-    kept = {name: about[name] for name in ("resize", "image_size", "background", "white", "transparent", "rounding")}
+    said = ("resize", "image_size", "background", "white", "levels", "transparent", "rounding")
+    kept = {name: about[name] for name in said}
     return _subject(image_set.images[rows], path, kept, None)
 
 

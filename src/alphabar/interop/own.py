@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from alphabar import config as c
+from alphabar import json_text
 from alphabar.errors import AlphabarError
 from alphabar.interop import tensors
 from alphabar.interop.portable import Portable, sizes
@@ -39,10 +40,14 @@ def read(request: Request) -> Portable:
     """The model in a file that `write` wrote."""
     path, metadata = request.path, tensors.metadata(request.path)
     try:
-        content = json.loads(metadata[KEY])
+        content = json_text.parsed(metadata[KEY].encode())
+        if not isinstance(content["config"], dict) or not isinstance(content["record"], dict):
+            raise ValueError("its config and record are not dictionaries")
         config = c.parse(c.merge(content["config"], request.overrides))
         facts = c.ImageFacts.model_validate(content["image_facts"])
-        step, record = int(content["step"]), dict(content["record"])
+        step, record = content["step"], content["record"]
+        if type(step) is not int or step < 0:
+            raise ValueError(f"its step is {step!r:.40}")
     except AlphabarError as error:
         raise AlphabarError(f"The settings in {path} do not fit ({str(error.args[0]).rstrip('.')}).") from None
     except (KeyError, TypeError, ValueError, ValidationError) as error:

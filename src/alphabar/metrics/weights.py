@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from alphabar.errors import AlphabarError
+from alphabar.files import open_regular
 
 
 def verified(path: Path, sha256: str) -> bytes:
@@ -47,7 +48,10 @@ def fill(network: nn.Module, path: Path | Traversable) -> str:
 
 def _contents(path: Path | Traversable) -> bytes:
     try:
-        return path.read_bytes()
+        if not isinstance(path, Path):
+            return path.read_bytes()
+        with open_regular(path) as file:
+            return file.read()
     except OSError as error:
         raise AlphabarError(f"Cannot read the weights {path}: {error.strerror or error}.") from None
 

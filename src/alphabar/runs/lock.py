@@ -54,7 +54,9 @@ def check_free(run: Path) -> None:
 
 def unwritable(run: Path, error: OSError) -> AlphabarError:
     """What is said of a run directory that cannot be written."""
-    return AlphabarError(f"The run directory {run} cannot be written ({error.strerror}); choose one with --run.")
+    is_of_another_kind = isinstance(error, FileExistsError | IsADirectoryError | NotADirectoryError)
+    where = f"{error.filename}: " if is_of_another_kind and error.filename is not None else ""
+    return AlphabarError(f"The run directory {run} cannot be written ({where}{error.strerror}); choose one with --run.")
 
 
 def _lock(file: IO[bytes]) -> None:

@@ -82,6 +82,7 @@ def _exported(
     state |= {key: origin.without_place(state[key]) for key in ORIGINS & state.keys() if isinstance(state[key], dict)}
     if published is not None:
         state[origin.PUBLISHED] = dict(published)
+    outputs.prepare(out.parent, "folder", path=out)
     return written(out, config, saved.state["step"], {name: tensors}, state) / f"{name}.safetensors"
 
 

@@ -71,6 +71,7 @@ def make(folder: Path, settings: Mapping[str, Any]) -> None:
             f"{folder} holds images sampled with another {', '.join(other)}; choose another with --out, or delete it."
         )
     if not (folder / SETTINGS).exists():
+        outputs.prepare(folder)
         write_json(folder / SETTINGS, dict(settings))
 
 

@@ -93,7 +93,8 @@ class Measurement:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self.path, content)
         except (OSError, AlphabarError) as error:
-            say(f"{what} used, but cannot be saved for the next time: {error}", error=True)
+            reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+            say(f"{what} used, but cannot be saved in {self.path.parent} for the next time: {reason}.", error=True)
 
     def diverged(self, quantity: str) -> AlphabarError:
         """The sentence for weights that give no numbers."""

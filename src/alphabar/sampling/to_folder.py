@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from alphabar import distributed, images
+from alphabar import distributed, images, outputs
 from alphabar.files import inside
 from alphabar.progress import progress
 from alphabar.runs.run import home
@@ -55,6 +55,8 @@ def fill(plan: Plan, film: str | None = None) -> int:
     todo = folders.missing(plan.folder, plan.job, plan.settings, filmed)
     batches = list(todo.batches(batch_size))
     share = distributed.mine(batches)
+    if batches:
+        outputs.prepare(plan.folder)
     distributed.barrier()  # nobody writes while another process still looks at the folder
     pipeline = plan.pipeline.prepare() if batches else plan.pipeline
     names = pipeline.model.class_names

@@ -10,12 +10,12 @@ from alphabar.data import tarball
 from alphabar.data.decode import SUFFIXES
 from alphabar.data.decoding import Encoded
 from alphabar.data.files import UnreadableError, shown
-from alphabar.data.layout import split_of
 from alphabar.data.members import Member, contents, members
 from alphabar.data.options import MEGAPIXEL, SPLITS, DataOptions
 from alphabar.data.packs import streams
 from alphabar.data.packs.origin import Origin
 from alphabar.data.packs.streams import Stream
+from alphabar.data.split_names import split_of
 from alphabar.errors import AlphabarError
 
 _LABELS = (".cls", ".json")
