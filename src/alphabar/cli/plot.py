@@ -12,17 +12,13 @@ from typer.core import TyperGroup
 
 from alphabar import names
 from alphabar.cli import options as o
-from alphabar.cli.plotting import Out, numbers, place, save
+from alphabar.cli.plotting import Out, image_of, numbers, pipeline_of, place, save
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
 from alphabar.terminal import say
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from alphabar.api.options import Options
     from alphabar.runs.model import LoadedModel
-    from alphabar.sampling.pipeline import Pipeline
 
 Measured = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Runs after `alphabar evaluate RUN --bpd`, or a terms.npz.")
@@ -77,7 +73,7 @@ def forward(
         raise AlphabarError(f"There is no data set and no path '{data}'; `alphabar data list` lists the data sets.")
     options = DataOptions(path=source, data_root=data_root, image_size=size, resize=resize)
     images = load(data if source is None else detect(source), options).images
-    save(figures.forward(_image(images, image), steps, columns), path)
+    save(figures.forward(image_of(images, image), steps, columns), path)
 
 
 def vlb(runs: Measured, out: Out = None) -> None:
@@ -137,7 +133,7 @@ def skipped(
 
     how = o.sampling(sampler=sampler, steps=steps, eta=eta, batch_size=batch_size)
     models = [_model(run, weights, None, device, data, data_root) for run in runs]
-    pipelines = [_pipeline(model, how, None) for model in models]
+    pipelines = [pipeline_of(model, how, None) for model in models]
     save(figures.skipped(pipelines, parts, Against(count, features, extractor_weights)), path)
 
 
@@ -222,7 +218,7 @@ def progressive(
     from alphabar.seeds import parsed
 
     how = o.sampling(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
-    pipeline = _pipeline(_model(run, weights, step, device), how, label)
+    pipeline = pipeline_of(_model(run, weights, step, device), how, label)
     save(figures.progressive(pipeline, parsed(seeds or ""), columns), path)
 
 
@@ -248,7 +244,7 @@ def shared(
     from alphabar import figures
 
     how = o.sampling(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
-    save(figures.shared(_pipeline(_model(run, weights, step, device), how, label), seed, times, count), path)
+    save(figures.shared(pipeline_of(_model(run, weights, step, device), how, label), seed, times, count), path)
 
 
 FIGURES: dict[str, Callable[..., None]] = {
@@ -297,16 +293,3 @@ def _model(
     from alphabar.api.model import load
 
     return load(run, weights=weights, step=step, device=device, data=data, data_root=data_root).loaded
-
-
-def _pipeline(model: "LoadedModel", how: "Options", label: str | None) -> "Pipeline":
-    from alphabar.api.options import changes
-    from alphabar.sampling.pipeline import Pipeline
-
-    return Pipeline.of(model, changes(how), model.label(label))
-
-
-def _image(images: "Tensor", k: int) -> "Tensor":
-    if k >= len(images):
-        raise AlphabarError(f"--image must lie in 0..{len(images) - 1}, as there are {len(images):,} images; got {k}.")
-    return images[k]

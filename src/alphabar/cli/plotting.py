@@ -1,4 +1,4 @@
-"""The files of the figures of `alphabar plot`, and the options that several of them share."""
+"""What several figures of `alphabar plot` share: their files, options, pipelines and images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,12 @@ from alphabar.errors import AlphabarError
 from alphabar.terminal import say
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alphabar.api.options import Options
     from alphabar.plots import Figure
+    from alphabar.runs.model import LoadedModel
+    from alphabar.sampling.pipeline import Pipeline
 
 Out = Annotated[
     Path | None,
@@ -50,3 +55,18 @@ def numbers(option: str, text: str, kind: type[int] | type[float]) -> list[int] 
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"
         raise AlphabarError(f"{option} takes {what} with commas between them; got '{text}'.") from None
+
+
+def pipeline_of(model: "LoadedModel", how: "Options", label: str | None) -> "Pipeline":
+    """The model with these options, and this class."""
+    from alphabar.api.options import changes
+    from alphabar.sampling.pipeline import Pipeline
+
+    return Pipeline.of(model, changes(how), model.label(label))
+
+
+def image_of(images: "Tensor", k: int) -> "Tensor":
+    """Image k, (C, H, W); AlphabarError if there are not so many."""
+    if k >= len(images):
+        raise AlphabarError(f"--image must lie in 0..{len(images) - 1}, as there are {len(images):,} images; got {k}.")
+    return images[k]
