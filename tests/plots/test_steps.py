@@ -69,9 +69,9 @@ def test_the_bounds_of_all_spacings_are_those_of_alphabar_evaluate(runs, plot, m
     monkeypatch.setattr(optimal_steps, "IMAGES", 4)
     ask = ["--bound", "--nfe", "3,6", "--count", "4"]
     rows = plot("steps", runs["linear"], *ask)
-    assert [(row["spacing"], row["steps"]) for row in rows if row["spacing"] in ("uniform", "optimal")] == [
-        ("uniform", "3"), ("uniform", "6"), ("optimal", "3"), ("optimal", "6")
-    ]  # fmt: skip
+    assert [row["steps"] for row in rows if row["spacing"] == "uniform"] == ["3", "6"]
+    optimal = [int(row["steps"]) for row in rows if row["spacing"] == "optimal"]
+    assert len(optimal) == 2 and optimal[0] <= 3 and optimal[1] <= 6  # fewer, where one more would cost bits
     kept = [json.loads(line) for line in (runs["linear"] / "evaluations.jsonl").read_text().splitlines()]
     values = [kept_row["bits_per_dim"]["total"]["value"] for kept_row in kept[-len(rows) :]]
     assert [float(row["bits_per_dim"]) for row in rows] == values

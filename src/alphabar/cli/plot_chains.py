@@ -6,7 +6,7 @@ import typer
 
 from alphabar import names
 from alphabar.cli import options as o
-from alphabar.cli.plotting import Out, loaded, numbers, pipeline, place, save
+from alphabar.cli.plotting import Out, loaded, numbers, pipeline_of, place, save
 from alphabar.errors import AlphabarError
 
 NFE, BOUND_NFE = "5,8,10,15,20,50,100,250,1000", "10,25,50,100"
@@ -37,7 +37,7 @@ def skipped(
 
     how = o.sampling(sampler=sampler, steps=steps, eta=eta, batch_size=batch_size)
     models = [loaded(run, weights, None, device, data, data_root) for run in runs]
-    pipelines = [pipeline(model, how, None) for model in models]
+    pipelines = [pipeline_of(model, how, None) for model in models]
     save(figures.skipped(pipelines, parts, Against(count, features, extractor_weights)), path)
 
 
@@ -103,8 +103,8 @@ def progressive(
     from alphabar.seeds import parsed
 
     how = o.sampling(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
-    how_sampled = pipeline(loaded(run, weights, step, device), how, label)
-    save(figures.progressive(how_sampled, parsed(seeds or ""), columns), path)
+    pipeline = pipeline_of(loaded(run, weights, step, device), how, label)
+    save(figures.progressive(pipeline, parsed(seeds or ""), columns), path)
 
 
 def shared(
@@ -129,4 +129,4 @@ def shared(
     from alphabar import figures
 
     how = o.sampling(sampler=sampler, steps=steps, spacing=spacing, eta=eta, batch_size=batch_size)
-    save(figures.shared(pipeline(loaded(run, weights, step, device), how, label), seed, times, count), path)
+    save(figures.shared(pipeline_of(loaded(run, weights, step, device), how, label), seed, times, count), path)

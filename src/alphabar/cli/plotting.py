@@ -64,7 +64,7 @@ def loaded(
     return load(run, weights=weights, step=step, device=device, data=data, data_root=data_root).loaded
 
 
-def pipeline(model: "LoadedModel", how: "Options", label: str | None) -> "Pipeline":
+def pipeline_of(model: "LoadedModel", how: "Options", label: str | None) -> "Pipeline":
     """The model with changed settings of sampling."""
     from alphabar.api.options import changes
     from alphabar.sampling.pipeline import Pipeline
