@@ -22,6 +22,9 @@ def compress(
     weights: o.Weights = "ema",
     step: o.Step = None,
     batch_size: o.BatchSize = None,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Write a file that other kinds of machines can decode; it takes longer.")
+    ] = False,
     device: o.Device = "auto",
 ) -> None:
     """Compress images without loss, with a model trained on images like them.
@@ -32,7 +35,9 @@ def compress(
     from alphabar.api.model import load
 
     model = load(run, weights=weights, step=step, device=device)
-    result = made(model, images, out, steps=steps, spacing=spacing, label=label, batch_size=batch_size)
+    result = made(
+        model, images, out, steps=steps, spacing=spacing, label=label, batch_size=batch_size, portable=portable
+    )
     say(
         f"{result.count:,} images in {result.size:,} bytes, {result.size / result.count:,.1f} each; without names and "
         f"checksums {result.payload / result.count:,.1f} each, {result.bits_per_dim:.3f} bits per value"
