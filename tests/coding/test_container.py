@@ -22,7 +22,7 @@ HEADER = Header(
     timesteps=[1, 2, 3], label=None, shape=(1, 8, 8), names=["a.png", "b.png"], sizes=[(8, 8)], batches=[1, 1],
     words=4, precision="float64", ties=[(0, 3, 5)], machine=MACHINE, probe=HEX, pixels=HEX,
 )  # fmt: skip
-WORDS = np.arange(1, 200, dtype=np.uint32)
+WORDS = np.arange(1, 300, dtype=np.uint32)
 FILE = packed(HEADER, WORDS)
 
 
@@ -33,6 +33,7 @@ def test_a_file_is_read_as_it_was_written() -> None:
 
 
 def test_every_bit_that_is_flipped_is_noticed() -> None:
+    assert 8 * len(FILE) >= 10_000
     for place in range(8 * len(FILE)):
         changed = bytearray(FILE)
         changed[place // 8] ^= 1 << place % 8
@@ -73,6 +74,10 @@ def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = N
         (sealed(HEADER.model_dump_json().encode(), bytes(8)), "ends in nothing"),
         (sealed(HEADER.model_copy(update={"sizes": [(9, 8)]}).model_dump_json().encode()), "larger than the model"),
         (sealed(b'{"version": 1, "surprise": 2}'), "senseless header"),
+        (sealed(b"{}", version=1), "use the alphabar that made it"),
+        (sealed(HEADER.model_copy(update={"ties": [(0, 3, -1)]}).model_dump_json().encode()), "ties"),
+        (sealed(HEADER.model_copy(update={"ties": [(0, 1 << 70, 1)]}).model_dump_json().encode()), "ties"),
+        (sealed(HEADER.model_copy(update={"precision": "float16"}).model_dump_json().encode()), "precision"),
     ],
 )
 def test_a_hostile_file_is_refused_in_one_sentence(raw: bytes, said: str) -> None:
