@@ -10,8 +10,10 @@ from torch import Tensor
 pytest.importorskip("constriction", reason="needs the extra `compression`")
 
 from alphabar import images
-from alphabar.coding.chain import Chain, Grid
-from alphabar.coding.stack import ExhaustedError, Stack
+from alphabar.coding.chain import FINENESS, Chain, Grid
+from alphabar.coding.precision import Exact, Rounded
+from alphabar.coding.rounding import Rounding
+from alphabar.coding.stack import ExhaustedError, Noise, Stack
 from alphabar.diffusion import (
     PARAMETERIZATIONS,
     SCHEDULES,
@@ -68,11 +70,12 @@ def test_a_chain_that_is_exact_reaches_the_entropy() -> None:
     assert stack.bits - before == pytest.approx(ideal, rel=1e-3)
 
 
-def random_denoiser(schedule: str, parameterization: str, variance: str) -> Denoiser:
+def random_denoiser(schedule: str, parameterization: str, variance: str, channels: int = 1) -> Denoiser:
     chosen = VARIANCES[variance]
-    weight = torch.randn(2 if chosen.learned else 1, 1, 3, 3, generator=torch.Generator().manual_seed(1)) / 3
+    shape = (2 * channels if chosen.learned else channels, channels, 3, 3)
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(1)) / 3
     return Denoiser(
-        lambda x, time: torch.nn.functional.conv2d(x, weight, padding=1) * 0.5,
+        lambda x, time: torch.nn.functional.conv2d(x, weight.to(x.dtype), padding=1) * 0.5,
         SCHEDULES[schedule](25),
         PARAMETERIZATIONS[parameterization],
         chosen,
@@ -105,6 +108,43 @@ def test_any_image_comes_back_exactly_from_any_model(schedule: str, parameteriza
         chain.encode(stack, x0)
         assert torch.equal(chain.decode(stack, tuple(x0.shape)), x0)
         assert np.array_equal(stack.words, before)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_a_hundred_coloured_images_of_noise_come_back_exactly(variance: str, portable: bool) -> None:
+    d = random_denoiser("cosine", "v", variance, channels=3)
+    rounding = Rounding()
+    stack = full(100_000)
+    before = stack.words
+    x0 = torch.randint(0, 256, (100, 3, 8, 8), generator=torch.Generator().manual_seed(3)).to(torch.uint8)
+    Chain(d, Grid(d.schedule), CPU, Rounded(rounding) if portable else Exact()).encode(stack, x0)
+    decoder = Chain(d, Grid(d.schedule), CPU, Rounded(Rounding(rounding.ties)) if portable else Exact())
+    assert torch.equal(decoder.decode(stack, tuple(x0.shape)), x0)
+    assert np.array_equal(stack.words, before)
+
+
+def test_rounded_gaussians_cost_a_thousandth_more_at_most() -> None:
+    d = exact(cosine(12))
+    x0 = toy_data(64)
+    bits = []
+    for seen in (Exact(), Rounded(Rounding())):
+        stack = full()
+        before = stack.bits
+        Chain(d, Grid(d.schedule), CPU, seen).encode(stack, x0)
+        bits.append(stack.bits - before)
+    assert bits[1] / bits[0] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("gap", "ratio"), [(0.3, 1.0), (1.0, 1.0), (0.0, 1.5), (2.0, 1.2)])
+def test_the_divergence_on_the_grid_is_the_continuous_one_to_a_thousandth(gap: float, ratio: float) -> None:
+    """KL(N(0, 1) ‖ N(gap, ratio²)), the first as its table, the second as its mass in each cell of the grid."""
+    noise = Noise(FINENESS)
+    q = torch.from_numpy(noise.probabilities / noise.probabilities.sum())
+    edges = (torch.arange(-noise.half, noise.half + 2, dtype=torch.float64) - 0.5) / FINENESS
+    p = torch.special.ndtr((edges - gap) / ratio).diff()
+    continuous = math.log(ratio) + (1 + gap**2) / (2 * ratio**2) - 0.5
+    assert float((q * (q / p).log()).sum()) == pytest.approx(continuous, rel=1e-3)
 
 
 def test_images_cost_the_bound() -> None:

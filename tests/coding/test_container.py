@@ -14,13 +14,15 @@ from alphabar.coding.header import Header, Machine
 from alphabar.errors import AlphabarError
 
 HEX = "0" * 64
-MACHINE = Machine(device="cpu", threads=1, instructions="AVX2", processor="x86_64", torch_version="2.13.0")
+MACHINE = Machine(
+    device="cpu", threads=1, instructions="AVX2", processor="x86_64", torch_version="2.13.0", constriction="0.5.0"
+)
 HEADER = Header(
     alphabar="0.1.0", run="runs/a", weights="ema", step=3, weights_sha256=HEX, sampling={"steps": 3},
     timesteps=[1, 2, 3], label=None, shape=(1, 8, 8), names=["a.png", "b.png"], sizes=[(8, 8)], batches=[1, 1],
-    words=4, machine=MACHINE, probe=HEX, pixels=HEX,
+    words=4, precision="float64", ties=[(0, 3, 5)], machine=MACHINE, probe=HEX, pixels=HEX,
 )  # fmt: skip
-WORDS = np.arange(1, 200, dtype=np.uint32)
+WORDS = np.arange(1, 300, dtype=np.uint32)
 FILE = packed(HEADER, WORDS)
 
 
@@ -31,6 +33,7 @@ def test_a_file_is_read_as_it_was_written() -> None:
 
 
 def test_every_bit_that_is_flipped_is_noticed() -> None:
+    assert 8 * len(FILE) >= 10_000
     for place in range(8 * len(FILE)):
         changed = bytearray(FILE)
         changed[place // 8] ^= 1 << place % 8
@@ -46,7 +49,7 @@ def test_every_truncation_is_noticed() -> None:
         unpacked(FILE + b"\0", "x.abar")
 
 
-def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = None, version: int = 1) -> bytes:
+def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = None, version: int = 2) -> bytes:
     """A file whose checksum is right, with whatever header."""
     raw = zlib.compress(text)
     size = len(raw) if header_bytes is None else header_bytes
@@ -71,6 +74,10 @@ def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = N
         (sealed(HEADER.model_dump_json().encode(), bytes(8)), "ends in nothing"),
         (sealed(HEADER.model_copy(update={"sizes": [(9, 8)]}).model_dump_json().encode()), "larger than the model"),
         (sealed(b'{"version": 1, "surprise": 2}'), "senseless header"),
+        (sealed(b"{}", version=1), "use the alphabar that made it"),
+        (sealed(HEADER.model_copy(update={"ties": [(0, 3, -1)]}).model_dump_json().encode()), "ties"),
+        (sealed(HEADER.model_copy(update={"ties": [(0, 1 << 70, 1)]}).model_dump_json().encode()), "ties"),
+        (sealed(HEADER.model_copy(update={"precision": "float16"}).model_dump_json().encode()), "precision"),
     ],
 )
 def test_a_hostile_file_is_refused_in_one_sentence(raw: bytes, said: str) -> None:
@@ -88,6 +95,6 @@ def test_any_header_is_read_or_refused(text: bytes) -> None:
 
 def test_a_header_that_unpacks_without_end_takes_no_memory() -> None:
     bomb = zlib.compress(b" " * (1 << 29))
-    body = MAGIC + struct.pack("<HIQ", 1, len(bomb), 1) + bomb + b"\1\0\0\0"
+    body = MAGIC + struct.pack("<HIQ", 2, len(bomb), 1) + bomb + b"\1\0\0\0"
     with pytest.raises(AlphabarError, match="senseless header"):
         unpacked(body + hashlib.sha256(body).digest(), "x.abar")

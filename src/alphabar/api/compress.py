@@ -53,11 +53,14 @@ def compress(
     spacing: str | None = None,
     label: str | int | None = None,
     batch_size: int | None = None,
+    portable: bool = False,
 ) -> Compressed:
     """Images into the file `out`, a .abar, from which `decompress` makes the same pixels again.
 
     The file is decoded as a test before it is written. A decoder must compute the network to the bit as here: the same
     torch, instructions and device; the number of threads is kept.
+
+    portable: compute the network in float64, and round, so that any machine can decode the file.
 
     sources: image files and folders of them, no larger than the model's images.
     steps, spacing: the chain; 50 steps, even in log-SNR, if left out. More steps make a smaller file.
@@ -73,7 +76,7 @@ def compress(
     pipeline = _pipeline(source, _chain(source, steps, spacing), label)
     pile = pictures.pile(paths, source.facts.shape, source.config.data.background)
     outputs.prepare(file.parent, option="OUT", path=file)
-    coded = codec.encode(pipeline, pile, batch_size or BATCH)
+    coded = codec.encode(pipeline, pile, batch_size or BATCH, "float64" if portable else "float32")
     raw = container.packed(coded.header, coded.words)
     for _ in codec.decode(pipeline, *container.unpacked(raw, str(file)), bar="verifying"):
         pass

@@ -22,6 +22,9 @@ def compress(
     weights: o.Weights = "ema",
     step: o.Step = None,
     batch_size: o.BatchSize = None,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Write a file that other kinds of machines can decode; it takes longer.")
+    ] = False,
     device: o.Device = "auto",
 ) -> None:
     """Compress images without loss, with a model trained on images like them.
@@ -33,7 +36,9 @@ def compress(
     from alphabar.data.contents import counted
 
     model = load(run, weights=weights, step=step, device=device)
-    result = made(model, images, out, steps=steps, spacing=spacing, label=label, batch_size=batch_size)
+    result = made(
+        model, images, out, steps=steps, spacing=spacing, label=label, batch_size=batch_size, portable=portable
+    )
     each = f"{result.size / result.count:,.1f} each"
     say(
         f"{counted(result.count, 'image')} in {result.size:,} bytes, {each}; without names and checksums "

@@ -9,9 +9,10 @@ Every x_t, t ≥ 1, is a whole number of steps of a grid that is fine against bo
 sees nothing but points of the grid, so encoder and decoder compute the same as long as the network does.
 """
 
+import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,8 @@ import torch
 from torch import Tensor
 
 from alphabar import images
+from alphabar.coding.precision import Exact, Rounded
+from alphabar.coding.rounding import few_digits
 from alphabar.coding.stack import Floats, Ints, Noise, Stack
 from alphabar.diffusion import Denoiser, NoiseSchedule, p_transition
 from alphabar.diffusion.likelihood import predicted
@@ -32,7 +35,10 @@ Watch = Callable[[], object]
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The grid of each x_t and the Gaussians q(x_t | x_{t−1}) = N(√α_t x_{t−1}, β_t I) on it (DDPM Eq. 2)."""
+    """The grid of each x_t and the Gaussians q(x_t | x_{t−1}) = N(√α_t x_{t−1}, β_t I) on it (DDPM Eq. 2).
+
+    Its numbers have few digits, so that they are the same on every machine.
+    """
 
     schedule: NoiseSchedule
 
@@ -48,18 +54,18 @@ class Grid:
         """
         q = self.schedule.beta.sqrt()
         p = torch.cat([self.schedule.beta_tilde[1:].sqrt(), torch.ones(1, dtype=torch.float64)])
-        return (torch.minimum(q, p).clamp(max=1) / FINENESS).tolist()
+        return [few_digits(step) for step in (torch.minimum(q, p).clamp(max=1) / FINENESS).tolist()]
 
     @cached_property
     def noise(self) -> list[Noise]:
         """q(x_t | x_{t−1}) around its mean, t = 1..T, in steps of the grid; entry 0 is unused."""
-        widths = self.schedule.beta.sqrt().tolist()
+        widths = [few_digits(width) for width in self.schedule.beta.sqrt().tolist()]
         return [Noise(width / step if step else 1.0) for width, step in zip(widths, self.step, strict=True)]
 
     @cached_property
     def scale(self) -> list[float]:
         """√α_t."""
-        return self.schedule.alpha.sqrt().tolist()
+        return [few_digits(scale) for scale in self.schedule.alpha.sqrt().tolist()]
 
     def centre(self, t: int, previous: Floats) -> Ints:
         """The point of the grid nearest to the mean of q(x_t | x_{t−1})."""
@@ -86,6 +92,8 @@ class Chain:
     denoiser: Denoiser
     grid: Grid
     device: torch.device
+    seen: Exact | Rounded = field(default_factory=Exact)
+    """How the coder sees what the network gave."""
 
     def encode(self, stack: Stack, x0: Tensor, watch: Watch = lambda: None) -> None:
         """Push images, uint8 (B, C, H, W). Raises ExhaustedError if the stack holds too few bits to begin with."""
@@ -121,17 +129,30 @@ class Chain:
             watch()
         return x0
 
+    def digest(self, shape: tuple[int, ...]) -> str:
+        """The sha256 of what the coder sees at the first, a middle and the last step for a pattern of the shape
+        (B, C, H, W), and of the bits that it makes of that.
+        """
+        grid, count = self.grid, math.prod(shape)
+        pattern = np.arange(count) * 40_503 % 65_536 - 32_768
+        found, stack = hashlib.sha256(np.array(grid.step + grid.scale).tobytes()), Stack(np.ones(4, dtype=np.uint32))
+        for t in sorted({1, (grid.T + 1) // 2, grid.T}):
+            mean, std = self._reverse_step(np.rint(pattern / 32_768 / grid.step[t]).astype(np.int64), t, shape)
+            for part in (mean, std):
+                found.update(part.astype("<f8").tobytes())
+            stack.push_noise(pattern % 64 - 32, grid.noise[t])
+            stack.push_gaussians(np.rint(mean).astype(np.int64) + pattern % 64 - 32, mean, std)
+        stack.push_levels(pattern % 256, np.clip(mean, 0, 255), std)
+        return hashlib.sha256(found.digest() + stack.words.astype("<u4").tobytes()).hexdigest()
+
     def _reverse_step(self, steps: Ints, t: int, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of p(x_{t−1} | x_t) of each element, in steps of its grid, or levels of x_0."""
-        x_t = torch.from_numpy(self.grid.value(t, steps)).reshape(shape).float().to(self.device)
+        x_t = torch.from_numpy(self.grid.value(t, steps)).reshape(shape).to(self.seen.dtype).to(self.device)
         x_t = x_t.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             prediction = predicted(self.denoiser, self.denoiser.output(x_t, t), x_t, t)
             p = p_transition(self.denoiser.schedule, prediction, x_t.double(), t)
-        mean, std = _flat(p.mean, shape), _flat((0.5 * p.log_var.double()).exp(), shape)
-        if t == 1:
-            return (mean + 1) * 127.5, std * 127.5
-        return mean / self.grid.step[t - 1], std / self.grid.step[t - 1]
+        return self.seen(p, t, self.grid.step[t - 1])
 
 
 def _levels(x0: Tensor) -> Ints:
@@ -140,7 +161,3 @@ def _levels(x0: Tensor) -> Ints:
 
 def _signed(x0: Tensor) -> Floats:
     return images.to_signed(x0).double().flatten().numpy()
-
-
-def _flat(values: Tensor, shape: tuple[int, ...]) -> Floats:
-    return values.expand(shape).cpu().contiguous().flatten().numpy()

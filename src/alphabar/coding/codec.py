@@ -8,6 +8,7 @@ ones are small.
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,8 +18,10 @@ from torch import Tensor
 import alphabar
 from alphabar.coding.chain import Chain, Grid, Watch
 from alphabar.coding.header import Header, Machine
+from alphabar.coding.precision import Exact, Precision, Rounded, doubled
 from alphabar.coding.probe import probe, threads
-from alphabar.coding.stack import UNREPEATABLE, ExhaustedError, Stack, Words
+from alphabar.coding.rounding import Rounding
+from alphabar.coding.stack import UNREPEATABLE, ExhaustedError, Ints, Stack, Words
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
 from alphabar.progress import progress
@@ -56,9 +59,15 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class Coder:
-    """A pipeline whose chain codes."""
+    """A pipeline whose chain codes, with its network in a precision."""
 
     pipeline: Pipeline
+    precision: Precision
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, precision: Precision) -> "Coder":
+        """The coder of a pipeline as it samples."""
+        return cls(doubled(pipeline) if precision == "float64" else pipeline, precision)
 
     @cached_property
     def grid(self) -> Grid:
@@ -74,19 +83,22 @@ class Coder:
         """The denoiser of a batch of so many images."""
         return self.pipeline.conditioned(self.pipeline.job(range(count)))
 
-    def chain(self, count: int) -> Chain:
+    def chain(self, count: int, rounding: Rounding) -> Chain:
         """The chain that codes a batch of so many images."""
-        return Chain(self.denoiser(count), self.grid, self.pipeline.model.device)
+        seen = Rounded(rounding) if self.precision == "float64" else Exact()
+        return Chain(self.denoiser(count), self.grid, self.pipeline.model.device, seen)
 
     def probe(self, batches: Sequence[int]) -> str:
-        """`probe` of the smallest and the largest of these batches."""
+        """`probe` of the smallest and the largest of these batches; `Chain.digest` in float64, whatever they are."""
+        if self.precision == "float64":
+            return self.chain(1, Rounding({})).digest((1, *self.shape))
         sizes = sorted({min(batches), max(batches)})
         return probe(self.denoiser, sizes, self.shape, self.pipeline.model.device)
 
 
-def encode(pipeline: Pipeline, pile: Pile, most: int) -> Coded:
+def encode(pipeline: Pipeline, pile: Pile, most: int, precision: Precision) -> Coded:
     """The images of a pile in batches of at most `most`, on as many threads as torch has now."""
-    coder = Coder(pipeline)
+    coder = Coder.of(pipeline, precision)
     checksums, whole = _checksums(pile, most)
     random = 0
     while True:
@@ -95,7 +107,7 @@ def encode(pipeline: Pipeline, pile: Pile, most: int) -> Coded:
         before = stack.bits
         try:
             with progress("compressing", len(pile)) as advance:
-                stack, batches = _pushed(coder, stack, pile, most, advance)
+                stack, batches, ties = _pushed(coder, stack, pile, most, advance)
             break
         except ExhaustedError:  # by the first image, if there are few
             random = 2 * random or math.ceil(coder.grid.bits_popped(math.prod(coder.shape)) * _MARGIN / 32)
@@ -113,7 +125,9 @@ def encode(pipeline: Pipeline, pile: Pile, most: int) -> Coded:
         sizes=list(pile.sizes[:1] if len(set(pile.sizes)) == 1 else pile.sizes),
         batches=batches,
         words=len(bottom),
-        machine=Machine.this(pipeline.model.device.type),
+        precision=precision,
+        ties=ties,
+        machine=Machine.this(coder.pipeline.model.device.type),
         probe=coder.probe(batches),
         pixels=whole,
     )
@@ -122,26 +136,32 @@ def encode(pipeline: Pipeline, pile: Pile, most: int) -> Coded:
 
 def _pushed(
     coder: Coder, stack: Stack, pile: Pile, most: int, advance: Callable[[float], None]
-) -> tuple[Stack, list[int]]:
-    """The stack with all images on it, and the sizes of the batches; ExhaustedError if one image is too much for it."""
+) -> tuple[Stack, list[int], list[tuple[int, int, int]]]:
+    """The stack with all images on it, the sizes of the batches, and the ties of `Header`; ExhaustedError if one image
+    is too much for it.
+    """
     per_image = coder.grid.bits_popped(math.prod(coder.shape)) * _MARGIN
-    batches: list[int] = []
+    batches, ties = list[int](), list[tuple[int, int, int]]()
     while (done := sum(batches)) < len(pile):
         size = int(max(1, min(most, len(pile) - done, stack.bits // per_image)))
         after = None
         while after is None:
-            after = _one_batch(coder, stack, pile.read(range(done, done + size)), advance)
+            rounding = Rounding()
+            after = _one_batch(coder, stack, pile.read(range(done, done + size)), rounding, advance)
             size = size if after else size // 2
         stack = after
+        ties += [(len(batches), call, int(place)) for call, places in rounding.ties.items() for place in places]
         batches.append(size)
-    return stack, batches
+    return stack, batches, ties
 
 
-def _one_batch(coder: Coder, stack: Stack, images: Tensor, advance: Callable[[float], None]) -> Stack | None:
+def _one_batch(
+    coder: Coder, stack: Stack, images: Tensor, rounding: Rounding, advance: Callable[[float], None]
+) -> Stack | None:
     """The stack with these images on it; None if it holds too few bits for so many, ExhaustedError if for one."""
     after = stack.copy()
     try:
-        coder.chain(len(images)).encode(after, images, _share(advance, len(images), coder.grid.T))
+        coder.chain(len(images), rounding).encode(after, images, _share(advance, len(images), coder.grid.T))
     except ExhaustedError:
         if len(images) == 1:
             raise
@@ -155,17 +175,19 @@ def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterat
     AlphabarError before the first one if this machine does not repeat what the header's computed, or after the last one
     if a checksum is wrong: nothing is to be believed before the end.
     """
-    coder = Coder(pipeline)
-    with threads(header.machine.threads), progress(bar, header.count) as advance:
+    coder = Coder.of(pipeline, header.precision)
+    kept = threads(header.machine.threads) if header.precision == "float32" else nullcontext()
+    with kept, progress(bar, header.count) as advance:
         if coder.probe(header.batches) != header.probe:
             raise AlphabarError(f"{UNREPEATABLE} It was {_described(header.machine)}.")
-        stack, last = Stack(words), header.count
+        stack, last, ties = Stack(words), header.count, _ties(header)
         checksums = np.zeros((header.count, CHECKSUM_WORDS), dtype=np.uint32)
-        for size in reversed(header.batches):
+        for number, size in reversed([*enumerate(header.batches)]):
             numbers = range(last - size, last)
+            chain = coder.chain(size, Rounding(ties.get(number, {})))
             try:
-                images = coder.chain(size).decode(stack, (size, *coder.shape), _share(advance, size, coder.grid.T))
-            except ExhaustedError:
+                images = chain.decode(stack, (size, *coder.shape), _share(advance, size, coder.grid.T))
+            except (ExhaustedError, IndexError):
                 raise AlphabarError(UNREPEATABLE) from None
             checksums[numbers.start : numbers.stop] = [_checksum(image) for image in images]
             last -= size
@@ -173,6 +195,14 @@ def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterat
     bottom = stack.words
     if len(bottom) != header.words or not np.array_equal(bottom[: checksums.size], checksums.flatten()):
         raise AlphabarError(UNREPEATABLE)
+
+
+def _ties(header: Header) -> dict[int, dict[int, Ints]]:
+    """The places of the ties, by batch and rounding."""
+    found: dict[int, dict[int, list[int]]] = {}
+    for batch, call, place in header.ties:
+        found.setdefault(batch, {}).setdefault(call, []).append(place)
+    return {batch: {call: np.array(places) for call, places in calls.items()} for batch, calls in found.items()}
 
 
 def _share(advance: Callable[[float], None], size: int, steps: int) -> Watch:

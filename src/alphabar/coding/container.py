@@ -40,7 +40,8 @@ def unpacked(raw: bytes, name: str) -> tuple[Header, Words]:
     version, header_bytes, count = _FIXED.unpack(body[len(MAGIC) : start])
     if version != VERSION:
         raise AlphabarError(
-            f"{name} has version {version}, and this alphabar reads version {VERSION}; update alphabar."
+            f"{name} has version {version}, and this alphabar reads version {VERSION}; "
+            f"{'update alphabar' if version > VERSION else 'use the alphabar that made it'}."
         )
     if start + header_bytes + 4 * count != len(body):
         raise AlphabarError(f"{name} is damaged: its parts have {len(body):,} bytes together, which it denies.")

@@ -1,16 +1,20 @@
 """What a compressed file says of itself: the model, the images, and the machine that must compute the same."""
 
+import importlib.metadata
 import platform
 from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION = 1
+from alphabar.coding.precision import Precision
+
+VERSION = 2
 MOST_IMAGES = 1_000_000
 
 Count = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 Side = Annotated[int, Field(ge=1, le=1 << 16)]
+Place = Annotated[int, Field(ge=0, lt=1 << 40)]
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -27,6 +31,7 @@ class Machine(_Section):
     instructions: str
     processor: str
     torch_version: str
+    constriction: str
 
     @classmethod
     def this(cls, device: str) -> "Machine":
@@ -37,6 +42,7 @@ class Machine(_Section):
             instructions=torch.backends.cpu.get_cpu_capability(),
             processor=platform.machine(),
             torch_version=torch.__version__,
+            constriction=importlib.metadata.version("constriction"),
         )
 
 
@@ -46,7 +52,8 @@ class Header(_Section):
     sampling: the settings of the chain. timesteps: the chain, to be sure. label: the class of all images.
     batches: how many images were coded together, from the first to the last.
     words: how many words lay on the stack at first: the images' checksums and, if these were too few, random ones.
-    probe: the sha256 of some outputs of the network. pixels: of all images.
+    precision: of the network. ties: what was rounded down in float64, as numbers of a batch, of a rounding in it, and
+    of an element. probe: the sha256 of some outputs of the network. pixels: of all images.
     """
 
     version: int = VERSION
@@ -63,6 +70,8 @@ class Header(_Section):
     sizes: Annotated[list[tuple[Side, Side]], Field(min_length=1, max_length=MOST_IMAGES)]
     batches: Annotated[list[Count], Field(min_length=1, max_length=MOST_IMAGES)]
     words: Annotated[int, Field(ge=1, le=1 << 28)]
+    precision: Precision
+    ties: Annotated[list[tuple[Place, Place, Place]], Field(max_length=MOST_IMAGES)]
     machine: Machine
     probe: Hex
     pixels: Hex

@@ -5,6 +5,7 @@ random, the symbol is a sample of P. So what is popped can be pushed again, and 
 """
 
 import math
+from decimal import Context, Decimal
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,7 @@ FLOOR = 1e-3
 _PRECISION = 24  # bits that a symbol takes at most
 _STATE = 64  # bits of the coder's state
 _HALF_WORD = 1 << 16
+_DIGITS = Context(prec=40)
 
 
 UNREPEATABLE = (
@@ -46,19 +48,24 @@ def _models() -> Any:
 
 
 class Noise:
-    """The Gaussian N(0, σ²) in steps of a grid, cut off beyond WINDOW σ: a table, the same for all elements."""
+    """P(n) ∝ exp(−n²/2σ²), a Gaussian in steps of a grid, cut off beyond WINDOW σ: a table, the same for all elements.
+
+    It is made of products and one exponential that is rounded correctly, and so is equal on every machine.
+    """
 
     def __init__(self, std: float) -> None:
         """std: in steps of the grid."""
         self.half = max(1, min(MOST, math.ceil(WINDOW * std)))
-        edges = (np.arange(-self.half, self.half + 2) - 0.5) / (max(std, FLOOR) * math.sqrt(2))
-        cdf = np.array([math.erf(edge) for edge in edges])
-        self._probabilities = np.maximum(np.diff(cdf), 0) + 1e-12
+        ratio = float(_DIGITS.exp(_DIGITS.divide(-1, 2 * Decimal(max(std, FLOOR)) ** 2)))  # P(1) / P(0)
+        ratios = ratio * np.cumprod(np.concatenate([[1.0], np.full(self.half - 1, ratio * ratio)]))  # P(n) / P(n − 1)
+        right = np.cumprod(ratios)
+        self.probabilities = np.concatenate([right[::-1], [1.0], right]) + 1e-12
 
     @cached_property
     def table(self) -> Any:
         """The model of constriction."""
-        return _models().model.Categorical(self._probabilities / self._probabilities.sum(), lazy=False, perfect=False)
+        total = math.fsum(self.probabilities)  # exact, in whatever order
+        return _models().model.Categorical(self.probabilities / total, lazy=False, perfect=False)
 
 
 class Stack:

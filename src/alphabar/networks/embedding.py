@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from alphabar.networks.style import Style
 
 
-def sinusoid(time: Tensor, dim: int, style: Style) -> Tensor:
+def sinusoid(time: Tensor, dim: int, style: Style, dtype: torch.dtype = torch.float32) -> Tensor:
     """sin and cos of t · 10000^(−j / (half − shift)) for j < half = dim // 2: (B,) -> (B, dim).
 
-    If `dim` is odd, the last column is 0. The result is float32 whatever the network's type, because bfloat16 cannot
-    distinguish step 999 from step 1000.
+    If `dim` is odd, the last column is 0. The result is float32 whatever the network's type, unless that is float64,
+    because bfloat16 cannot distinguish step 999 from step 1000.
     """
     half = dim // 2
-    j = torch.arange(half, device=time.device, dtype=torch.float32)
+    j = torch.arange(half, device=time.device, dtype=dtype)
     frequency = torch.exp(-math.log(10_000) / max(half - style.frequency_shift, 1) * j)
-    angle = time.to(torch.float32)[:, None] * frequency
+    angle = time.to(dtype)[:, None] * frequency
     waves = [angle.sin(), angle.cos()] if style.sinusoid == "sin_cos" else [angle.cos(), angle.sin()]
     return F.pad(torch.cat(waves, dim=1), (0, dim % 2))
 
@@ -55,7 +55,8 @@ class Embedding(nn.Module):
 
         Without `augmentation` its label is 0: images that are not transformed.
         """
-        wave = sinusoid(time, self.channels, self.style).to(self.linear1.weight.dtype)
+        dtype = self.linear1.weight.dtype
+        wave = sinusoid(time, self.channels, self.style, torch.promote_types(dtype, torch.float32)).to(dtype)
         e: Tensor = self.linear2(self.activation(self.linear1(wave)))
         if self.augmentation is not None and augmentation is not None:
             e = e + self.augmentation(augmentation)
