@@ -8,7 +8,7 @@ ones are small.
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,9 @@ from torch import Tensor
 
 import alphabar
 from alphabar.coding.chain import Chain, Grid, Watch
-from alphabar.coding.header import Header, Machine
+from alphabar.coding.dither import Dither
+from alphabar.coding.header import Header, Lossy, Machine
+from alphabar.coding.prefix import Prefix, levels
 from alphabar.coding.probe import probe, threads
 from alphabar.coding.stack import UNREPEATABLE, ExhaustedError, Stack, Words
 from alphabar.diffusion import Denoiser
@@ -56,14 +58,24 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class Coder:
-    """A pipeline whose chain codes."""
+    """A pipeline whose chain codes, from x_0 or, of a lossy file, from x_k of this level on."""
 
     pipeline: Pipeline
+    level: int | None = None
 
     @cached_property
     def grid(self) -> Grid:
         """The grids of x_1, ..., x_T."""
-        return Grid(self.pipeline.denoiser.schedule)
+        schedule = self.pipeline.denoiser.schedule
+        return Grid(schedule if self.level is None else schedule.respace(levels(schedule, self.level)))
+
+    @property
+    def bits_popped(self) -> float:
+        """The bits that an image needs on the stack: little that was pushed comes back before them."""
+        dims = math.prod(self.shape)
+        if self.level is None:
+            return self.grid.bits_popped(dims)
+        return self.grid.bits_popped(dims, 2) + self.grid.bits_popped(dims, 3)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -76,7 +88,26 @@ class Coder:
 
     def chain(self, count: int) -> Chain:
         """The chain that codes a batch of so many images."""
-        return Chain(self.denoiser(count), self.grid, self.pipeline.model.device)
+        denoiser = self.denoiser(count)
+        if self.level is not None:
+            denoiser = denoiser.respaced(levels(denoiser.schedule, self.level))
+        return Chain(denoiser, self.grid, self.pipeline.model.device)
+
+    def coding(self, numbers: range) -> Chain | Prefix:
+        """What codes the batch of these images."""
+        chain = self.chain(len(numbers))
+        return chain if self.level is None else Prefix(chain, self.dither(self.level), numbers)
+
+    def dither(self, level: int) -> Dither:
+        """The quantiser of a lossy file."""
+        return Dither.at(self.pipeline.denoiser.schedule, level)
+
+    def coded(self, pile: Pile) -> Pile:
+        """The pile of what is coded: of a lossy file, y in place of the images."""
+        if self.level is None:
+            return pile
+        dither = self.dither(self.level)
+        return replace(pile, read=lambda numbers: dither.quantised(pile.read(numbers), numbers))
 
     def probe(self, batches: Sequence[int]) -> str:
         """`probe` of the smallest and the largest of these batches."""
@@ -84,9 +115,10 @@ class Coder:
         return probe(self.denoiser, sizes, self.shape, self.pipeline.model.device)
 
 
-def encode(pipeline: Pipeline, pile: Pile, most: int) -> Coded:
+def encode(pipeline: Pipeline, pile: Pile, most: int, lossy: Lossy | None = None) -> Coded:
     """The images of a pile in batches of at most `most`, on as many threads as torch has now."""
-    coder = Coder(pipeline)
+    coder = Coder(pipeline, lossy.level if lossy else None)
+    pile = coder.coded(pile)
     checksums, whole = _checksums(pile, most)
     random = 0
     while True:
@@ -98,7 +130,7 @@ def encode(pipeline: Pipeline, pile: Pile, most: int) -> Coded:
                 stack, batches = _pushed(coder, stack, pile, most, advance)
             break
         except ExhaustedError:  # by the first image, if there are few
-            random = 2 * random or math.ceil(coder.grid.bits_popped(math.prod(coder.shape)) * _MARGIN / 32)
+            random = 2 * random or math.ceil(coder.bits_popped * _MARGIN / 32)
     header = Header(
         alphabar=alphabar.__version__,
         run=str(pipeline.model.path),
@@ -116,6 +148,7 @@ def encode(pipeline: Pipeline, pile: Pile, most: int) -> Coded:
         machine=Machine.this(pipeline.model.device.type),
         probe=coder.probe(batches),
         pixels=whole,
+        lossy=lossy,
     )
     return Coded(header, stack.words, stack.bits - before)
 
@@ -124,38 +157,42 @@ def _pushed(
     coder: Coder, stack: Stack, pile: Pile, most: int, advance: Callable[[float], None]
 ) -> tuple[Stack, list[int]]:
     """The stack with all images on it, and the sizes of the batches; ExhaustedError if one image is too much for it."""
-    per_image = coder.grid.bits_popped(math.prod(coder.shape)) * _MARGIN
+    per_image = max(1.0, coder.bits_popped * _MARGIN)
     batches: list[int] = []
     while (done := sum(batches)) < len(pile):
         size = int(max(1, min(most, len(pile) - done, stack.bits // per_image)))
         after = None
         while after is None:
-            after = _one_batch(coder, stack, pile.read(range(done, done + size)), advance)
+            after = _one_batch(coder, stack, pile, range(done, done + size), advance)
             size = size if after else size // 2
         stack = after
         batches.append(size)
     return stack, batches
 
 
-def _one_batch(coder: Coder, stack: Stack, images: Tensor, advance: Callable[[float], None]) -> Stack | None:
+def _one_batch(
+    coder: Coder, stack: Stack, pile: Pile, numbers: range, advance: Callable[[float], None]
+) -> Stack | None:
     """The stack with these images on it; None if it holds too few bits for so many, ExhaustedError if for one."""
     after = stack.copy()
     try:
-        coder.chain(len(images)).encode(after, images, _share(advance, len(images), coder.grid.T))
+        watch = _share(advance, len(numbers), coder.grid.T)
+        coder.coding(numbers).encode(after, pile.read(numbers), watch)
     except ExhaustedError:
-        if len(images) == 1:
+        if len(numbers) == 1:
             raise
         return None
     return after
 
 
 def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterator[tuple[range, Tensor]]:
-    """Batches of the images, from the last to the first: their numbers, and uint8 (N, C, H, W) of the model's shape.
+    """Batches of the images, from the last to the first: their numbers, and uint8 (N, C, H, W) of the model's shape; of a
+    lossy file, int32 y.
 
     AlphabarError before the first one if this machine does not repeat what the header's computed, or after the last one
     if a checksum is wrong: nothing is to be believed before the end.
     """
-    coder = Coder(pipeline)
+    coder = Coder(pipeline, header.lossy.level if header.lossy else None)
     with threads(header.machine.threads), progress(bar, header.count) as advance:
         if coder.probe(header.batches) != header.probe:
             raise AlphabarError(f"{UNREPEATABLE} It was {_described(header.machine)}.")
@@ -164,7 +201,7 @@ def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterat
         for size in reversed(header.batches):
             numbers = range(last - size, last)
             try:
-                images = coder.chain(size).decode(stack, (size, *coder.shape), _share(advance, size, coder.grid.T))
+                images = coder.coding(numbers).decode(stack, (size, *coder.shape), _share(advance, size, coder.grid.T))
             except ExhaustedError:
                 raise AlphabarError(UNREPEATABLE) from None
             checksums[numbers.start : numbers.stop] = [_checksum(image) for image in images]

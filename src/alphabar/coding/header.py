@@ -1,5 +1,6 @@
 """What a compressed file says of itself: the model, the images, and the machine that must compute the same."""
 
+import math
 import platform
 from typing import Annotated, Any
 
@@ -40,6 +41,21 @@ class Machine(_Section):
         )
 
 
+class Lossy(_Section):
+    """What a lossy file keeps: x_t of the chain's row `level` and above, so that noise of this standard deviation is left
+    in the pixels. rmse: of the images that `fill` "mean" makes, over all their values. Both in grey levels (0–255).
+    """
+
+    level: Annotated[int, Field(ge=1, le=100_000)]
+    noise: Annotated[float, Field(ge=0)]
+    rmse: Annotated[float, Field(ge=0, le=255)]
+
+    @property
+    def psnr(self) -> float:
+        """20 log10(255 / RMSE), dB."""
+        return 20 * math.log10(255 / self.rmse) if self.rmse else math.inf
+
+
 class Header(_Section):
     """The settings of a compressed file.
 
@@ -47,6 +63,7 @@ class Header(_Section):
     batches: how many images were coded together, from the first to the last.
     words: how many words lay on the stack at first: the images' checksums and, if these were too few, random ones.
     probe: the sha256 of some outputs of the network. pixels: of all images.
+    lossy: None if the images come back exactly. Otherwise what is coded, and checked, are whole numbers of `Dither`.
     """
 
     version: int = VERSION
@@ -66,6 +83,7 @@ class Header(_Section):
     machine: Machine
     probe: Hex
     pixels: Hex
+    lossy: Lossy | None = None
 
     @property
     def count(self) -> int:
