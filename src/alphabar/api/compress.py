@@ -75,12 +75,13 @@ def compress(
     if file.suffix != container.SUFFIX:
         raise AlphabarError(f"The name of a compressed file ends in {container.SUFFIX}; got {file}.")
     outputs.check(file, outputs.COMPRESSED, paths, option="out")
-    pipeline = _pipeline(source, _chain(source, steps, spacing), label)
+    pipeline = coding_pipeline(source, steps, spacing, label)
     kept = None if lossy is None else losses.kept(pipeline.denoiser.schedule, lossy)
     pile = pictures.pile(paths, source.facts.shape, source.config.data.background)
     outputs.prepare(file.parent, option="out", path=file)
     coded = losses.verified(pipeline, pile, codec.encode(pipeline, pile, batch_size or BATCH, kept))
     raw = container.packed(coded.header, coded.words)
+    container.unpacked(raw, str(file))
     with outputs.written(file, outputs.COMPRESSED) as target:
         target.write(raw)
     values = source.facts.shape[0] * sum(height * width for height, width in pile.sizes)
@@ -136,6 +137,13 @@ def _read(path: Path) -> tuple[Header, Words]:
     except OSError as error:
         raise AlphabarError(f"{path} cannot be read ({error.strerror or error}).") from None
     return container.unpacked(raw, str(path))
+
+
+def coding_pipeline(
+    model: LoadedModel, steps: int | str | None = None, spacing: str | None = None, label: str | int | None = None
+) -> Pipeline:
+    """The chain that `compress` codes with."""
+    return _pipeline(model, _chain(model, steps, spacing), label)
 
 
 def _chain(model: LoadedModel, steps: int | str | None, spacing: str | None) -> dict[str, object]:

@@ -186,8 +186,8 @@ def _one_batch(
 
 
 def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterator[tuple[range, Tensor]]:
-    """Batches of the images, from the last to the first: their numbers, and uint8 (N, C, H, W) of the model's shape; of a
-    lossy file, int32 y.
+    """Batches of the images, from the last to the first: their numbers, and uint8 (N, C, H, W) of the model's shape; of
+    a lossy file, int32 y.
 
     AlphabarError before the first one if this machine does not repeat what the header's computed, or after the last one
     if a checksum is wrong: nothing is to be believed before the end.

@@ -1,4 +1,4 @@
-"""x_k of a lossy file: x_0 with noise of exactly the variance of q(x_k | x_0), which a whole number for each value tells.
+"""x_k of a lossy file: x_0 with noise of the variance of q(x_k | x_0), which a whole number for each value tells.
 
 Universal quantisation (Ziv 1985; Agustsson & Theis 2020; in diffusion models, Yang et al. 2025): with u ~ U(−½, ½) that
 encoder and decoder share, y = round(√ᾱ_k x_0 / D + u) and x_k = D (y − u). Whatever x_0 is, x_k − √ᾱ_k x_0 is uniform
@@ -63,4 +63,4 @@ def _flat(y: Tensor) -> Ints:
 def shared(numbers: range, count: int) -> Floats:
     """u of the images with these numbers, `count` for each, one after the other: the same on every machine."""
     raw = [np.random.PCG64([_KEY, number]).random_raw(count) for number in numbers]
-    return (np.concatenate(raw) >> 11) * 2.0**-53 - 0.5
+    return np.asarray((np.concatenate(raw) >> 11) * 2.0**-53 - 0.5, dtype=np.float64)

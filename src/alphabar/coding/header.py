@@ -42,8 +42,8 @@ class Machine(_Section):
 
 
 class Lossy(_Section):
-    """What a lossy file keeps: x_t of the chain's row `level` and above, so that noise of this standard deviation is left
-    in the pixels. rmse: of the images that `fill` "mean" makes, over all their values. Both in grey levels (0–255).
+    """What a lossy file keeps: x_t of the chain's row `level` and above, so that noise of this standard deviation is
+    left in the pixels. rmse: of the images that `fill` "mean" makes, of all their values. Both in grey levels (0–255).
     """
 
     level: Annotated[int, Field(ge=1, le=100_000)]

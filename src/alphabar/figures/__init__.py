@@ -6,6 +6,7 @@ A figure that needs a network or a data set is measured here, and drawn by plots
 from alphabar.figures.forward import forward
 from alphabar.figures.gradient_noise import gradient_noise
 from alphabar.figures.loss import loss
+from alphabar.figures.lossy import lossy
 from alphabar.figures.progressive import progressive
 from alphabar.figures.rate_distortion import rate_distortion
 from alphabar.figures.schedules import schedules
@@ -19,6 +20,7 @@ __all__ = [
     "forward",
     "gradient_noise",
     "loss",
+    "lossy",
     "progressive",
     "rate_distortion",
     "schedules",
