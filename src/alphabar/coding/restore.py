@@ -18,7 +18,7 @@ def mean(denoiser: Denoiser, x_k: Tensor, k: int, numbers: range) -> Tensor:
 
 
 def sample(denoiser: Denoiser, x_k: Tensor, k: int, numbers: range) -> Tensor:
-    """Samples of p(x_0 | x_k): x_{k−1}, ..., x_0 of the reverse process, seeded with the images' numbers; x̂_0 if k = 1."""
+    """Samples of p(x_0 | x_k): x_{k−1}, ..., x_0 of the reverse process, seeded with the numbers; x̂_0 if k = 1."""
     steps = reverse_process(Ancestral(), denoiser, x_k, start=k, noise=SeededNoise(numbers))
     return [step.x for step in steps][-1]
 
