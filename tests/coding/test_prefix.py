@@ -73,8 +73,8 @@ def derived(d: Denoiser, k: int) -> float:
 @pytest.mark.parametrize("k", [3, 6, 10, 25])
 def test_an_exact_chain_has_the_derived_rate(k: int) -> None:
     d = fine()
-    expected = derived(d, k)
-    assert cost(d, k, toy_data(256)) == pytest.approx(expected, rel=0.01)
+    expected, error = derived(d, k), 0.3 / math.sqrt(65_536)  # without signal, the bits of a value scatter by 0.3
+    assert cost(d, k, toy_data(256)) == pytest.approx(expected, rel=0.01, abs=3 * error)
 
 
 @pytest.mark.parametrize(("k", "more"), [(3, UNIFORM_NOISE), (6, UNIFORM_NOISE), (25, 0.104)])
