@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from alphabar import names
 from alphabar.cli import options as o
+from alphabar.cli.plot_lossy import lossy
 from alphabar.cli.plotting import Out, numbers, place, save
 from alphabar.errors import AlphabarError
 from alphabar.registry import unknown
@@ -91,31 +92,6 @@ def rate_distortion(runs: Measured, out: Out = None) -> None:
     from alphabar import figures
 
     save(figures.rate_distortion(runs), path)
-
-
-def lossy(
-    run: o.Run,
-    noise: Annotated[
-        str, typer.Option(help="The noise that `alphabar compress --lossy` leaves, a point for each.")
-    ] = "3,6,12,25,50,100",
-    count: Annotated[int, typer.Option(min=2, help="How many test images.")] = 128,
-    steps: Annotated[str | None, typer.Option(help="Number of steps of the chain; 50 if left out.")] = None,
-    spacing: o.Spacing = None,
-    weights: o.Weights = "ema",
-    step: o.Step = None,
-    data: o.Data = None,
-    data_root: o.DataRoot = None,
-    device: o.Device = "auto",
-    out: Out = None,
-) -> None:
-    """Bytes of lossy files and their error, beside the bound's and other formats' (DDPM Fig. 5)."""
-    levels = [float(level) for level in numbers("--noise", noise, float)]
-    path = place("lossy", out)
-    from alphabar import figures
-    from alphabar.api.compress import coding_pipeline
-
-    model = _model(run, weights, step, device, data, data_root)
-    save(figures.lossy(coding_pipeline(model, steps, spacing), levels, count), path)
 
 
 def gradient_noise(
