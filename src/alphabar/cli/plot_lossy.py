@@ -1,6 +1,5 @@
 """`alphabar plot lossy`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
