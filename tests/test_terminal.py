@@ -127,7 +127,7 @@ PATHS = {
     "vary": ["{}", "0"], "recipes": ["{}"], "settings": ["{}"], "data fetch": ["{}"], "data inspect": ["{}"],
     "plot variances": ["--schedule", "{}"], "plot schedules": ["--out", "{}"], "plot forward": ["--data", "{}"],
     "plot vlb": ["{}"], "plot rate-distortion": ["{}"], "plot gradient-noise": ["{}"], "plot skipped": ["{}"],
-    "plot steps": ["{}"], "plot loss": ["{}"], "plot progressive": ["{}"], "plot shared": ["{}"],
+    "plot lossy": ["{}"], "plot steps": ["{}"], "plot loss": ["{}"], "plot progressive": ["{}"], "plot shared": ["{}"],
     "plot scaling": ["{}"],
 }  # fmt: skip
 WITHOUT = {"", "doctor", "data", "plot", "data list", "plot list"}

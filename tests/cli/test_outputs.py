@@ -111,6 +111,7 @@ FILES: dict[tuple[str, str], tuple[list[str], str, Callable[[Path], object]]] = 
     ("plot forward", "--out"): ([], "a.png", figure),
     ("plot vlb", "--out"): (["{run}"], "a.png", figure),
     ("plot rate-distortion", "--out"): (["{run}"], "a.png", figure),
+    ("plot lossy", "--out"): (["{run}"], "a.png", figure),
     ("plot gradient-noise", "--out"): (["{run}"], "a.png", figure),
     ("plot skipped", "--out"): (["{run}", "--features", "fashion-cnn"], "a.png", figure),
     ("plot steps", "--out"): (["{run}", "--features", "fashion-cnn"], "a.png", figure),

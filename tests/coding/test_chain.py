@@ -45,7 +45,7 @@ def exact(schedule: NoiseSchedule) -> Denoiser:
         return (MEAN + a.sqrt() * STD**2 / variance * (x - a.sqrt() * MEAN)).to(x.dtype)
 
     def log_var(schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, raw: Tensor | None) -> Tensor:
-        a, before = alpha_bar[t], alpha_bar[t - 1]
+        a, before = schedule.alpha_bar[t], schedule.alpha_bar[t - 1]
         covariance = (a / before).sqrt() * (before * STD**2 + 1 - before)
         return ((before * STD**2 + 1 - before) - covariance**2 / (a * STD**2 + 1 - a)).log()
 

@@ -1,4 +1,4 @@
-"""`alphabar.compress` and `decompress`: images into one file and back, exactly, in as many bits as the bound says."""
+"""`alphabar.compress` and `decompress`: images into one file and back, exactly or nearly."""
 
 import os
 import tempfile
@@ -10,8 +10,8 @@ from alphabar import images, outputs
 from alphabar.api.foreign import is_foreign
 from alphabar.api.model import Model, load, loaded
 from alphabar.api.options import StrPath
-from alphabar.coding import codec, container, pictures
-from alphabar.coding.header import Header
+from alphabar.coding import codec, container, losses, pictures
+from alphabar.coding.header import Header, Lossy
 from alphabar.coding.stack import Words
 from alphabar.data.files import open_regular, read_whole
 from alphabar.errors import AlphabarError, check_number, sentences
@@ -36,6 +36,8 @@ class Compressed:
     """The size of the images alone, without their names and checksums."""
     values: int
     """The numbers that all images consist of: pixels times channels, without padding."""
+    lossy: Lossy | None = None
+    """What a lossy file keeps, and its error; None if the images come back exactly."""
 
     @property
     def bits_per_dim(self) -> float:
@@ -54,8 +56,9 @@ def compress(
     label: str | int | None = None,
     batch_size: int | None = None,
     portable: bool = False,
+    lossy: float | None = None,
 ) -> Compressed:
-    """Images into the file `out`, a .abar, from which `decompress` makes the same pixels again.
+    """Images into the file `out`, a .abar, from which `decompress` makes the same pixels again, or nearly.
 
     The file is decoded as a test before it is written. A decoder must compute the network to the bit as here: the same
     torch, instructions and device; the number of threads is kept.
@@ -66,36 +69,49 @@ def compress(
     steps, spacing: the chain; 50 steps, even in log-SNR, if left out. More steps make a smaller file.
     label: the class of all images.
     batch_size: how many images are coded together at most; 64 if None.
+    lossy: how much noise may be left in the pixels, as its standard deviation in grey levels (0–255), for a smaller
+    file; the model takes part of it away, so the error is smaller. None: no loss.
     """
     source, file = loaded(model), Path(out)
     check_number("--batch-size", batch_size)
     paths = [Path(each) for each in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    if portable and lossy is not None:
+        raise AlphabarError("A lossy file is decoded on a machine like this one only; leave out --portable or --lossy.")
     if file.suffix != container.SUFFIX:
         raise AlphabarError(f"The name of a compressed file ends in {container.SUFFIX}; got {file}.")
     outputs.check(file, outputs.COMPRESSED, paths, option="OUT")
-    pipeline = _pipeline(source, _chain(source, steps, spacing), label)
+    pipeline = coding_pipeline(source, steps, spacing, label)
+    kept = None if lossy is None else losses.kept(pipeline.denoiser.schedule, lossy)
     pile = pictures.pile(paths, source.facts.shape, source.config.data.background)
     outputs.prepare(file.parent, option="OUT", path=file)
-    coded = codec.encode(pipeline, pile, batch_size or BATCH, "float64" if portable else "float32")
+    encoded = codec.encode(pipeline, pile, batch_size or BATCH, "float64" if portable else "float32", kept)
+    coded = losses.verified(pipeline, pile, encoded)
     raw = container.packed(coded.header, coded.words)
-    for _ in codec.decode(pipeline, *container.unpacked(raw, str(file)), bar="verifying"):
-        pass
+    container.unpacked(raw, str(file))
     with outputs.written(file, outputs.COMPRESSED) as target:
         target.write(raw)
     values = source.facts.shape[0] * sum(height * width for height, width in pile.sizes)
-    return Compressed(file, len(pile), len(raw), coded.image_bits / 8, values)
+    return Compressed(file, len(pile), len(raw), coded.image_bits / 8, values, coded.header.lossy)
 
 
 @sentences()
 def decompress(
-    file: StrPath, folder: StrPath, *, model: Model | str | Path | None = None, device: str = "auto"
+    file: StrPath,
+    folder: StrPath,
+    *,
+    model: Model | str | Path | None = None,
+    device: str = "auto",
+    fill: str | None = None,
 ) -> list[Path]:
     """The images of a compressed file, as PNGs in `folder`; all of them, or none.
 
     model: the run, if it does not lie where it did when the file was made; it must have the same weights.
+    fill: how the model fills in what a lossy file has left out: with the "mean", which has the least squared error, if
+    None, or with a "sample", which looks more like the images that the model was trained on.
     """
     path, out = Path(file), Path(folder)
     header, words = _read(path)
+    fill = losses.checked(fill, header, str(path))
     pipeline = _pipeline_of(header, path, model, device)
     targets = pictures.places(out, header.names)
     _check_folder(out)
@@ -104,13 +120,20 @@ def decompress(
     with tempfile.TemporaryDirectory(dir=out, prefix=".alphabar-") as hidden:
         staged = [Path(hidden) / f"{k}.png" for k in range(header.count)]
         for numbers, batch in codec.decode(pipeline, header, words, bar="decompressing"):
-            for k, image in zip(numbers, batch, strict=True):
+            shown = losses.shown(pipeline, header, batch, numbers, fill)
+            for k, image in zip(numbers, shown, strict=True):
                 picture = pictures.without_padding(image, sizes[k])
                 images.save_png(staged[k], picture, kind=outputs.DECOMPRESSED)
         for source, target in zip(staged, targets, strict=True):
             target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)
     return targets
+
+
+@sentences()
+def loss_of(file: StrPath) -> Lossy | None:
+    """What a compressed file has kept of its images, and the error of these; None if they come back exactly."""
+    return _read(Path(file))[0].lossy
 
 
 def _read(path: Path) -> tuple[Header, Words]:
@@ -120,6 +143,13 @@ def _read(path: Path) -> tuple[Header, Words]:
     except OSError as error:
         raise AlphabarError(f"{path} cannot be read ({error.strerror or error}).") from None
     return container.unpacked(raw, str(path))
+
+
+def coding_pipeline(
+    model: LoadedModel, steps: int | str | None = None, spacing: str | None = None, label: str | int | None = None
+) -> Pipeline:
+    """The chain that `compress` codes with."""
+    return _pipeline(model, _chain(model, steps, spacing), label)
 
 
 def _chain(model: LoadedModel, steps: int | str | None, spacing: str | None) -> dict[str, object]:

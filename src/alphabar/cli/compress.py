@@ -25,23 +25,35 @@ def compress(
     portable: Annotated[
         bool, typer.Option("--portable", help="Write a file that other kinds of machines can decode; it takes longer.")
     ] = False,
+    lossy: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="NOISE",
+            help="Leave noise of up to so many grey levels (0-255) in; a smaller file, not exact.",
+        ),
+    ] = None,
     device: o.Device = "auto",
 ) -> None:
-    """Compress images without loss, with a model trained on images like them.
+    """Compress images, without loss if --lossy is left out, with a model trained on images like them.
 
     The file is decoded as a test before it is written.
     """
     from alphabar.api.compress import compress as made
     from alphabar.api.model import load
+    from alphabar.cli.lost import lost
     from alphabar.data.contents import counted
 
     model = load(run, weights=weights, step=step, device=device)
     result = made(
-        model, images, out, steps=steps, spacing=spacing, label=label, batch_size=batch_size, portable=portable
-    )
+        model, images, out, steps=steps, spacing=spacing, label=label, batch_size=batch_size, portable=portable,
+        lossy=lossy,
+    )  # fmt: skip
     each = f"{result.size / result.count:,.1f} each"
     say(
         f"{counted(result.count, 'image')} in {result.size:,} bytes, {each}; without names and checksums "
         f"{result.payload / result.count:,.1f} each, {result.bits_per_dim:.3f} bits per value"
     )
+    if result.lossy:
+        say(f"lossy     {lost(result.lossy)}")
     say(f"written   {result.file}")

@@ -15,11 +15,24 @@ def decompress(
     model: Annotated[
         str | None, typer.Option(help="The model, if it does not lie where it did when the file was made.")
     ] = None,
+    fill: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a lossy file: mean, with the least error, or sample, which looks more real; mean if left out."
+        ),
+    ] = None,
     device: o.Device = "auto",
 ) -> None:
-    """Write the images of a compressed file as PNGs, with exactly the pixels that were compressed; all, or none."""
+    """Write the images of a compressed file as PNGs; all, or none.
+
+    They have exactly the pixels that were compressed, if the file is not lossy.
+    """
     from alphabar.api.compress import decompress as made
+    from alphabar.api.compress import loss_of
+    from alphabar.cli.lost import lost
     from alphabar.data.contents import counted
 
-    written = made(file, out, model=model, device=device)
+    written = made(file, out, model=model, device=device, fill=fill)
     say(f"{counted(len(written), 'image')} in {out}")
+    if loss := loss_of(file):
+        say(f"They are not the originals: {lost(loss, fill or 'mean')}")

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from alphabar import names
 from alphabar.cli import options as o
 from alphabar.cli.plot_chains import progressive, shared, skipped, steps
+from alphabar.cli.plot_lossy import lossy
 from alphabar.cli.plot_scaling import scaling
 from alphabar.cli.plotting import Out, loaded, numbers, place, save
 from alphabar.errors import AlphabarError
@@ -135,6 +136,7 @@ FIGURES: dict[str, Callable[..., None]] = {
     "forward": forward,
     "vlb": vlb,
     "rate-distortion": rate_distortion,
+    "lossy": lossy,
     "gradient-noise": gradient_noise,
     "skipped": skipped,
     "steps": steps,

@@ -79,9 +79,11 @@ class Grid:
         """Mean and standard deviation of p(x_T) = N(0, I) for `count` elements, in steps of the grid."""
         return np.zeros(count), np.full(count, 1 / self.step[self.T])
 
-    def bits_popped(self, dims: int) -> float:
-        """The bits that q(x_1 | x_0) takes off the stack before anything is pushed: the entropy of `dims` elements."""
-        width = float(self.schedule.beta[1].sqrt()) / self.step[1]
+    def bits_popped(self, dims: int, t: int = 1) -> float:
+        """The bits that q(x_t | x_{t−1}) takes off the stack: the entropy of `dims` elements; 0 beyond the chain."""
+        if t > self.T:
+            return 0.0
+        width = float(self.schedule.beta[t].sqrt()) / self.step[t]
         return dims * math.log2(max(width, 1.0) * math.sqrt(2 * math.pi * math.e))
 
 

@@ -9,7 +9,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,8 +17,10 @@ from torch import Tensor
 
 import alphabar
 from alphabar.coding.chain import Chain, Grid, Watch
-from alphabar.coding.header import Header, Machine
+from alphabar.coding.dither import Dither
+from alphabar.coding.header import Header, Lossy, Machine
 from alphabar.coding.precision import Exact, Precision, Rounded, doubled
+from alphabar.coding.prefix import Prefix, levels
 from alphabar.coding.probe import probe, threads
 from alphabar.coding.rounding import Rounding
 from alphabar.coding.stack import UNREPEATABLE, ExhaustedError, Ints, Stack, Words
@@ -59,20 +61,31 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class Coder:
-    """A pipeline whose chain codes, with its network in a precision."""
+    """A pipeline whose chain codes in a precision, from x_0 or, of a lossy file, from x_k of this level on."""
 
     pipeline: Pipeline
     precision: Precision
+    level: int | None = None
 
     @classmethod
-    def of(cls, pipeline: Pipeline, precision: Precision) -> "Coder":
+    def of(cls, pipeline: Pipeline, precision: Precision, lossy: Lossy | None) -> "Coder":
         """The coder of a pipeline as it samples."""
-        return cls(doubled(pipeline) if precision == "float64" else pipeline, precision)
+        level = lossy.level if lossy else None
+        return cls(doubled(pipeline) if precision == "float64" else pipeline, precision, level)
 
     @cached_property
     def grid(self) -> Grid:
         """The grids of x_1, ..., x_T."""
-        return Grid(self.pipeline.denoiser.schedule)
+        schedule = self.pipeline.denoiser.schedule
+        return Grid(schedule if self.level is None else schedule.respace(levels(schedule, self.level)))
+
+    @property
+    def bits_popped(self) -> float:
+        """The bits that an image needs on the stack: little that was pushed comes back before them."""
+        dims = math.prod(self.shape)
+        if self.level is None:
+            return self.grid.bits_popped(dims)
+        return self.grid.bits_popped(dims, 2) + self.grid.bits_popped(dims, 3)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,7 +99,26 @@ class Coder:
     def chain(self, count: int, rounding: Rounding) -> Chain:
         """The chain that codes a batch of so many images."""
         seen = Rounded(rounding) if self.precision == "float64" else Exact()
-        return Chain(self.denoiser(count), self.grid, self.pipeline.model.device, seen)
+        denoiser = self.denoiser(count)
+        if self.level is not None:
+            denoiser = denoiser.respaced(levels(denoiser.schedule, self.level))
+        return Chain(denoiser, self.grid, self.pipeline.model.device, seen)
+
+    def coding(self, numbers: range, rounding: Rounding) -> Chain | Prefix:
+        """What codes the batch of these images."""
+        chain = self.chain(len(numbers), rounding)
+        return chain if self.level is None else Prefix(chain, self.dither(self.level), numbers)
+
+    def dither(self, level: int) -> Dither:
+        """The quantiser of a lossy file."""
+        return Dither.at(self.pipeline.denoiser.schedule, level)
+
+    def coded(self, pile: Pile) -> Pile:
+        """The pile of what is coded: of a lossy file, y in place of the images."""
+        if self.level is None:
+            return pile
+        dither = self.dither(self.level)
+        return replace(pile, read=lambda numbers: dither.quantised(pile.read(numbers), numbers))
 
     def probe(self, batches: Sequence[int]) -> str:
         """`probe` of the smallest and the largest of these batches; `Chain.digest` in float64, whatever they are."""
@@ -96,9 +128,10 @@ class Coder:
         return probe(self.denoiser, sizes, self.shape, self.pipeline.model.device)
 
 
-def encode(pipeline: Pipeline, pile: Pile, most: int, precision: Precision) -> Coded:
+def encode(pipeline: Pipeline, pile: Pile, most: int, precision: Precision, lossy: Lossy | None = None) -> Coded:
     """The images of a pile in batches of at most `most`, on as many threads as torch has now."""
-    coder = Coder.of(pipeline, precision)
+    coder = Coder.of(pipeline, precision, lossy)
+    pile = coder.coded(pile)
     checksums, whole = _checksums(pile, most)
     random = 0
     while True:
@@ -110,7 +143,7 @@ def encode(pipeline: Pipeline, pile: Pile, most: int, precision: Precision) -> C
                 stack, batches, ties = _pushed(coder, stack, pile, most, advance)
             break
         except ExhaustedError:  # by the first image, if there are few
-            random = 2 * random or math.ceil(coder.grid.bits_popped(math.prod(coder.shape)) * _MARGIN / 32)
+            random = 2 * random or math.ceil(coder.bits_popped * _MARGIN / 32)
     header = Header(
         alphabar=alphabar.__version__,
         run=str(pipeline.model.path),
@@ -130,6 +163,7 @@ def encode(pipeline: Pipeline, pile: Pile, most: int, precision: Precision) -> C
         machine=Machine.this(coder.pipeline.model.device.type),
         probe=coder.probe(batches),
         pixels=whole,
+        lossy=lossy,
     )
     return Coded(header, stack.words, stack.bits - before)
 
@@ -140,14 +174,14 @@ def _pushed(
     """The stack with all images on it, the sizes of the batches, and the ties of `Header`; ExhaustedError if one image
     is too much for it.
     """
-    per_image = coder.grid.bits_popped(math.prod(coder.shape)) * _MARGIN
+    per_image = max(1.0, coder.bits_popped * _MARGIN)
     batches, ties = list[int](), list[tuple[int, int, int]]()
     while (done := sum(batches)) < len(pile):
         size = int(max(1, min(most, len(pile) - done, stack.bits // per_image)))
         after = None
         while after is None:
             rounding = Rounding()
-            after = _one_batch(coder, stack, pile.read(range(done, done + size)), rounding, advance)
+            after = _one_batch(coder, stack, pile, range(done, done + size), rounding, advance)
             size = size if after else size // 2
         stack = after
         ties += [(len(batches), call, int(place)) for call, places in rounding.ties.items() for place in places]
@@ -156,26 +190,28 @@ def _pushed(
 
 
 def _one_batch(
-    coder: Coder, stack: Stack, images: Tensor, rounding: Rounding, advance: Callable[[float], None]
+    coder: Coder, stack: Stack, pile: Pile, numbers: range, rounding: Rounding, advance: Callable[[float], None]
 ) -> Stack | None:
     """The stack with these images on it; None if it holds too few bits for so many, ExhaustedError if for one."""
     after = stack.copy()
     try:
-        coder.chain(len(images), rounding).encode(after, images, _share(advance, len(images), coder.grid.T))
+        watch = _share(advance, len(numbers), coder.grid.T)
+        coder.coding(numbers, rounding).encode(after, pile.read(numbers), watch)
     except ExhaustedError:
-        if len(images) == 1:
+        if len(numbers) == 1:
             raise
         return None
     return after
 
 
 def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterator[tuple[range, Tensor]]:
-    """Batches of the images, from the last to the first: their numbers, and uint8 (N, C, H, W) of the model's shape.
+    """Batches of the images, from the last to the first: their numbers, and uint8 (N, C, H, W) of the model's shape; of
+    a lossy file, int32 y.
 
     AlphabarError before the first one if this machine does not repeat what the header's computed, or after the last one
     if a checksum is wrong: nothing is to be believed before the end.
     """
-    coder = Coder.of(pipeline, header.precision)
+    coder = Coder.of(pipeline, header.precision, header.lossy)
     kept = threads(header.machine.threads) if header.precision == "float32" else nullcontext()
     with kept, progress(bar, header.count) as advance:
         if coder.probe(header.batches) != header.probe:
@@ -184,9 +220,10 @@ def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterat
         checksums = np.zeros((header.count, CHECKSUM_WORDS), dtype=np.uint32)
         for number, size in reversed([*enumerate(header.batches)]):
             numbers = range(last - size, last)
-            chain = coder.chain(size, Rounding(ties.get(number, {})))
+            coding = coder.coding(numbers, Rounding(ties.get(number, {})))
             try:
-                images = chain.decode(stack, (size, *coder.shape), _share(advance, size, coder.grid.T))
+                watch = _share(advance, size, coder.grid.T)
+                images = coding.decode(stack, (size, *coder.shape), watch)
             except (ExhaustedError, IndexError):
                 raise AlphabarError(UNREPEATABLE) from None
             checksums[numbers.start : numbers.stop] = [_checksum(image) for image in images]

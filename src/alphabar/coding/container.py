@@ -65,6 +65,8 @@ def _header(raw: bytes, name: str) -> Header:
         raise AlphabarError(f"{name} has a senseless header ({error}); no alphabar wrote it.") from None
     if sum(header.batches) != header.count or len(header.sizes) not in (1, header.count):
         raise AlphabarError(f"{name} has a senseless header: its numbers of images differ; no alphabar wrote it.")
+    if header.lossy is not None and header.lossy.level > len(header.timesteps):
+        raise AlphabarError(f"{name} has a senseless header: its chain has no such level; no alphabar wrote it.")
     if any(height > header.shape[1] or width > header.shape[2] for height, width in header.sizes):
         raise AlphabarError(
             f"{name} has a senseless header: an image is larger than the model's; no alphabar wrote it."

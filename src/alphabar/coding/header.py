@@ -1,6 +1,7 @@
 """What a compressed file says of itself: the model, the images, and the machine that must compute the same."""
 
 import importlib.metadata
+import math
 import platform
 from typing import Annotated, Any
 
@@ -46,6 +47,21 @@ class Machine(_Section):
         )
 
 
+class Lossy(_Section):
+    """What a lossy file keeps: x_t of the chain's row `level` and above, so that noise of this standard deviation is
+    left in the pixels. rmse: of the images that `fill` "mean" makes, of all their values. Both in grey levels (0–255).
+    """
+
+    level: Annotated[int, Field(ge=1, le=100_000)]
+    noise: Annotated[float, Field(ge=0)]
+    rmse: Annotated[float, Field(ge=0, le=255)]
+
+    @property
+    def psnr(self) -> float:
+        """20 log10(255 / RMSE), dB."""
+        return 20 * math.log10(255 / self.rmse) if self.rmse else math.inf
+
+
 class Header(_Section):
     """The settings of a compressed file.
 
@@ -54,6 +70,7 @@ class Header(_Section):
     words: how many words lay on the stack at first: the images' checksums and, if these were too few, random ones.
     precision: of the network. ties: what was rounded down in float64, as numbers of a batch, of a rounding in it, and
     of an element. probe: the sha256 of some outputs of the network. pixels: of all images.
+    lossy: None if the images come back exactly. Otherwise what is coded, and checked, are whole numbers of `Dither`.
     """
 
     version: int = VERSION
@@ -75,6 +92,7 @@ class Header(_Section):
     machine: Machine
     probe: Hex
     pixels: Hex
+    lossy: Lossy | None = None
 
     @property
     def count(self) -> int:

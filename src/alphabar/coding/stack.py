@@ -152,6 +152,15 @@ class Stack:
             offset[outside] += np.sign(offset[outside]) * (high * _HALF_WORD + low)
         return centre + offset
 
+    def push_rows(self, symbols: Ints, table: Floats) -> None:
+        """Symbols 0..K − 1, each with its own row of a table (N, K) of probabilities."""
+        model = _models().model.Categorical(perfect=False)
+        self._coder.encode_reverse(symbols.astype(np.int32), model, table)
+
+    def pop_rows(self, table: Floats) -> Ints:
+        """What `push_rows` pushed."""
+        return self._pop(_models().model.Categorical(perfect=False), table)
+
     def _push_half_words(self, values: Ints) -> None:
         self._coder.encode_reverse(values.astype(np.int32), _models().model.Uniform(_HALF_WORD))
 

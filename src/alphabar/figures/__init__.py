@@ -7,6 +7,7 @@ from alphabar.figures.bound_steps import bound_steps
 from alphabar.figures.forward import forward
 from alphabar.figures.gradient_noise import gradient_noise
 from alphabar.figures.loss import loss
+from alphabar.figures.lossy import lossy
 from alphabar.figures.progressive import progressive
 from alphabar.figures.rate_distortion import rate_distortion
 from alphabar.figures.scaling import scaling
@@ -22,6 +23,7 @@ __all__ = [
     "forward",
     "gradient_noise",
     "loss",
+    "lossy",
     "progressive",
     "rate_distortion",
     "scaling",

@@ -5,6 +5,7 @@ from alphabar.plots.figure import Figure, save
 from alphabar.plots.forward import forward
 from alphabar.plots.gradient_noise import gradient_noise
 from alphabar.plots.loss import loss
+from alphabar.plots.lossy import lossy
 from alphabar.plots.neighbours import neighbours
 from alphabar.plots.progressive import progressive
 from alphabar.plots.scaling import Scaling, scaling
@@ -29,6 +30,7 @@ __all__ = [
     "loss",
     "loss_curve",
     "loss_figure",
+    "lossy",
     "neighbours",
     "progressive",
     "rate_distortion",
