@@ -76,7 +76,7 @@ def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = N
         (sealed(b'{"version": 1, "surprise": 2}'), "senseless header"),
         (sealed(b"{}", version=1), "use the alphabar that made it"),
         (sealed(HEADER.model_copy(update={"ties": [(0, 3, -1)]}).model_dump_json().encode()), "ties"),
-        (sealed(HEADER.model_copy(update={"ties": [(0, 1 << 70, 1)]}).model_dump_json().encode()), "ties"),
+        (sealed(HEADER.model_copy(update={"ties": [(0, 1 << 70, 1)]}).model_dump_json().encode()), "senseless header"),
         (sealed(HEADER.model_copy(update={"precision": "float16"}).model_dump_json().encode()), "precision"),
     ],
 )

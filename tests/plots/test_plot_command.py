@@ -19,7 +19,7 @@ ARGS: dict[str, list[str]] = {
     "forward": ["--image", "3", "--steps", "60", "--columns", "4"],
     "vlb": ["{linear}", "{cosine}"],
     "rate-distortion": ["{linear}", "{cosine}"],
-    "lossy": ["{linear}", "--noise", "30,100", "--count", "4", "--steps", "4"],
+    "lossy": ["{linear}", "--noise", "30,100", "--count", "4", "--steps", "4", "--class", "3"],
     "gradient-noise": ["{linear}", "--batches", "8"],
     "skipped": ["{linear}", "{cosine}", "--count", "6", "--shares", "0,40", "--features", "fashion-cnn"],
     "steps": ["{linear}", "--samplers", "ddim,unipc", "--nfe", "3,5", "--count", "6", "--features", "fashion-cnn"],

@@ -13,9 +13,11 @@ def lossy(
     noise: Annotated[
         str, typer.Option(help="The noise that `alphabar compress --lossy` leaves, a point for each.")
     ] = "3,6,12,25,50,100",
-    count: Annotated[int, typer.Option(min=2, help="How many test images.")] = 128,
+    count: Annotated[int, typer.Option(min=2, help="How many images.")] = 128,
+    split: Annotated[str, typer.Option(help="The split of the run's data: train or test.")] = "test",
     steps: Annotated[str | None, typer.Option(help="Number of steps of the chain; 50 if left out.")] = None,
     spacing: o.Spacing = None,
+    label: o.Label = None,
     weights: o.Weights = "ema",
     step: o.Step = None,
     data: o.Data = None,
@@ -31,4 +33,4 @@ def lossy(
     from alphabar.api.model import load
 
     model = load(run, weights=weights, step=step, device=device, data=data, data_root=data_root).loaded
-    save(figures.lossy(coding_pipeline(model, steps, spacing), levels, count), path)
+    save(figures.lossy(coding_pipeline(model, steps, spacing, label), levels, count, split), path)

@@ -27,13 +27,13 @@ Points = list[tuple[float, float]]
 """Bytes for each image, and RMSE in grey levels."""
 
 
-def lossy(pipeline: Pipeline, noises: Sequence[float], count: int) -> plots.Figure:
-    """Bytes and RMSE of the first test images, without the padding, for each noise that is left.
+def lossy(pipeline: Pipeline, noises: Sequence[float], count: int, split: str = "test") -> plots.Figure:
+    """Bytes and RMSE of the first images of a split, without the padding, for each noise that is left.
 
     The bound's errors are those of all values, as if all lay outside the padding.
     """
     check_number("--count", count, 2)
-    found = pipeline.model.images("test")
+    found = pipeline.model.images(split)
     some = found.images[:count].cpu()
     real = without_padding(some, None if found.stored is None else found.stored[:count].tolist())
     sizes = [(int(real.shape[2]), int(real.shape[3]))] * len(some)
