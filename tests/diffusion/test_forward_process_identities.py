@@ -57,12 +57,14 @@ def test_q_sample_is_a_draw_of_the_marginal(name):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_posterior_averaged_over_x_t_is_the_marginal_one_step_down(name):
     schedule, x0 = SCHEDULES[name](STEPS), torch.full((1, 1, 1, 1), 0.7, dtype=torch.float64)
+    # A float64 ᾱ near 1 gives β with an error of about 2e-16, which is more than 1e-11 of a β below 2e-5.
+    digits = max(1e-11, 4 * torch.finfo(torch.float64).eps / float(schedule.beta[1:].min()))
     for t in range(2, STEPS + 1):
         at_mean = q_posterior(schedule, x0, q_marginal(schedule, x0, t).mean, t)
         slope = q_posterior(schedule, x0 * 0, torch.ones_like(x0), t).mean
         variance = slope**2 * q_marginal(schedule, x0, t).log_var.exp() + at_mean.log_var.exp()
         below = q_marginal(schedule, x0, t - 1)
-        torch.testing.assert_close(at_mean.mean, below.mean, rtol=1e-11, atol=1e-13)
+        torch.testing.assert_close(at_mean.mean, below.mean, rtol=digits, atol=1e-13)
         torch.testing.assert_close(variance.log().squeeze(), below.log_var.squeeze(), rtol=0, atol=1e-10)
 
 

@@ -14,6 +14,7 @@ import signal
 import struct
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from alphabar.errors import is_sentence
 from alphabar.evaluation import subjects
 from alphabar.figures.steps import Cell, known
 from alphabar.runs import checkpoint
-from alphabar.runs.model import load_model
+from alphabar.runs.model import LoadedModel, load_model
 from alphabar.runs.resuming import own_settings
 from alphabar.runs.run import Run, described, read_best
 from alphabar.sampling import analytic_variance
@@ -91,8 +92,15 @@ def steps_of(run: Path) -> object:
     return known(loaded(run), Cell("ddim", {"sampler": "ddim"}, 3), 3, "0" * 64, "fd")
 
 
+def _key_of(model: LoadedModel) -> dict[str, object]:
+    return analytic_variance._key(analytic_variance._measurement(model))
+
+
 def variance_of(run: Path) -> object:
-    return analytic_variance._saved(run / ANALYTIC, analytic_variance._key(loaded(run)))
+    measurement = analytic_variance._measurement(loaded(run))
+    assert measurement.path == run / ANALYTIC
+    key = _key_of(loaded(run))
+    return measurement.kept(key, analytic_variance.ERRORS, partial(analytic_variance._parsed, key["steps"]))
 
 
 def best_of(run: Path) -> object:
@@ -158,7 +166,7 @@ def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     latents.save(run / LATENTS, torch.zeros(2, 1, 8, 8), pipeline)
     (run / "analytic").mkdir()
     errors = {str(t): {"value": 0.5, "standard_error": 0.1} for t in (1, 7, 20)}
-    (run / ANALYTIC).write_text(json.dumps(analytic_variance._key(model) | {analytic_variance.ERRORS: errors}))
+    (run / ANALYTIC).write_text(json.dumps(_key_of(model) | {analytic_variance.ERRORS: errors}))
     return run
 
 

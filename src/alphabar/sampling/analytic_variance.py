@@ -54,9 +54,14 @@ def _measurement(model: LoadedModel) -> Measurement:
     return Measurement(model, "analytic", "The variance 'analytic' is", "another variance")
 
 
+def _key(measurement: Measurement) -> dict[str, Any]:
+    """Everything that an estimate depends on, apart from its timestep."""
+    return measurement.key(images_per_timestep=IMAGES, version=VERSION)
+
+
 def _known_or_measured(measurement: Measurement, denoiser: Denoiser) -> dict[int, X0Error]:
     """The errors by timestep, at least at those that the denoiser visits; new ones are saved, interrupted or not."""
-    key = measurement.key(images_per_timestep=IMAGES, version=VERSION)
+    key = _key(measurement)
     errors = measurement.known(key, ERRORS, partial(_parsed, key["steps"])) or {}
     missing = [t for t, timestep in enumerate(denoiser.schedule.timesteps.tolist()) if t and timestep not in errors]
     if not missing:
