@@ -128,7 +128,9 @@ def _format(real: Tensor, save: Save) -> Points:
             picture, file = images.to_pil(image), io.BytesIO()
             save(picture, file, quality)
             size += file.tell()
-            shown.append(torch.from_numpy(np.array(Image.open(file).convert(picture.mode))))
+            shown.append(
+                torch.from_numpy(np.array(Image.open(file, formats=("JPEG", "WEBP", "JXL")).convert(picture.mode)))
+            )
         decoded = torch.stack(shown).reshape(len(real), *real.shape[2:], -1).permute(0, 3, 1, 2)
         points.append((size / len(real), _rmse(decoded, real)))
     return points
