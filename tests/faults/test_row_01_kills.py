@@ -63,7 +63,11 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], int]:
 def test_row_01_a_run_that_is_killed_at_random_moments_ends_as_if_nothing_had_happened(
     tiny, quiet, tmp_path, whole, made, part: int, kills: int
 ) -> None:
-    """Weights, averages, optimizer, metrics and previews are equal to the bit; no kill costs more than an interval."""
+    """Weights, averages, optimizer, metrics and previews are equal to the bit.
+
+    A kill costs at most two intervals: one, and the steps beside which its checkpoint was being written, which are at
+    most another, because the next one waits for it.
+    """
     name = list(SETTINGS)[part % len(SETTINGS)]
     (expected, seconds), config, chance = whole(name), tiny(*SETTINGS[name]), random.Random(part)
     left, number = kills, 0
@@ -77,7 +81,7 @@ def test_row_01_a_run_that_is_killed_at_random_moments_ends_as_if_nothing_had_ha
             left -= 1
             newest = checkpoint.latest(path / "checkpoints") if path.exists() else None
             step = newest.verify().state["step"] if newest else 0
-            assert max(saved, made() - EVERY) <= step <= made()
+            assert max(saved, made() - 2 * EVERY) <= step <= made()
             saved = step
         assert loop.train(config, path, CPU, quiet)
         assert everything(path) == expected
