@@ -171,6 +171,30 @@ def test_a_loop_of_links_ends(photos: Photos) -> None:
     assert len(read(folder)) == 3
 
 
+def test_a_folder_that_is_linked_as_another_split_is_refused(photos: Photos) -> None:
+    """Whichever of the two is the link. If val and test are one, train is read all the same."""
+    for link, folder, others in [("test", "train", ()), ("train", "test", ()), ("test", "val", ("train",))]:
+        root = photos(2, name=f"{link} to {folder}/{folder}").parent
+        for name in others:
+            photos(3, name=f"{root.name}/{name}")
+        (root / link).symlink_to(root / folder)
+        words = "is the folder of another split, too, by a link"
+        assert words in sentence(root, split="test")
+        if others:
+            assert len(read(root)) == 3
+        else:
+            assert words in sentence(root)
+
+
+def test_a_class_that_is_a_link_to_another_is_said_to_be_left_out(photos: Photos) -> None:
+    for name in ("classes/b", "classes/c"):
+        root = photos(2, name=name).parent
+    (root / "a").symlink_to(root / "b")
+    images = read(root)
+    assert images.class_names in {("a", "c"), ("b", "c")} and len(images) == 4
+    assert "which is another one, by a link" in images.contents.left_out[0]
+
+
 def test_mixed_sizes_need_a_rule_and_the_sentence_says_which(photos: Photos) -> None:
     folder = photos(3, (8, 8, 3))
     Image.new("RGB", (20, 10)).save(folder / "wide.png")

@@ -1,12 +1,16 @@
 """A metadata.csv with file_name and label says the classes, as in Hugging Face's image folders; another does not."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
+from alphabar.cli.inspection import table
 from alphabar.data import DataOptions, ImageSet, load
+from alphabar.data.inspection import inspect
 from alphabar.errors import AlphabarError
 
 Folder = Callable[..., Path]
@@ -88,3 +92,11 @@ def test_a_table_that_is_wrong_is_a_sentence(folder: Folder, text: str | bytes, 
 def test_no_control_character_of_a_label_reaches_a_terminal(folder: Folder) -> None:
     images = read(folder("file_name,label\na.png,\x1b[31mred\nb.png,b\nc.png,b\n"))
     assert "\x1b" not in images.described() and "\\x1b[31mred" in images.class_names
+
+
+def test_inspect_says_that_it_made_the_classes(folder: Folder) -> None:
+    root = folder("file_name,label\na.png,cat\nb.png,dog\nc.png,cat\n")
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(table(inspect(root, DataOptions())))
+    said = " ".join(console.export_text().split())
+    assert "cat" in said and "│ classes by │ metadata.csv" in said

@@ -33,6 +33,7 @@ def table(report: "Report") -> "Table":
         "modes": _counts(report.modes),
         "splits": ", ".join(report.contents.splits),
         "classes": _counts(report.classes) or "none",
+        "classes by": report.contents.labels_file,
         "levels": str(report.contents.levels or ""),
         "transparent": _transparency(report),
         "nearly blank": _examples(found.blank),

@@ -68,6 +68,7 @@ def layout(root: Path, listing: Listing, split: str) -> Layout:
             raise NoSplitError(
                 f"{shown(root / base)} has no folder of the '{split}' split, only {found}; rename one, or add one."
             )
+        _refuse_linked_splits(root / base, inside, splits, split)
         left_out = tuple(_beside(inside, set(splits.values())))
         trained = inside.below(_lone(inside, Path(splits["train"]))) if "train" in splits else Listing()
         part = base / _lone(inside, Path(splits[split]))
@@ -145,6 +146,18 @@ def _splits(folder: Path, listing: Listing) -> dict[str, str]:
     return {split: chosen[0][split][0] for split in KINDS if split in chosen[0]} if chosen else {}
 
 
+def _refuse_linked_splits(folder: Path, listing: Listing, splits: Mapping[str, str], split: str) -> None:
+    """AlphabarError if a folder is train and another split by a link, or this split is empty because it is another."""
+    for name in splits.values():
+        if Path(name) in listing.again:
+            is_train = "train" in splits and (folder / name).samefile(folder / splits["train"])
+            if is_train or name == splits[split]:
+                raise AlphabarError(
+                    f"{shown(folder / name)} is the folder of another split, too, by a link; put other images there, "
+                    "or remove the link."
+                )
+
+
 def _no_split(root: Path, split: str) -> str:
     remedy = f"; or {HOLD_OUT}" if split == "test" else ""
     return (
@@ -173,7 +186,8 @@ def _unused_folders(listing: Listing, classes: Sequence[str]) -> Iterable[str]:
     if classes:
         for path in listing.folders:
             if len(path.parts) == 1 and path.name not in classes:
-                yield f"the folder {printed(path.name)}, without images"
+                why = "which is another one, by a link" if path in listing.again else "without images"
+                yield f"the folder {printed(path.name)}, {why}"
     elif any(len(path.parts) > 1 for path in listing.images):
         loose = sum(len(path.parts) == 1 for path in listing.images)
         deep = sum(len(path.parts) > 2 for path in listing.images)

@@ -20,6 +20,8 @@ class Listing:
     folders: tuple[Path, ...] = ()
     closed: tuple[Path, ...] = ()
     """Folders that could not be read."""
+    again: tuple[Path, ...] = ()
+    """Folders that were listed elsewhere, because of links; they look empty."""
 
     def below(self, folder: Path) -> "Listing":
         """The part of the listing in one of its folders, relative to that."""
@@ -32,7 +34,8 @@ class Listing:
                 if path.parts[:depth] == folder.parts and len(path.parts) > depth
             )
 
-        return Listing(inside(self.images), inside(self.others), inside(self.folders), inside(self.closed))
+        kinds = (self.images, self.others, self.folders, self.closed, self.again)
+        return Listing(*map(inside, kinds))
 
 
 def list_files(root: Path) -> Listing:
@@ -41,6 +44,7 @@ def list_files(root: Path) -> Listing:
     others: list[Path] = []
     folders: list[Path] = []
     closed: list[Path] = []
+    again: list[Path] = []
     seen: set[tuple[int, int]] = set()
     waiting = [root]
     while waiting:
@@ -52,6 +56,7 @@ def list_files(root: Path) -> Listing:
             closed.append(folder.relative_to(root))
             continue
         if (status.st_dev, status.st_ino) in seen:
+            again.append(folder.relative_to(root))
             continue
         seen.add((status.st_dev, status.st_ino))
         for path in entries:
@@ -64,7 +69,7 @@ def list_files(root: Path) -> Listing:
                 images.append(path.relative_to(root))
             else:
                 others.append(path.relative_to(root))
-    return Listing(*(tuple(sorted(paths, key=os.fsencode)) for paths in (images, others, folders, closed)))
+    return Listing(*(tuple(sorted(paths, key=os.fsencode)) for paths in (images, others, folders, closed, again)))
 
 
 def _is_folder(path: Path) -> bool:
