@@ -14,7 +14,7 @@ from alphabar.networks import ADM, DDPM, IDDPM, PRESETS, UNet
 from alphabar.networks.dropout import Dropout
 from alphabar.networks.embedding import sinusoid
 from alphabar.networks.layers import Block, Downsample, Upsample
-from alphabar.networks.pixels import group_norm
+from alphabar.networks.normalization import group_norm
 
 CIFAR = {"image_size": (32, 32), "in_channels": 3, "out_channels": 3}
 LARGE = {"image_size": (256, 256), "in_channels": 3, "out_channels": 3, "channel_mult": (1, 1, 2, 2, 4, 4)}

@@ -11,7 +11,7 @@ from alphabar import config as c
 from alphabar.errors import AlphabarError
 from alphabar.interop.keys import Sizes
 from alphabar.networks import Style
-from alphabar.networks.pixels import MOST_GROUPS, groups_of
+from alphabar.networks.normalization import MOST_GROUPS, groups_of
 
 Settings = dict[str, dict[str, Any]]
 """Settings by section, as a recipe has them."""

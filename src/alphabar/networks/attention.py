@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alphabar.networks.checks import check_heads
-from alphabar.networks.pixels import group_norm
+from alphabar.networks.normalization import group_norm
 from alphabar.networks.style import Style
 
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from alphabar.networks.again import computed
 from alphabar.networks.attention import Attention
 from alphabar.networks.dropout import Dropout
-from alphabar.networks.pixels import group_norm, per_pixel
+from alphabar.networks.normalization import group_norm
+from alphabar.networks.pixels import per_pixel
 from alphabar.networks.style import Style
 
 

@@ -10,7 +10,8 @@ from alphabar.networks.again import computed
 from alphabar.networks.attention import attended
 from alphabar.networks.dropout import Dropout
 from alphabar.networks.layers import Upsample
-from alphabar.networks.pixels import GroupNorm, per_pixel
+from alphabar.networks.normalization import GroupNorm
+from alphabar.networks.pixels import per_pixel
 from alphabar.networks.style import Style
 
 HEAD_CHANNELS = 32

@@ -20,7 +20,7 @@ from alphabar.networks.embedding import Embedding
 from alphabar.networks.fourier import fourier
 from alphabar.networks.init import initialize, zero
 from alphabar.networks.layers import Block, Downsample, Upsample
-from alphabar.networks.pixels import group_norm
+from alphabar.networks.normalization import group_norm
 from alphabar.networks.style import DDPM, Style
 
 Resampler = Downsample | Upsample | Block
