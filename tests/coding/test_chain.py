@@ -10,7 +10,8 @@ from torch import Tensor
 pytest.importorskip("constriction", reason="needs the extra `compression`")
 
 from alphabar import images
-from alphabar.coding.chain import FINENESS, Chain, Grid
+from alphabar.coding.chain import Chain
+from alphabar.coding.grid import FINENESS, Grid
 from alphabar.coding.precision import Exact, Rounded
 from alphabar.coding.rounding import Rounding
 from alphabar.coding.stack import ExhaustedError, Noise, Stack

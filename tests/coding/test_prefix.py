@@ -12,9 +12,10 @@ pytest.importorskip("constriction", reason="needs the extra `compression`")
 from test_chain import CPU, HARD, MEAN, STD, exact, full, random_denoiser, toy_data
 
 from alphabar import images
-from alphabar.coding.chain import Chain, Grid
+from alphabar.coding.chain import Chain
 from alphabar.coding.dither import Dither, shared
-from alphabar.coding.prefix import APART, Prefix, left, level_of, levels
+from alphabar.coding.grid import Grid
+from alphabar.coding.prefix import APART, Quantised, left, level_of, levels
 from alphabar.coding.restore import restored, sample
 from alphabar.diffusion import SCHEDULES, Denoiser, cosine
 from alphabar.diffusion.spacing import half_log_snr
@@ -23,9 +24,10 @@ UNIFORM_NOISE = 0.5 * math.log2(2 * math.pi * math.e / 12)
 """How many bits a Gaussian's entropy is above that of the uniform distribution with its variance."""
 
 
-def prefix(d: Denoiser, k: int, numbers: range) -> Prefix:
+def prefix(d: Denoiser, k: int, numbers: range) -> Chain:
     part = d.respaced(levels(d.schedule, k))
-    return Prefix(Chain(part, Grid(part.schedule), CPU), Dither.at(d.schedule, k), numbers)
+    grid = Grid(part.schedule)
+    return Chain(part, grid, CPU, bottom=Quantised(Dither.at(d.schedule, k), grid, numbers))
 
 
 def fine() -> Denoiser:
@@ -36,9 +38,9 @@ def fine() -> Denoiser:
 
 def cost(d: Denoiser, k: int, x0: Tensor) -> float:
     """Bits per value that the coder took."""
-    coder, stack = prefix(d, k, range(len(x0))), full(800_000)
+    numbers, stack = range(len(x0)), full(800_000)
     before = stack.bits
-    coder.encode(stack, coder.dither.quantised(x0, coder.numbers))
+    prefix(d, k, numbers).encode(stack, Dither.at(d.schedule, k).quantised(x0, numbers))
     return (stack.bits - before) / x0.numel()
 
 
@@ -115,8 +117,8 @@ def test_what_is_shared_is_uniform_and_another_for_each_image() -> None:
 def test_y_comes_back_exactly_from_any_model_and_level(schedule, parameterization, variance, k) -> None:
     d = random_denoiser(schedule, parameterization, variance)
     for x0 in HARD.values():
-        coder, stack = prefix(d, k, range(5, 5 + len(x0))), full(8000)
-        y, before = coder.dither.quantised(x0, coder.numbers), stack.words
+        numbers, stack = range(5, 5 + len(x0)), full(8000)
+        coder, y, before = prefix(d, k, numbers), Dither.at(d.schedule, k).quantised(x0, numbers), stack.words
         coder.encode(stack, y)
         assert torch.equal(coder.decode(stack, tuple(y.shape)), y)
         assert np.array_equal(stack.words, before)

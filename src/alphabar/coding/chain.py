@@ -13,78 +13,70 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from alphabar import images
+from alphabar.coding.grid import Grid
 from alphabar.coding.precision import Exact, Rounded
-from alphabar.coding.rounding import few_digits
-from alphabar.coding.stack import Floats, Ints, Noise, Stack
-from alphabar.diffusion import Denoiser, NoiseSchedule, p_transition
+from alphabar.coding.stack import Floats, Ints, Stack
+from alphabar.diffusion import Denoiser, p_transition
 from alphabar.diffusion.likelihood import predicted
 
-FINENESS = 32
-"""Steps of the grid per standard deviation of the narrower Gaussian."""
-
 Watch = Callable[[], object]
-"""Called after each call of the network."""
+"""Called after each level of the chain."""
 
 
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """The grid of each x_t and the Gaussians q(x_t | x_{t−1}) = N(√α_t x_{t−1}, β_t I) on it (DDPM Eq. 2).
-
-    Its numbers have few digits, so that they are the same on every machine.
-    """
-
-    schedule: NoiseSchedule
+class Bottom(Protocol):
+    """The lowest level, by which images are told: how it becomes symbols, flat integers, and how these are coded."""
 
     @property
-    def T(self) -> int:
-        """The length of the chain."""
-        return self.schedule.T
+    def row(self) -> int:
+        """Its t in the chain."""
 
-    @cached_property
-    def step(self) -> list[float]:
-        """The distance of two points of the grid of x_t, t = 0..T: a FINENESSth of the least of √β_t (the width of q),
-        √β̃_{t+1} (the least width of p) and 1. Entry 0 is unused: x_0 has its 256 levels.
-        """
-        q = self.schedule.beta.sqrt()
-        p = torch.cat([self.schedule.beta_tilde[1:].sqrt(), torch.ones(1, dtype=torch.float64)])
-        return [few_digits(step) for step in (torch.minimum(q, p).clamp(max=1) / FINENESS).tolist()]
+    def symbols(self, images: Tensor) -> Ints:
+        """The symbols of images (B, C, H, W)."""
 
-    @cached_property
-    def noise(self) -> list[Noise]:
-        """q(x_t | x_{t−1}) around its mean, t = 1..T, in steps of the grid; entry 0 is unused."""
-        widths = [few_digits(width) for width in self.schedule.beta.sqrt().tolist()]
-        return [Noise(width / step if step else 1.0) for width, step in zip(widths, self.step, strict=True)]
+    def images(self, symbols: Ints, shape: tuple[int, ...]) -> Tensor:
+        """Images of the shape (B, C, H, W), of their symbols."""
 
-    @cached_property
-    def scale(self) -> list[float]:
-        """√α_t."""
-        return [few_digits(scale) for scale in self.schedule.alpha.sqrt().tolist()]
+    def value(self, symbols: Ints) -> Floats:
+        """What the level above is noise around."""
 
-    def centre(self, t: int, previous: Floats) -> Ints:
-        """The point of the grid nearest to the mean of q(x_t | x_{t−1})."""
-        return np.rint(self.scale[t] / self.step[t] * previous).astype(np.int64)
+    def push(self, stack: Stack, symbols: Ints, mean: Floats, std: Floats) -> None:
+        """Symbols under Gaussians, which are in levels of x_0 if `row` is 0, else in steps of the grid."""
 
-    def value(self, t: int, steps: Ints) -> Floats:
-        """x_t at these points of its grid."""
-        return np.asarray(steps * self.step[t], dtype=np.float64)
+    def pop(self, stack: Stack, mean: Floats, std: Floats) -> Ints:
+        """What `push` pushed."""
 
-    def prior(self, count: int) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of p(x_T) = N(0, I) for `count` elements, in steps of the grid."""
-        return np.zeros(count), np.full(count, 1 / self.step[self.T])
 
-    def bits_popped(self, dims: int, t: int = 1) -> float:
-        """The bits that q(x_t | x_{t−1}) takes off the stack: the entropy of `dims` elements; 0 beyond the chain."""
-        if t > self.T:
-            return 0.0
-        width = float(self.schedule.beta[t].sqrt()) / self.step[t]
-        return dims * math.log2(max(width, 1.0) * math.sqrt(2 * math.pi * math.e))
+class Pixels:
+    """x_0: uint8, whose levels 0..255 are the symbols (DDPM Eq. 13)."""
+
+    row = 0
+
+    def symbols(self, images: Tensor) -> Ints:
+        """The levels."""
+        return images.flatten().numpy().astype(np.int64)
+
+    def images(self, symbols: Ints, shape: tuple[int, ...]) -> Tensor:
+        """uint8 (B, C, H, W)."""
+        return torch.from_numpy(symbols.astype(np.uint8)).reshape(shape)
+
+    def value(self, symbols: Ints) -> Floats:
+        """x_0 in [−1, 1]."""
+        return images.to_signed(torch.from_numpy(symbols.astype(np.uint8))).double().numpy()
+
+    def push(self, stack: Stack, symbols: Ints, mean: Floats, std: Floats) -> None:
+        """Levels under Gaussians in levels."""
+        stack.push_levels(symbols, mean, std)
+
+    def pop(self, stack: Stack, mean: Floats, std: Floats) -> Ints:
+        """What `push` pushed."""
+        return stack.pop_levels(mean, std)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,40 +88,37 @@ class Chain:
     device: torch.device
     seen: Exact | Rounded = field(default_factory=Exact)
     """How the coder sees what the network gave."""
+    bottom: Bottom = field(default_factory=Pixels)
 
-    def encode(self, stack: Stack, x0: Tensor, watch: Watch = lambda: None) -> None:
-        """Push images, uint8 (B, C, H, W). Raises ExhaustedError if the stack holds too few bits to begin with."""
-        grid, shape = self.grid, tuple(x0.shape)
-        steps, below = _levels(x0), _signed(x0)
-        for t in range(1, grid.T + 1):
-            stack.whiten(t, len(steps))
-            x_t = grid.centre(t, below) + stack.pop_noise(grid.noise[t], len(steps))
-            mean, std = self._reverse_step(x_t, t, shape)
-            if t == 1:
-                stack.push_levels(steps, mean, std)
-            else:
-                stack.push_gaussians(steps, mean, std)
-            steps, below = x_t, grid.value(t, x_t)
+    @property
+    def levels(self) -> int:
+        """How many levels are coded."""
+        return self.grid.T + 1 - self.bottom.row
+
+    def encode(self, stack: Stack, images: Tensor, watch: Watch = lambda: None) -> None:
+        """Push images (B, C, H, W). Raises ExhaustedError if the stack holds too few bits to begin with."""
+        grid, shape, symbols = self.grid, tuple(images.shape), self.bottom.symbols(images)
+        for t in range(self.bottom.row + 1, grid.T + 1):
+            stack.whiten(t, len(symbols))
+            x_t = grid.centre(t, self._value(t - 1, symbols)) + stack.pop_noise(grid.noise[t], len(symbols))
+            self._push(stack, t - 1, symbols, *self._reverse_step(x_t, t, shape))
+            symbols = x_t
             watch()
-        stack.push_gaussians(steps, *grid.prior(len(steps)))
+        self._push(stack, grid.T, symbols, *grid.prior(len(symbols)))
+        watch()
 
     def decode(self, stack: Stack, shape: tuple[int, ...], watch: Watch = lambda: None) -> Tensor:
-        """Pop images of the shape (B, C, H, W) that `encode` pushed; uint8. The stack is left as it was before them."""
+        """Pop images of the shape (B, C, H, W) that `encode` pushed. The stack is left as it was before them."""
         grid = self.grid
-        steps = stack.pop_gaussians(*grid.prior(math.prod(shape)))
-        for t in range(grid.T, 0, -1):
-            mean, std = self._reverse_step(steps, t, shape)
-            if t == 1:
-                x0 = torch.from_numpy(stack.pop_levels(mean, std).astype(np.uint8)).reshape(shape)
-                previous, below = _levels(x0), _signed(x0)
-            else:
-                previous = stack.pop_gaussians(mean, std)
-                below = grid.value(t - 1, previous)
-            stack.push_noise(steps - grid.centre(t, below), grid.noise[t])
-            stack.whiten(t, len(steps))
-            steps = previous
+        symbols = self._pop(stack, grid.T, *grid.prior(math.prod(shape)))
+        watch()
+        for t in range(grid.T, self.bottom.row, -1):
+            previous = self._pop(stack, t - 1, *self._reverse_step(symbols, t, shape))
+            stack.push_noise(symbols - grid.centre(t, self._value(t - 1, previous)), grid.noise[t])
+            stack.whiten(t, len(symbols))
+            symbols = previous
             watch()
-        return x0
+        return self.bottom.images(symbols, shape)
 
     def digest(self, shape: tuple[int, ...]) -> str:
         """The sha256 of what the coder sees at the first, a middle and the last step for a pattern of the shape
@@ -147,6 +136,15 @@ class Chain:
         stack.push_levels(pattern % 256, np.clip(mean, 0, 255), std)
         return hashlib.sha256(found.digest() + stack.words.astype("<u4").tobytes()).hexdigest()
 
+    def _value(self, t: int, symbols: Ints) -> Floats:
+        return self.bottom.value(symbols) if t == self.bottom.row else self.grid.value(t, symbols)
+
+    def _push(self, stack: Stack, t: int, symbols: Ints, mean: Floats, std: Floats) -> None:
+        (self.bottom.push if t == self.bottom.row else Stack.push_gaussians)(stack, symbols, mean, std)
+
+    def _pop(self, stack: Stack, t: int, mean: Floats, std: Floats) -> Ints:
+        return (self.bottom.pop if t == self.bottom.row else Stack.pop_gaussians)(stack, mean, std)
+
     def _reverse_step(self, steps: Ints, t: int, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of p(x_{t−1} | x_t) of each element, in steps of its grid, or levels of x_0."""
         x_t = torch.from_numpy(self.grid.value(t, steps)).reshape(shape).to(self.seen.dtype).to(self.device)
@@ -155,11 +153,3 @@ class Chain:
             prediction = predicted(self.denoiser, self.denoiser.output(x_t, t), x_t, t)
             p = p_transition(self.denoiser.schedule, prediction, x_t.double(), t)
         return self.seen(p, t, self.grid.step[t - 1])
-
-
-def _levels(x0: Tensor) -> Ints:
-    return x0.flatten().numpy().astype(np.int64)
-
-
-def _signed(x0: Tensor) -> Floats:
-    return images.to_signed(x0).double().flatten().numpy()

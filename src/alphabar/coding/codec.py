@@ -16,11 +16,12 @@ import numpy as np
 from torch import Tensor
 
 import alphabar
-from alphabar.coding.chain import Chain, Grid, Watch
+from alphabar.coding.chain import Chain, Watch
 from alphabar.coding.dither import Dither
+from alphabar.coding.grid import Grid
 from alphabar.coding.header import Header, Lossy, Machine
 from alphabar.coding.precision import Exact, Precision, Rounded, doubled
-from alphabar.coding.prefix import Prefix, levels
+from alphabar.coding.prefix import Quantised, levels
 from alphabar.coding.probe import probe, threads
 from alphabar.coding.rounding import Rounding
 from alphabar.coding.stack import UNREPEATABLE, ExhaustedError, Ints, Stack, Words
@@ -104,10 +105,12 @@ class Coder:
             denoiser = denoiser.respaced(levels(denoiser.schedule, self.level))
         return Chain(denoiser, self.grid, self.pipeline.model.device, seen)
 
-    def coding(self, numbers: range, rounding: Rounding) -> Chain | Prefix:
+    def coding(self, numbers: range, rounding: Rounding) -> Chain:
         """What codes the batch of these images."""
         chain = self.chain(len(numbers), rounding)
-        return chain if self.level is None else Prefix(chain, self.dither(self.level), numbers)
+        if self.level is None:
+            return chain
+        return replace(chain, bottom=Quantised(self.dither(self.level), self.grid, numbers))
 
     def dither(self, level: int) -> Dither:
         """The quantiser of a lossy file."""
@@ -195,8 +198,8 @@ def _one_batch(
     """The stack with these images on it; None if it holds too few bits for so many, ExhaustedError if for one."""
     after = stack.copy()
     try:
-        watch = _share(advance, len(numbers), coder.grid.T)
-        coder.coding(numbers, rounding).encode(after, pile.read(numbers), watch)
+        coding = coder.coding(numbers, rounding)
+        coding.encode(after, pile.read(numbers), _share(advance, len(numbers), coding.levels))
     except ExhaustedError:
         if len(numbers) == 1:
             raise
@@ -222,8 +225,7 @@ def decode(pipeline: Pipeline, header: Header, words: Words, bar: str) -> Iterat
             numbers = range(last - size, last)
             coding = coder.coding(numbers, Rounding(ties.get(number, {})))
             try:
-                watch = _share(advance, size, coder.grid.T)
-                images = coding.decode(stack, (size, *coder.shape), watch)
+                images = coding.decode(stack, (size, *coder.shape), _share(advance, size, coding.levels))
             except (ExhaustedError, IndexError):
                 raise AlphabarError(UNREPEATABLE) from None
             checksums[numbers.start : numbers.stop] = [_checksum(image) for image in images]
@@ -242,8 +244,8 @@ def _ties(header: Header) -> dict[int, dict[int, Ints]]:
     return {batch: {call: np.array(places) for call, places in calls.items()} for batch, calls in found.items()}
 
 
-def _share(advance: Callable[[float], None], size: int, steps: int) -> Watch:
-    return lambda: advance(size / steps)
+def _share(advance: Callable[[float], None], size: int, levels: int) -> Watch:
+    return lambda: advance(size / levels)
 
 
 def _described(machine: Machine) -> str:

@@ -5,15 +5,14 @@ x_k is told by y (`Dither`), which is pushed with p(x_k | x_j) at the points of 
 so noise that is small against their distance would tell again what u told already.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from alphabar.coding.chain import Chain, Watch
 from alphabar.coding.dither import Dither, shared
+from alphabar.coding.grid import Grid
 from alphabar.coding.points import pop_points, push_points
 from alphabar.coding.stack import Floats, Ints, Stack
 from alphabar.diffusion import NoiseSchedule
@@ -42,65 +41,41 @@ def left(schedule: NoiseSchedule) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Prefix:
-    """What codes batches of y. chain: on the rows `levels`. numbers: of the images, for their u."""
+class Quantised:
+    """The bottom of the chain on the rows `levels`: x_k, told by y, int32. numbers: of the images, for their u."""
 
-    chain: Chain
     dither: Dither
+    grid: Grid
     numbers: range
+    row = 1
 
-    def encode(self, stack: Stack, y: Tensor, watch: Watch = lambda: None) -> None:
-        """Push y of images, int32 (B, C, H, W). Raises ExhaustedError if the stack holds too few bits to begin with."""
-        grid, shape, dither = self.chain.grid, tuple(y.shape), self.dither
-        steps, u = y.flatten().numpy().astype(np.int64), self._u(shape)
-        below, lowest = dither.points(steps, u), dither.lowest(u)
-        index = steps - lowest
-        for t in range(2, grid.T + 1):
-            stack.whiten(t, len(steps))
-            x_t = grid.centre(t, below) + stack.pop_noise(grid.noise[t], len(steps))
-            mean, std = self.chain._reverse_step(x_t, t, shape)
-            if t == 2:
-                push_points(stack, index, dither.count, *self._scaled(u, mean * grid.step[1], std * grid.step[1]))
-            else:
-                stack.push_gaussians(steps, mean, std)
-            steps, below = x_t, grid.value(t, x_t)
-            watch()
-        if grid.T == 1:
-            push_points(stack, index, dither.count, *self._scaled(u, np.zeros(len(u)), np.ones(len(u))))
-            watch()
-        else:
-            stack.push_gaussians(steps, *grid.prior(len(steps)))
+    def symbols(self, images: Tensor) -> Ints:
+        """y."""
+        return images.flatten().numpy().astype(np.int64)
 
-    def decode(self, stack: Stack, shape: tuple[int, ...], watch: Watch = lambda: None) -> Tensor:
-        """Pop y, int32 (B, C, H, W), that `encode` pushed. The stack is left as it was before."""
-        grid, u, dither = self.chain.grid, self._u(shape), self.dither
-        if grid.T == 1:
-            index = pop_points(stack, dither.count, *self._scaled(u, np.zeros(len(u)), np.ones(len(u))))
-            watch()
-            return _tensor(index + dither.lowest(u), shape)
-        steps = stack.pop_gaussians(*grid.prior(math.prod(shape)))
-        for t in range(grid.T, 1, -1):
-            mean, std = self.chain._reverse_step(steps, t, shape)
-            if t == 2:
-                index = pop_points(stack, dither.count, *self._scaled(u, mean * grid.step[1], std * grid.step[1]))
-                previous = index + dither.lowest(u)
-                below = dither.points(previous, u)
-            else:
-                previous = stack.pop_gaussians(mean, std)
-                below = grid.value(t - 1, previous)
-            stack.push_noise(steps - grid.centre(t, below), grid.noise[t])
-            stack.whiten(t, len(steps))
-            steps = previous
-            watch()
-        return _tensor(steps, shape)
+    def images(self, symbols: Ints, shape: tuple[int, ...]) -> Tensor:
+        """y, int32 (B, C, H, W)."""
+        return torch.from_numpy(symbols.astype(np.int32)).reshape(shape)
 
-    def _u(self, shape: tuple[int, ...]) -> Floats:
-        return shared(self.numbers, math.prod(shape[1:]))
+    def value(self, symbols: Ints) -> Floats:
+        """x_k."""
+        return self.dither.points(symbols, self._u(len(symbols)))
+
+    def push(self, stack: Stack, symbols: Ints, mean: Floats, std: Floats) -> None:
+        """y under Gaussians of x_k in steps of the grid."""
+        u = self._u(len(symbols))
+        index = symbols - self.dither.lowest(u)
+        push_points(stack, index, self.dither.count, *self._scaled(u, mean, std))
+
+    def pop(self, stack: Stack, mean: Floats, std: Floats) -> Ints:
+        """What `push` pushed."""
+        u = self._u(len(mean))
+        return pop_points(stack, self.dither.count, *self._scaled(u, mean, std)) + self.dither.lowest(u)
+
+    def _u(self, count: int) -> Floats:
+        return shared(self.numbers, count // len(self.numbers))
 
     def _scaled(self, u: Floats, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
         """The Gaussian of x_k as that of y − lowest: x_k = D (y − u)."""
-        return mean / self.dither.step + u - self.dither.lowest(u), std / self.dither.step
-
-
-def _tensor(y: Ints, shape: tuple[int, ...]) -> Tensor:
-    return torch.from_numpy(y.astype(np.int32)).reshape(shape)
+        unit = self.grid.step[self.row] / self.dither.step
+        return mean * unit + u - self.dither.lowest(u), std * unit
