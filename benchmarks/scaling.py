@@ -1,10 +1,11 @@
 """IDDPM §6 in miniature: four sizes of a network, each trained on three budgets of images, and evaluated.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.scaling FOLDER
+    OMP_NUM_THREADS=1 python -m benchmarks.scaling FOLDER [--share K/N]
     alphabar plot scaling FOLDER/* --out scaling.png
 
 Fashion-MNIST at 16x16, L_hybrid, cosine, T = 1000; each run ends its own cosine decay. The widths are such that all
-trainings take about 40 CPU-minutes, and the evaluations 15. What is finished is not made again; the order is by cost.
+trainings take about 40 CPU-minutes, and the evaluations 15. What is finished is not made again; the order is by cost;
+--share 0/2 and 1/2 are two halves of the work for two processes.
 """
 
 import argparse
@@ -52,8 +53,11 @@ def evaluated(run: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    for channels, steps in sorted(((c, s) for c in CHANNELS for s in STEPS), key=lambda cell: cell[0] ** 2 * cell[1]):
+    parser.add_argument("--share", default="0/1")
+    arguments = parser.parse_args()
+    folder, (k, n) = arguments.folder, map(int, arguments.share.split("/"))
+    cells = sorted(((c, s) for c in CHANNELS for s in STEPS), key=lambda cell: cell[0] ** 2 * cell[1])
+    for channels, steps in cells[k::n]:
         run = folder / f"{channels}-channels-{steps}-steps"
         if not trained(run, channels, steps):
             return
