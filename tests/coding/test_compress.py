@@ -182,6 +182,15 @@ def test_what_would_not_come_back_exactly_is_refused(run: Path, pixels, said: st
     assert not (tmp_path / "x.abar").exists()
 
 
+def test_a_picture_of_which_only_a_part_is_read_is_refused(run: Path, tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((8, 8), level, dtype=np.uint8)) for level in (7, 8)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "a.ppm").write_bytes(b"P6 8 8 65535\n" + bytes(8 * 8 * 6))
+    for name, said in (("a.gif", "only the first of several frames"), ("a.ppm", "16 bits per colour")):
+        with pytest.raises(AlphabarError, match=rf"{name} would not come back exactly: {said}"):
+            alphabar.compress(run, tmp_path / name, tmp_path / "x.abar")
+
+
 def test_the_commands_say_what_they_made(run: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     source = pictures(tmp_path / "in")
     with pytest.raises(SystemExit) as end:

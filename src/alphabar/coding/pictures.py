@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alphabar import images
 from alphabar.coding.codec import Pile
-from alphabar.data.decode import decode
+from alphabar.data.decode import decode, read_header
 from alphabar.data.listing import list_files
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
@@ -56,7 +56,10 @@ def _png(name: str) -> str:
 def pixels(path: Path, shape: tuple[int, int, int]) -> Tensor:
     """The image as uint8 (C, h, w), h ≤ H and w ≤ W; AlphabarError if (C, H, W) cannot hold it exactly."""
     channels, height, width = shape
-    decoded = decode(path, 4, DataOptions())
+    options = DataOptions()
+    if why := read_header(path, options.limit_pixels).loses:
+        raise AlphabarError(f"{path} would not come back exactly: {why}.")
+    decoded = decode(path, 4, options)
     values = torch.from_numpy(np.array(decoded.image)).permute(2, 0, 1)
     if decoded.white > _EIGHT_BITS:
         raise AlphabarError(f"{path} has more than 8 bits per value, and would not come back exactly.")

@@ -61,6 +61,10 @@ _UPRIGHT = {  # orientation -> the transform that turns the image upright
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY = ("1", "L", "LA", "La", "I", "F")
 _SIXTEEN_BIT = ("PNG", "PPM", "JPEG2000")  # formats whose images in mode I have 16 bits
+_WHITE = 255
+_PROFILE = "colour profile ignored"
+_FRAMES = "only the first of several frames is used"
+_DEEP = "16 bits per colour are read as 8"
 _MOST_BYTES = 16  # per pixel of the limit; a file that is larger is not read
 
 
@@ -72,6 +76,11 @@ class Header:
     mode: str
     grey: bool
     notes: tuple[str, ...]
+
+    @property
+    def loses(self) -> str:
+        """Why reading the image loses some of its values; empty if it does not."""
+        return next((note for note in self.notes if note != _PROFILE), "")
 
 
 @dataclass(frozen=True)
@@ -93,11 +102,11 @@ def read_header(path: Path, limit_pixels: int) -> Header:
     with _opened(path, limit_pixels) as image:
         notes = []
         if "icc_profile" in image.info:
-            notes.append("colour profile ignored")
+            notes.append(_PROFILE)
         if getattr(image, "is_animated", False):
-            notes.append("only the first of several frames is used")
+            notes.append(_FRAMES)
         if _is_deep_colour(image):
-            notes.append("16 bits per colour are read as 8")
+            notes.append(_DEEP)
         turned = _orientation(image) >= 5
         return Header(
             size=(image.width, image.height) if turned else (image.height, image.width),
@@ -215,7 +224,9 @@ def _is_grey(image: Image.Image) -> bool:
 
 def _is_deep_colour(image: Image.Image) -> bool:
     """Whether Pillow reads 16-bit colours as 8-bit ones."""
-    return image.mode in ("RGB", "RGBA", "LA") and ";16" in str(getattr(image, "tile", ""))
+    tiles = getattr(image, "tile", [])
+    is_deep = ";16" in str(tiles) or any(tile[0].startswith("ppm") and tile[3][1] > _WHITE for tile in tiles)
+    return image.mode in ("RGB", "RGBA", "LA") and is_deep
 
 
 def _check_palette(image: Image.Image, path: Path) -> None:
