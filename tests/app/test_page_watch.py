@@ -12,6 +12,7 @@ from alphabar.app.likelihood import Likelihood
 from alphabar.app.offered import Models, offered
 from alphabar.app.watch import NO_RUN, Watch
 from alphabar.errors import AlphabarError
+from alphabar.runs import bundled
 
 
 @pytest.fixture
@@ -59,8 +60,8 @@ def test_a_run_without_records_says_so(does, copy) -> None:
     assert (shown.loss, shown.scores, shown.previews, shown.table) == (None, None, [], [])
     assert "alphabar evaluate" in shown.about
     assert does.shown(NO_RUN).status == ""
-    for bundled in ("emoji", "fashion-mnist"):
-        assert does.shown(bundled).loss is None
+    for name in bundled.names():
+        assert does.shown(name).loss is None
 
 
 METRIC = {

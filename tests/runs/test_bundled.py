@@ -1,6 +1,7 @@
 """The bundled models: small, whole, able, and laid out as runs of one's own."""
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 
 import alphabar
 from alphabar import images
+from alphabar.api.compress import coding_pipeline
 from alphabar.cli import main
+from alphabar.diffusion import variational_bound
 from alphabar.errors import AlphabarError
 from alphabar.metrics import EXTRACTORS
 from alphabar.runs import bundled
@@ -19,6 +22,7 @@ from alphabar.runs.run import home
 from alphabar.sampling.pipeline import Pipeline
 
 MB = 10**6
+OFFERED = "use a bundled model: emoji, fashion-mnist or fashion-mnist-likelihood"
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def command(monkeypatch, *words: str) -> None:
         (["film", "fashion-mnist"], "A film needs two preview grids, and"),
         (["plot", "vlb", "fashion-mnist"], "holds no terms of the bound; `alphabar evaluate fashion-mnist --bpd`"),
         (["sample", "fashion-mnist", "--num", "1", "--class", "Nope"], "There is no class Nope"),
-        (["sample", "fashion_mnist"], "There is no run at fashion_mnist.* use a bundled model: emoji or fashion-mnist"),
+        (["sample", "fashion_mnist"], f"There is no run at fashion_mnist.* {OFFERED}"),
     ],
 )
 def test_every_command_knows_it_and_a_mistake_leaves_nothing(
@@ -97,7 +101,7 @@ def test_what_the_user_has_comes_first(elsewhere) -> None:
         AlphabarError, match=r"fashion-mnist holds no checkpoint.* hides the bundled model fashion-mnist"
     ):
         load_model("fashion-mnist")
-    with pytest.raises(AlphabarError, match=r"There is no run at photos.* use a bundled model: emoji or fashion-mnist"):
+    with pytest.raises(AlphabarError, match=f"There is no run at photos.* {OFFERED}"):
         load_model("photos")
 
 
@@ -117,3 +121,26 @@ def test_emoji_are_coloured_shapes_on_white() -> None:
     corners = pictures[:, :, :2, :2].amin((1, 2, 3))
     saturation = (pictures.amax(1) - pictures.amin(1))[:, 8:24, 8:24].mean((1, 2))
     assert (corners > 220).float().mean() > 0.7 and (saturation > 25).float().mean() > 0.6
+
+
+def test_the_likelihood_model_needs_fewer_bits_for_garments_than_png() -> None:
+    """Garments of the other model, on black and without their padding; and noise costs it more than to store it."""
+    pipeline = Pipeline.of(load_model("fashion-mnist"), {"steps": 20}, label="each")
+    *_, last = pipeline.steps(pipeline.job(range(20)))
+    garments = images.to_uint8(last.x)[:, :, 2:-2, 2:-2]
+    garments[garments < 8] = 0
+    noise = torch.randint(0, 256, (4, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    denoiser = coding_pipeline(load_model("fashion-mnist-likelihood"), steps=25).denoiser
+
+    def bits(pictures: torch.Tensor) -> float:
+        def noise(t: int) -> torch.Tensor:
+            return torch.randn(pictures.shape, generator=torch.Generator().manual_seed(t))
+
+        return float(variational_bound(denoiser, images.to_signed(pictures), noise=noise).total.mean())
+
+    png = 0
+    for garment in garments:
+        images.to_pil(garment).save(file := io.BytesIO(), "PNG", optimize=True)
+        png += 8 * file.tell() / garments.numel()
+    assert bits(garments) < 0.75 * png
+    assert bits(noise) > 8

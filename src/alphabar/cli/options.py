@@ -11,7 +11,7 @@ from alphabar.errors import AlphabarError
 if TYPE_CHECKING:
     from alphabar.api.options import Options
 
-_RUN = "A run directory, one checkpoint in it, or a bundled model: fashion-mnist, emoji."
+_RUN = "A run directory, one checkpoint in it, or a bundled model: fashion-mnist, fashion-mnist-likelihood, emoji."
 Run = Annotated[Path, typer.Argument(metavar="RUN", help=_RUN)]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="One or more: " + _RUN[0].lower() + _RUN[1:])]
 Subject = Annotated[Path, typer.Argument(help="A run, a checkpoint, a bundled model, a folder of images, or an .npz.")]
