@@ -26,17 +26,21 @@ class GroupNorm(nn.GroupNorm):
         return self._normalized(input)
 
     def _normalized(self, x: Tensor) -> Tensor:
-        channels, groups = x.shape[1], self.num_groups
-        is_slow = (
-            x.device.type == "cpu"
-            and x.numel() >= ELEMENTS
-            and x[0, 0].numel() < PIXELS
-            and channels // groups < VECTOR
-            and x.is_contiguous(memory_format=torch.channels_last)
-        )
-        if is_slow and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
-            return _of_pixels(x, groups, self.weight, self.bias, self.eps)
+        if not torch.is_grad_enabled() and _is_slow(x, self.num_groups):
+            return _of_pixels(x, self.num_groups, self.weight, self.bias, self.eps)
         return super().forward(x)
+
+
+def _is_slow(x: Tensor, groups: int) -> bool:
+    """Whether torch's kernel is slow; false in a graph, whose batch may have any size."""
+    if torch.compiler.is_compiling() or torch.compiler.is_exporting() or x.device.type != "cpu":
+        return False
+    return (
+        x.numel() >= ELEMENTS
+        and x.shape[2] * x.shape[3] < PIXELS
+        and x.shape[1] // groups < VECTOR
+        and x.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 def _of_pixels(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:

@@ -1,6 +1,8 @@
 """Plot of sample quality, or of a bound, over the number of network calls."""
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from alphabar.plots.style import Band, canvas, dashed, legend, look, tidy
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "osD^vP*X<>"
+_APART = 0.06  # of the logarithms of two numbers at the axis
 
 
 def steps(curves: Mapping[str, Band], floors: Mapping[str, float], metric: str, note: str) -> "Figure":
@@ -34,7 +37,7 @@ def steps(curves: Mapping[str, Band], floors: Mapping[str, float], metric: str, 
         title=note,
     )
     axes.title.set_fontsize(10)
-    axes.xaxis.set_major_locator(FixedLocator(sorted({x for band in curves.values() for x in band.x.tolist()})))
+    axes.xaxis.set_major_locator(FixedLocator(_apart([x for band in curves.values() for x in band.x.tolist()])))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
@@ -42,3 +45,12 @@ def steps(curves: Mapping[str, Band], floors: Mapping[str, float], metric: str, 
     tidy(axes)
     legend(figure, axes, 2)
     return figure
+
+
+def _apart(numbers: Sequence[float]) -> list[float]:
+    """The numbers that can be written beside each other on a logarithmic axis, the frequent ones first."""
+    kept = list[float]()
+    for number, _ in Counter(numbers).most_common():
+        if all(abs(math.log(number / other)) > _APART for other in kept):
+            kept.append(number)
+    return sorted(kept)
