@@ -31,17 +31,15 @@ Watch = Callable[[], object]
 
 
 class Bottom(Protocol):
-    """The lowest level, by which images are told: how it becomes symbols, flat integers, and how these are coded."""
+    """The lowest level, by which images are told: integers, and how these are coded."""
 
     @property
     def row(self) -> int:
         """Its t in the chain."""
 
-    def symbols(self, images: Tensor) -> Ints:
-        """The symbols of images (B, C, H, W)."""
-
-    def images(self, symbols: Ints, shape: tuple[int, ...]) -> Tensor:
-        """Images of the shape (B, C, H, W), of their symbols."""
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the images."""
 
     def value(self, symbols: Ints) -> Floats:
         """What the level above is noise around."""
@@ -57,14 +55,7 @@ class Pixels:
     """x_0: uint8, whose levels 0..255 are the symbols (DDPM Eq. 13)."""
 
     row = 0
-
-    def symbols(self, images: Tensor) -> Ints:
-        """The levels."""
-        return images.flatten().numpy().astype(np.int64)
-
-    def images(self, symbols: Ints, shape: tuple[int, ...]) -> Tensor:
-        """uint8 (B, C, H, W)."""
-        return torch.from_numpy(symbols.astype(np.uint8)).reshape(shape)
+    dtype = torch.uint8
 
     def value(self, symbols: Ints) -> Floats:
         """x_0 in [−1, 1]."""
@@ -97,7 +88,7 @@ class Chain:
 
     def encode(self, stack: Stack, images: Tensor, watch: Watch = lambda: None) -> None:
         """Push images (B, C, H, W). Raises ExhaustedError if the stack holds too few bits to begin with."""
-        grid, shape, symbols = self.grid, tuple(images.shape), self.bottom.symbols(images)
+        grid, shape, symbols = self.grid, tuple(images.shape), images.flatten().numpy().astype(np.int64)
         for t in range(self.bottom.row + 1, grid.T + 1):
             stack.whiten(t, len(symbols))
             x_t = grid.centre(t, self._value(t - 1, symbols)) + stack.pop_noise(grid.noise[t], len(symbols))
@@ -118,7 +109,7 @@ class Chain:
             stack.whiten(t, len(symbols))
             symbols = previous
             watch()
-        return self.bottom.images(symbols, shape)
+        return torch.from_numpy(symbols).to(self.bottom.dtype).reshape(shape)
 
     def digest(self, shape: tuple[int, ...]) -> str:
         """The sha256 of what the coder sees at the first, a middle and the last step for a pattern of the shape

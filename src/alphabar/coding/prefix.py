@@ -7,7 +7,6 @@ so noise that is small against their distance would tell again what u told alrea
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,14 +47,7 @@ class Quantised:
     grid: Grid
     numbers: range
     row = 1
-
-    def symbols(self, images: Tensor) -> Ints:
-        """y."""
-        return images.flatten().numpy().astype(np.int64)
-
-    def images(self, symbols: Ints, shape: tuple[int, ...]) -> Tensor:
-        """y, int32 (B, C, H, W)."""
-        return torch.from_numpy(symbols.astype(np.int32)).reshape(shape)
+    dtype = torch.int32
 
     def value(self, symbols: Ints) -> Floats:
         """x_k."""
