@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from alphabar.runs import checkpoint
-from alphabar.signals import SAVE
+from alphabar.terminal.signals import SAVE
 from processes import forked, wait, wait_for
 from tiny_settings import TINY
 

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from alphabar import cli, films, images, outputs
+from alphabar import cli, films, images
 from alphabar.errors import AlphabarError
+from alphabar.files import outputs
 from alphabar.runs.model import load_model
 from alphabar.runs.previews import previews
 from alphabar.sampling.folder import film_path

@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from alphabar.errors import AlphabarError
+from alphabar.files.outputs import FILM, ends, mark, written
 from alphabar.images import opened, to_pil
-from alphabar.outputs import FILM, ends, mark, written
 from alphabar.registry import look_up
 
 RATE = 50

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file, open_regular
-from alphabar.outputs import SAMPLES, mark, written
+from alphabar.files.outputs import SAMPLES, mark, written
 
 Size = tuple[int, int]
 Colour = tuple[int, int, int]

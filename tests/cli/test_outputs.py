@@ -14,9 +14,9 @@ import typer
 from PIL import Image
 
 import alphabar
-from alphabar import cli, images, outputs, plots
+from alphabar import cli, images, plots
 from alphabar.errors import AlphabarError
-from alphabar.files import inside
+from alphabar.files import inside, outputs
 from alphabar.networks.unet import UNet
 from command_tree import commands
 

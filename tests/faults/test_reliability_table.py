@@ -5,7 +5,7 @@ import re
 import pytest
 
 from alphabar.errors import Exit
-from alphabar.signals import EXIT, SAVE
+from alphabar.terminal.signals import EXIT, SAVE
 from test_docs import ROOT, quoted, rows
 
 TABLE = ROOT / "docs" / "reliability.md"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from counts import SIGNALS, parts
 
-from alphabar.signals import EXIT, SAVE
+from alphabar.terminal.signals import EXIT, SAVE
 from exact import SCORED, SMALL, everything
 from processes import forked, wait
 from signalled import check, command_line, newest_step

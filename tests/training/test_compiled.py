@@ -7,7 +7,7 @@ import torch
 
 from alphabar import build, data
 from alphabar.errors import AlphabarError
-from alphabar.json_lines import lines
+from alphabar.files.json_lines import lines
 from alphabar.networks import compiled
 from alphabar.networks.compiled import graphs
 from alphabar.runs import checkpoint

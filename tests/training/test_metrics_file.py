@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from alphabar import json_lines, plots
+from alphabar import plots
 from alphabar.errors import AlphabarError
 from alphabar.figures.steps import _is_complete
+from alphabar.files import json_lines
 from alphabar.runs import evaluations
 from alphabar.training import log, loop
 from fuzz import often

@@ -129,8 +129,8 @@ def test_a_last_checkpoint_that_cannot_be_written_is_said_with_exit_6(tiny, tmp_
 
 
 def test_metrics_that_a_full_disk_refuses_are_written_later(tiny, tmp_path, monkeypatch) -> None:
-    from alphabar import json_lines
     from alphabar.errors import AlphabarError
+    from alphabar.files import json_lines
 
     real, calls = json_lines.append, iter(range(100))
 

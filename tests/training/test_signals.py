@@ -16,7 +16,7 @@ from rich.console import Console
 
 from alphabar.errors import Exit
 from alphabar.runs import checkpoint
-from alphabar.signals import EXIT, SAVE
+from alphabar.terminal.signals import EXIT, SAVE
 from alphabar.training import log, loop, saving
 from alphabar.training.clock.length import Length
 from alphabar.training.interrupt import Interrupt

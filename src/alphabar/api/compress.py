@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alphabar import images, outputs
+from alphabar import images
 from alphabar.api.foreign import is_foreign
 from alphabar.api.model import Model, load, loaded
 from alphabar.api.options import StrPath
@@ -15,6 +15,7 @@ from alphabar.coding.header import Header, Lossy
 from alphabar.coding.stack import Words
 from alphabar.data.files import open_regular, read_whole
 from alphabar.errors import AlphabarError, check_number, sentences
+from alphabar.files import outputs
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 

@@ -45,7 +45,8 @@ def inspect(
 
     out: a .png to write, with up to 64 pictures as the network will see them.
     """
-    from alphabar import data, images, outputs
+    from alphabar import data, images
+    from alphabar.files import outputs
 
     place = None if out is None else inspected_place(Path(out), Path(path))
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -58,7 +59,7 @@ def inspect(
 
 def inspected_place(out: Path, path: Path) -> Path:
     """`out`, with its folder created; AlphabarError if the pictures of an inspection of `path` cannot go there."""
-    from alphabar import outputs
+    from alphabar.files import outputs
 
     if out.suffix.lower() != ".png":
         raise AlphabarError(f"The pictures of an inspection are a .png file; --out is {out}.")
@@ -90,8 +91,9 @@ def pack(
         raise AlphabarError(f"Packing takes the settings of [data] that say how files become images; got {wrong[0]}.")
     section = config.parse(config.merge(settings, {"data.path": str(source), "training.steps": 1})).data
 
-    from alphabar import build, data, outputs
+    from alphabar import build, data
     from alphabar.data.memory import in_bytes
+    from alphabar.files import outputs
 
     outputs.check_folder(Path(out), "OUT")
     outputs.check_apart(Path(out), [Path(source)], "OUT")

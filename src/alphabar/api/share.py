@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alphabar import films, outputs
+from alphabar import films
 from alphabar.api.model import Model
 from alphabar.api.options import StrPath
 from alphabar.errors import AlphabarError, sentences
+from alphabar.files import outputs
 from alphabar.runs.previews import previews
 from alphabar.sampling.export import export as write_export
 

@@ -127,7 +127,8 @@ def train(
 
 
 def _trained(resolved: Resolved | None, path: Path, device: str, allowed: frozenset[str]) -> TrainedRun:
-    from alphabar import build, outputs, training
+    from alphabar import build, training
+    from alphabar.files import outputs
     from alphabar.terminal import console, say
 
     assert resolved is not None

@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alphabar import distributed, images, outputs
+from alphabar import distributed, images
 from alphabar.api.model import Model, loaded
 from alphabar.api.options import Options, Seeds, StrPath, changes, path, seed_list
 from alphabar.api.sample import into_folder
 from alphabar.editing.pictures import label_of
 from alphabar.editing.small_images import SmallImage, Source, small_images
 from alphabar.errors import AlphabarError, sentences
+from alphabar.files import outputs
 from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.sampling.samples import Images

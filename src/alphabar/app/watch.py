@@ -7,11 +7,12 @@ from typing import Any
 
 from PIL import Image
 
-from alphabar import images, json_lines, plots
+from alphabar import images, plots
 from alphabar.app.offered import Models
 from alphabar.app.shelf import Shelf
 from alphabar.errors import AlphabarError
 from alphabar.evaluation.report import bytes_per_image, score_lines, units
+from alphabar.files import json_lines
 from alphabar.runs import bundled, evaluations, previews
 from alphabar.runs.run import Run, home
 from alphabar.training.log import is_row, span

@@ -31,8 +31,7 @@ def place(
     suffix: str = ".png",
 ) -> Path:
     """The file of the result, named after all of its settings; AlphabarError if it cannot be written."""
-    from alphabar import outputs
-    from alphabar.files import digest, inside
+    from alphabar.files import digest, inside, outputs
     from alphabar.runs.run import home
 
     usual = inside(home(run) / "edits", f"{name}-{digest(dict(settings))[:8]}{suffix}")

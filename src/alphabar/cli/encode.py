@@ -30,10 +30,10 @@ def encode(
 
     Writes the latents for `alphabar decode`, and a picture: the images above the ones decoded from the latents.
     """
-    from alphabar import outputs
     from alphabar.api.latents import plan_encoding
     from alphabar.api.model import load
     from alphabar.editing.edit import file_name_part
+    from alphabar.files import outputs
 
     model = load(run, weights=weights, step=step, device=device, data=data, data_root=data_root)
     plan = plan_encoding(

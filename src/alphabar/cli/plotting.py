@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alphabar import outputs
 from alphabar.errors import AlphabarError
+from alphabar.files import outputs
 from alphabar.terminal import say
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import typer
 from alphabar import terminal
 from alphabar.cli import options as o
 from alphabar.errors import Exit
-from alphabar.signals import EXIT, SAVE
+from alphabar.terminal.signals import EXIT, SAVE
 
 _Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 

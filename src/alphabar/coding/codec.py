@@ -27,8 +27,8 @@ from alphabar.coding.rounding import Rounding
 from alphabar.coding.stack import UNREPEATABLE, ExhaustedError, Ints, Stack, Words
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
-from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 CHECKSUM_WORDS = 2
 """The words of each image's sha256 that are kept: its first 64 bits."""

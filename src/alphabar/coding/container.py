@@ -8,11 +8,11 @@ import zlib
 import numpy as np
 from pydantic import ValidationError
 
-from alphabar import json_text
 from alphabar.coding.header import VERSION, Header
 from alphabar.coding.stack import Words
 from alphabar.errors import AlphabarError
-from alphabar.outputs import COMPRESSED, mark
+from alphabar.files import json_text
+from alphabar.files.outputs import COMPRESSED, mark
 
 MAGIC = b"\x89abar\r\n\x1a\n" + mark(COMPRESSED).encode()
 """A byte that is no ASCII, a name, and the line ends that careless copies change, as in PNG; and alphabar's mark."""

@@ -24,7 +24,7 @@ from alphabar.data.memory import in_bytes
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
 from alphabar.files import cache_folder, write_json
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 _MOST_FILES = 5_000_000
 _MOST_RATIO = 100  # unpacked to packed; images hardly shrink

@@ -16,7 +16,7 @@ from alphabar.data.options import DataOptions, sized
 from alphabar.data.survey import Skipped, Survey, mapped
 from alphabar.data.workers import cores, in_processes
 from alphabar.images import POSITIONS, RESIZE_RULES, Size
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 MANY = 5_000  # files from which processes are faster than threads: it takes them seconds to start
 

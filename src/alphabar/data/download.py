@@ -13,7 +13,7 @@ from alphabar.data.files import shown
 from alphabar.data.options import DataOptions
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 _TIMEOUT = 20.0  # seconds without a byte
 _CHUNK = 1 << 16

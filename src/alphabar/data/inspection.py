@@ -25,7 +25,7 @@ from alphabar.data.report import Report, as_seen, followed, largest, settings
 from alphabar.data.sources import DATASETS, detect
 from alphabar.data.survey import Survey, surveyed
 from alphabar.errors import AlphabarError
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 _SIDE = 32  # the longest side that is suggested for pictures of several sizes
 _MODEST = 64  # images of one size up to this are used as they are; training cost grows with its square

@@ -13,7 +13,7 @@ from alphabar.data.decode import Header
 from alphabar.data.files import UnreadableError, shown
 from alphabar.data.listing import Listing
 from alphabar.errors import AlphabarError
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 BAD_SHARE = 0.05  # above this share of unusable images, the fault is the folder's, not that of single files
 

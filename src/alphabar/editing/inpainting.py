@@ -12,8 +12,8 @@ from alphabar.diffusion.editing import inpaint, inpainting_levels
 from alphabar.editing.edit import Edit, batches, denoiser_of, end_image, file_name_part
 from alphabar.editing.pictures import Mask, Picture, signed
 from alphabar.errors import AlphabarError, sentences
-from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 STEPS = 25
 """The number of steps if none is named."""

@@ -13,9 +13,9 @@ from alphabar.editing.edit import Edit, denoiser_of, end, file_name_part
 from alphabar.editing.inversion import check_round_trip, encode_on, relative_errors
 from alphabar.editing.pictures import Picture, signed
 from alphabar.errors import AlphabarError
-from alphabar.progress import progress
 from alphabar.registry import look_up
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 LATENTS = ("noised", "encoded")
 """How an image is brought to level t: by q(x_t | x_0), or by running DDIM backwards."""

@@ -14,8 +14,8 @@ from alphabar.diffusion.spacing import NOISIEST
 from alphabar.editing.edit import denoiser_of, end
 from alphabar.editing.pictures import Picture, signed
 from alphabar.errors import AlphabarError
-from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 DETERMINISTIC = {"sampler": "ddim", "eta": 0.0, "guidance_scale": 1.0}
 """The settings of [sampling] that encoding and decoding need."""

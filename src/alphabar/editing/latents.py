@@ -8,11 +8,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
 from torch import Tensor
 
-from alphabar import json_text
 from alphabar.editing.inversion import DETERMINISTIC
 from alphabar.errors import AlphabarError
-from alphabar.files import open_regular
-from alphabar.outputs import LATENTS, mark, written
+from alphabar.files import json_text, open_regular
+from alphabar.files.outputs import LATENTS, mark, written
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling.pipeline import Pipeline
 

@@ -9,8 +9,8 @@ from alphabar.diffusion import SeededNoise
 from alphabar.diffusion.editing import vary
 from alphabar.editing.edit import Edit, batches, denoiser_of, end_image, file_name_part
 from alphabar.editing.pictures import Picture, signed
-from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 
 def variation(pipeline: Pipeline, picture: Picture, times: Sequence[int], seeds: Sequence[int]) -> Edit:

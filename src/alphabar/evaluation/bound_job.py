@@ -14,8 +14,8 @@ from alphabar import build, distributed
 from alphabar.diffusion import Denoiser
 from alphabar.files import atomic_file, digest, write_json
 from alphabar.images import Size
-from alphabar.progress import progress
 from alphabar.seeds import generator
+from alphabar.terminal.progress import progress
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from alphabar import build, distributed, outputs
+from alphabar import build, distributed
 from alphabar import names as names_of_data
 from alphabar.data import DataOptions
 from alphabar.errors import AlphabarError, check_number
@@ -17,6 +17,7 @@ from alphabar.evaluation.neighbours import save_neighbours
 from alphabar.evaluation.reading import HowRead
 from alphabar.evaluation.references import NO_TEST_SPLIT, Reference
 from alphabar.evaluation.subjects import HowSampled, Subject
+from alphabar.files import outputs
 from alphabar.metrics import Extractor, Features, moments
 from alphabar.runs import evaluations, provenance
 from alphabar.runs.model import IN_PLACE, DataPlace, LoadedModel

@@ -18,7 +18,7 @@ from alphabar.data import ImageSet
 from alphabar.errors import AlphabarError
 from alphabar.files import atomic_file, cache_folder, digest, write_json
 from alphabar.metrics import Extractor, Features, Rows
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 SHARD = 1000  # images
 BATCH = 100

@@ -17,9 +17,9 @@ import torch
 from alphabar.data import npz
 from alphabar.data.files import UnreadableError, open_regular
 from alphabar.errors import AlphabarError
+from alphabar.files.outputs import STATISTICS, written
 from alphabar.images import mark_archive
 from alphabar.metrics import Extractor, Moments
-from alphabar.outputs import STATISTICS, written
 
 
 @dataclass(frozen=True)

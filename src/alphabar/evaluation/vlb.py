@@ -18,7 +18,7 @@ from alphabar.diffusion.likelihood import prior_term
 from alphabar.evaluation.bound_job import BoundJob, batch_path, batches, begin, noise_of
 from alphabar.files import atomic_file
 from alphabar.images import to_signed
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 SAVE_EVERY = 60.0  # seconds
 COLUMNS = ("terms", "x0_mse", "eps_mse")

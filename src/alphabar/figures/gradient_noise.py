@@ -17,9 +17,9 @@ from alphabar.figures.runs import conditioned
 from alphabar.images import to_signed
 from alphabar.metrics.jackknife import jackknife
 from alphabar.plots.gradient_noise import Uncertain
-from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
 from alphabar.seeds import MOST
+from alphabar.terminal.progress import progress
 
 DRAWS = 32
 """Gradients in a batch."""

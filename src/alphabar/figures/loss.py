@@ -14,9 +14,9 @@ from alphabar.errors import check_number
 from alphabar.figures.runs import conditioned, names
 from alphabar.images import to_signed
 from alphabar.plots import Band
-from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
 from alphabar.seeds import MOST
+from alphabar.terminal.progress import progress
 
 BINS = 50
 BATCH = 100

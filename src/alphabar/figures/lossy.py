@@ -17,8 +17,8 @@ from alphabar.diffusion import vlb_terms
 from alphabar.diffusion.likelihood import prior_term
 from alphabar.errors import check_number
 from alphabar.evaluation.codecs import without_padding
-from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 BATCH = 32
 QUALITIES = (5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)

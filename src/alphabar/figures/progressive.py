@@ -9,9 +9,9 @@ from torch import Tensor
 from alphabar import images, plots
 from alphabar.errors import AlphabarError
 from alphabar.figures.reverse import MOST_ROWS, about, how, image_name
-from alphabar.progress import progress
 from alphabar.sampling.job import Job
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 
 def progressive(pipeline: Pipeline, seeds: Sequence[int] = range(8), columns: int | None = None) -> plots.Figure:

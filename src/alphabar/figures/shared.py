@@ -12,10 +12,10 @@ from alphabar.diffusion import NoiseSchedule, SeededNoise, reverse_process
 from alphabar.diffusion.editing import share
 from alphabar.errors import AlphabarError
 from alphabar.figures.reverse import MOST_ROWS, about, how, image_name
-from alphabar.progress import progress
 from alphabar.sampling.job import Job
 from alphabar.sampling.pipeline import Pipeline
 from alphabar.seeds import LIMIT
+from alphabar.terminal.progress import progress
 
 
 def shared(pipeline: Pipeline, seed: int, at: Sequence[float], count: int = 8) -> plots.Figure:

@@ -14,8 +14,8 @@ from alphabar.figures.against import Against, floor
 from alphabar.figures.reverse import how
 from alphabar.figures.runs import names
 from alphabar.metrics import METRICS, Extractor, display_name
-from alphabar.progress import progress
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 
 @dataclass(frozen=True)

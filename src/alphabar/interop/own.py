@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from alphabar import config as c
-from alphabar import json_text
 from alphabar.errors import AlphabarError
+from alphabar.files import json_text
 from alphabar.interop import tensors
 from alphabar.interop.portable import Portable, sizes
 from alphabar.interop.request import Request

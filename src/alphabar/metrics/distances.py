@@ -5,7 +5,7 @@ from torch import Tensor
 
 from alphabar.errors import AlphabarError
 from alphabar.metrics.features import Rows
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 BLOCK = 1000
 """Rows per block. No intermediate array is larger than BLOCK × BLOCK or BLOCK × k × D."""

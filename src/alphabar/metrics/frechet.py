@@ -12,7 +12,7 @@ from alphabar.metrics.estimate import Estimate
 from alphabar.metrics.features import Features, Moments, Sums, merged, sums
 from alphabar.metrics.intervals import t_interval
 from alphabar.metrics.jackknife import GROUPS, Jackknife, jackknife
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 LEAST = 3  # the jackknife leaves one image out, and a covariance needs two
 PER_FEATURE = 4

@@ -10,7 +10,7 @@ from alphabar.metrics.checks import comparable
 from alphabar.metrics.estimate import Estimate
 from alphabar.metrics.features import Features, Rows
 from alphabar.metrics.jackknife import GROUPS, jackknife
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 LEAST = 3  # the jackknife leaves one image out, and a pair needs two
 

@@ -15,7 +15,7 @@ from alphabar.metrics.distances import BLOCK, middle_of, nearest, squared
 from alphabar.metrics.estimate import Estimate
 from alphabar.metrics.features import Features, Rows
 from alphabar.metrics.intervals import t_interval, wilson
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 
 def precision_recall(real: Features, fake: Features, k: int = 3) -> dict[str, Estimate]:

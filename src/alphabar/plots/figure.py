@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphabar import outputs
-from alphabar.files import atomic_file
+from alphabar.files import atomic_file, outputs
 from alphabar.plots.table import Table
 
 if TYPE_CHECKING:

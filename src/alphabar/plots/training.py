@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from alphabar import json_lines
+from alphabar.files import json_lines
 from alphabar.plots.figure import save
 from alphabar.plots.style import canvas, look
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from alphabar import json_lines, outputs
+from alphabar.files import json_lines, outputs
 
 EVALUATIONS = "evaluations.jsonl"
 """A line of JSON per evaluation, in a run directory or in the folder that --out names."""

@@ -21,9 +21,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from alphabar import config as c
-from alphabar import json_lines
 from alphabar.errors import AlphabarError
-from alphabar.files import read_json, sweep, write_json
+from alphabar.files import json_lines, read_json, sweep, write_json
 from alphabar.runs import bundled, checkpoint, provenance, resuming
 from alphabar.runs.lock import locked, unwritable
 

@@ -17,9 +17,9 @@ from alphabar.diffusion import Denoiser, SeededNoise
 from alphabar.diffusion.variance import analytic, with_last_noise
 from alphabar.diffusion.x0_error import X0Error, mean_x0_error, squared_x0_error, x0_mse_table
 from alphabar.images import to_signed
-from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling.measured import Measurement
+from alphabar.terminal.progress import progress
 
 IMAGES = 512
 """Images per timestep: they give the error of x̂_0 to a few percent, and σ_t to half of that."""

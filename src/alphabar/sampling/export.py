@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from alphabar import config as c
-from alphabar import outputs
 from alphabar.errors import AlphabarError
-from alphabar.files import write_json
+from alphabar.files import outputs, write_json
 from alphabar.runs import checkpoint, origin
 from alphabar.runs.model import find, load_checkpoint, weights_name
 from alphabar.runs.run import Run

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alphabar import films, images, json_text, outputs
+from alphabar import films, images
 from alphabar.diffusion import Step
 from alphabar.errors import AlphabarError
-from alphabar.files import read_json, sweep, write_json
+from alphabar.files import json_text, outputs, read_json, sweep, write_json
 from alphabar.sampling.job import Job
 from alphabar.seeds import LIMIT
 

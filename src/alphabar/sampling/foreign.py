@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from alphabar import build, interop, outputs
+from alphabar import build, interop
 from alphabar.diffusion import Denoiser
 from alphabar.errors import AlphabarError
-from alphabar.files import sha256_of
+from alphabar.files import outputs, sha256_of
 from alphabar.interop import Portable, Request
 from alphabar.registry import look_up
 from alphabar.runs import checkpoint

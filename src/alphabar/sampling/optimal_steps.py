@@ -19,10 +19,10 @@ from alphabar.diffusion.step_costs import StepCosts, candidates, mean_costs, ste
 from alphabar.errors import AlphabarError
 from alphabar.images import to_signed
 from alphabar.names import OPTIMAL
-from alphabar.progress import progress
 from alphabar.runs.model import LoadedModel
 from alphabar.sampling import parts
 from alphabar.sampling.measured import Measurement
+from alphabar.terminal.progress import progress
 
 IMAGES = 64
 """Training images that every cost is measured on."""

@@ -16,13 +16,13 @@ from alphabar import config as c
 from alphabar.data.options import manner
 from alphabar.diffusion import Denoiser, Network, Sampler, SeededNoise, Step, reverse_process
 from alphabar.errors import AlphabarError
-from alphabar.progress import progress
 from alphabar.runs.model import Label, LoadedModel
 from alphabar.sampling import backends, parts, precision, settings
 from alphabar.sampling.analytic_variance import with_analytic_variance
 from alphabar.sampling.job import Job, check_count
 from alphabar.sampling.optimal_steps import with_optimal_steps
 from alphabar.seeds import derived
+from alphabar.terminal.progress import progress
 
 
 @dataclass(frozen=True, repr=False)

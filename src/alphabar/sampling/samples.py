@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from alphabar import images, outputs
+from alphabar import images
 from alphabar.errors import AlphabarError
+from alphabar.files import outputs
 from alphabar.sampling import folder as folders
 from alphabar.sampling.job import Job
 

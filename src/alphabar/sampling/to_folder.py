@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
-from alphabar import distributed, images, outputs
-from alphabar.files import inside
-from alphabar.progress import progress
+from alphabar import distributed, images
+from alphabar.files import inside, outputs
 from alphabar.runs.run import home
 from alphabar.sampling import folder as folders
 from alphabar.sampling import settings
 from alphabar.sampling.job import Job
 from alphabar.sampling.pipeline import Pipeline
+from alphabar.terminal.progress import progress
 
 
 @dataclass(frozen=True)

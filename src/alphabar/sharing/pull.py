@@ -4,9 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from alphabar import outputs
 from alphabar.errors import AlphabarError
-from alphabar.files import read_json
+from alphabar.files import outputs, read_json
 from alphabar.interop import hub, hub_files
 from alphabar.interop.hub_files import Repository
 from alphabar.runs import checkpoint

@@ -4,9 +4,9 @@ import re
 import tempfile
 from pathlib import Path
 
-from alphabar import outputs
 from alphabar.config.values import HUB
 from alphabar.errors import AlphabarError
+from alphabar.files import outputs
 from alphabar.interop import hub, hub_files
 from alphabar.interop.hub_files import Repository
 from alphabar.runs.model import find

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 
 from alphabar import distributed, terminal
-from alphabar.signals import EXIT, SAVE
+from alphabar.terminal.signals import EXIT, SAVE
 
 
 @dataclass(frozen=True)

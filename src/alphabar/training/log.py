@@ -11,9 +11,9 @@ from typing import Any, TypeGuard
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from alphabar import distributed, json_lines, terminal
+from alphabar import distributed, terminal
 from alphabar.errors import AlphabarError
-from alphabar.files import atomic_file
+from alphabar.files import atomic_file, json_lines
 from alphabar.training.clock.length import Length
 from alphabar.training.state import TrainState
 from alphabar.training.trackers.tracking import Tracking

@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from alphabar import build, data, distributed, json_lines, plots
+from alphabar import build, data, distributed, plots
 from alphabar.config import Config
 from alphabar.errors import DivergedError, StorageError
+from alphabar.files import json_lines
 from alphabar.networks.compiled import Compiled
 from alphabar.runs import provenance
 from alphabar.runs.previews import is_whole

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from alphabar import config as c
-from alphabar import json_lines
 from alphabar.errors import AlphabarError
-from alphabar.files import read_json
+from alphabar.files import json_lines, read_json
 from alphabar.runs import bundled, lock
 from alphabar.runs.previews import is_whole
 from alphabar.runs.run import Run

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alphabar import distributed, json_lines
+from alphabar import distributed
 from alphabar.config import Config
 from alphabar.data import ImageSet
 from alphabar.diffusion import Step
 from alphabar.evaluation import Scorer
+from alphabar.files import json_lines
 from alphabar.runs import checkpoint
 from alphabar.runs.run import Best, Run, read_best, write_best
 from alphabar.sampling.pipeline import Pipeline

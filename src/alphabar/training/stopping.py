@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from alphabar import build, data, images, json_lines
+from alphabar import build, data, images
 from alphabar.config import Config
 from alphabar.data import classes
 from alphabar.diffusion import Network, Objective, training_loss
 from alphabar.errors import AlphabarError
 from alphabar.evaluation import held_out
+from alphabar.files import json_lines
 from alphabar.runs.run import Run
 from alphabar.training.state import TrainState
 

@@ -12,13 +12,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from alphabar import json_lines
 from alphabar.data.contents import Levels
 from alphabar.data.files import printable, shown
 from alphabar.data.packs.origin import Picture
 from alphabar.data.packs.record import FORMAT, IMAGES, NUMBER, STORED, Part, file_of
 from alphabar.data.survey import Skipped
 from alphabar.errors import AlphabarError
+from alphabar.files import json_lines
 
 CLASSES = "classes"
 """The file of the labels as the origin numbers them; -1 for none."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from alphabar import json_text
 from alphabar.data import tarball
 from alphabar.data.decode import SUFFIXES
 from alphabar.data.decoding import Encoded
@@ -17,6 +16,7 @@ from alphabar.data.packs.origin import Origin
 from alphabar.data.packs.streams import Stream
 from alphabar.data.split_names import split_of
 from alphabar.errors import AlphabarError
+from alphabar.files import json_text
 
 _LABELS = (".cls", ".json")
 _LARGEST_LABEL = 1 << 20  # bytes

@@ -23,7 +23,7 @@ from alphabar.data.packs.partial import CLASSES, Partial, Shard, Taken, Written,
 from alphabar.data.survey import check_skipped, some
 from alphabar.data.windows import are_random
 from alphabar.errors import AlphabarError
-from alphabar.progress import progress
+from alphabar.terminal.progress import progress
 
 _SHARD = 2048  # images that are written together, or
 _SHARD_BYTES = 1 << 26  # so many bytes of them

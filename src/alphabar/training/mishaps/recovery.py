@@ -1,7 +1,8 @@
 """A run whose numbers went bad goes back to its last good checkpoint, once, with half the learning rate."""
 
-from alphabar import distributed, json_lines
+from alphabar import distributed
 from alphabar.errors import DivergedError
+from alphabar.files import json_lines
 from alphabar.runs import provenance
 from alphabar.runs.run import Run
 from alphabar.runs.together import newest_good

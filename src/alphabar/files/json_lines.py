@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from alphabar import json_text
 from alphabar.errors import AlphabarError
+from alphabar.files import json_text
 
 LONGEST = 1 << 20
 """Bytes of a line; a longer one is no row of ours."""

@@ -14,8 +14,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from alphabar import json_text
 from alphabar.errors import AlphabarError
+from alphabar.files import json_text
 
 _UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
 _JSON = 1 << 24  # bytes; no JSON file of ours is larger

@@ -25,7 +25,7 @@ def progress(label: str, total: float | None) -> Iterator[Callable[[float], None
         nonlocal last_line, done, bar
         done, now = done + amount, time.monotonic()
         if said and has_bar and bar is None and now - started > PATIENCE:
-            from alphabar.bar import Bar
+            from alphabar.terminal.bar import Bar
 
             bar = Bar(label, total, done, started)
         elif bar is not None:
