@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alphabar.coding.container import MAGIC, packed, unpacked
-from alphabar.coding.header import Header, Machine
+from alphabar.coding.header import VERSION, Header, Machine
 from alphabar.errors import AlphabarError
 
 HEX = "0" * 64
@@ -49,7 +49,7 @@ def test_every_truncation_is_noticed() -> None:
         unpacked(FILE + b"\0", "x.abar")
 
 
-def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = None, version: int = 2) -> bytes:
+def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = None, version: int = VERSION) -> bytes:
     """A file whose checksum is right, with whatever header."""
     raw = zlib.compress(text)
     size = len(raw) if header_bytes is None else header_bytes
@@ -66,7 +66,7 @@ def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = N
         (sealed(b"[" * 100_000), "senseless header"),
         (sealed(b"\xff"), "senseless header"),
         (sealed(b"{}", header_bytes=1 << 31), "damaged"),
-        (sealed(b"{}", version=7), "update alphabar"),
+        (sealed(b"{}", version=VERSION + 1), "update alphabar"),
         (sealed(HEADER.model_copy(update={"batches": [1, 2]}).model_dump_json().encode()), "numbers of images differ"),
         (sealed(HEADER.model_copy(update={"batches": [-1, 3]}).model_dump_json().encode()), "batches"),
         (sealed(HEADER.model_copy(update={"words": 1 << 60}).model_dump_json().encode()), "words"),
@@ -74,7 +74,7 @@ def sealed(text: bytes, words: bytes = b"\1\0\0\0", header_bytes: int | None = N
         (sealed(HEADER.model_dump_json().encode(), bytes(8)), "ends in nothing"),
         (sealed(HEADER.model_copy(update={"sizes": [(9, 8)]}).model_dump_json().encode()), "larger than the model"),
         (sealed(b'{"version": 1, "surprise": 2}'), "senseless header"),
-        (sealed(b"{}", version=1), "use the alphabar that made it"),
+        (sealed(b"{}", version=VERSION - 1), "use the alphabar that made it"),
         (sealed(HEADER.model_copy(update={"ties": [(0, 3, -1)]}).model_dump_json().encode()), "ties"),
         (sealed(HEADER.model_copy(update={"ties": [(0, 1 << 70, 1)]}).model_dump_json().encode()), "senseless header"),
         (sealed(HEADER.model_copy(update={"precision": "float16"}).model_dump_json().encode()), "precision"),
@@ -95,6 +95,6 @@ def test_any_header_is_read_or_refused(text: bytes) -> None:
 
 def test_a_header_that_unpacks_without_end_takes_no_memory() -> None:
     bomb = zlib.compress(b" " * (1 << 29))
-    body = MAGIC + struct.pack("<HIQ", 2, len(bomb), 1) + bomb + b"\1\0\0\0"
+    body = MAGIC + struct.pack("<HIQ", VERSION, len(bomb), 1) + bomb + b"\1\0\0\0"
     with pytest.raises(AlphabarError, match="senseless header"):
         unpacked(body + hashlib.sha256(body).digest(), "x.abar")

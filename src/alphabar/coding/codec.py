@@ -34,7 +34,7 @@ CHECKSUM_WORDS = 2
 """The words of each image's sha256 that are kept: its first 64 bits."""
 SETTINGS = ("sampler", "steps", "spacing", "variance")
 """The settings of [sampling] that a chain depends on."""
-_MARGIN = 1.1  # the stack holds this many times the bits that a batch pops on average
+_MARGIN = 1.1  # the stack holds this many times the bits that a batch pops on average; what fails needs as much more
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,13 @@ def _pushed(
     per_image = max(1.0, coder.bits_popped * _MARGIN)
     batches, ties = list[int](), list[tuple[int, int, int]]()
     while (done := sum(batches)) < len(pile):
-        size = int(max(1, min(most, len(pile) - done, stack.bits // per_image)))
-        after = None
+        size, after = most, None
         while after is None:
+            size = int(max(1, min(size, len(pile) - done, stack.bits // per_image)))
             rounding = Rounding()
             after = _one_batch(coder, stack, pile, range(done, done + size), rounding, advance)
-            size = size if after else size // 2
+            if after is None:
+                size, per_image = size - 1, per_image * _MARGIN
         stack = after
         ties += [(len(batches), call, int(place)) for call, places in rounding.ties.items() for place in places]
         batches.append(size)

@@ -11,6 +11,7 @@ LEAST = 3
 WITH_FLOOR = 7
 """Different C of a fit of c, too: with fewer, c and b take each other's place."""
 _EXPONENTS = np.geomspace(1e-3, 5, 600)
+_LEAST_ANGLE = 1e-12  # sin² of that between C^−b and 1, below which they cannot be told apart
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,11 @@ def _least_squares(x: Array, losses: Array, floor: bool) -> Array:
         u1, w1 = u.sum(1), weights.sum(1)
         a, c = u1 / uu, np.zeros(len(losses))
         if floor:
-            determinant = np.maximum(uu * ww - uw**2, 1e-300)
-            inside, shift = (u1 * ww - w1 * uw) / determinant, (w1 * uu - u1 * uw) / determinant
-            good = (inside >= 0) & (shift >= 0)
+            determinant = uu * ww - uw**2
+            solvable = determinant > _LEAST_ANGLE * uu * ww
+            divisor = np.where(solvable, determinant, 1.0)
+            inside, shift = (u1 * ww - w1 * uw) / divisor, (w1 * uu - u1 * uw) / divisor
+            good = solvable & (inside >= 0) & (shift >= 0)
             a, c = np.where(good, inside, a), np.where(good, shift, c)
         error = ((a[:, None] * u + c[:, None] * weights - 1) ** 2).sum(1)
         better = error < best[:, 0]
