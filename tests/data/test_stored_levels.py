@@ -1,12 +1,13 @@
 """`data.white` says which stored level is white; nothing is clipped, and what lies above it is a sentence."""
 
+import base64
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from alphabar.data import DataOptions, load
 from alphabar.data.contents import Contents, Levels
@@ -106,6 +107,9 @@ def test_images_of_one_bit_keep_the_white_of_their_format(tmp_path: Path) -> Non
         assert (decoded.low, decoded.high, decoded.white) == (1, 1, 1)
 
 
+DEEP = "more than 8 bits per colour are read as 8"
+
+
 def test_colours_of_16_bits_are_noted_and_too_coarse_for_a_white(tmp_path: Path) -> None:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -117,9 +121,39 @@ def test_colours_of_16_bits_are_noted_and_too_coarse_for_a_white(tmp_path: Path)
         + chunk(b"IDAT", zlib.compress(row * 4))
         + chunk(b"IEND", b"")
     )
-    assert read_header(tmp_path / "a.png", 100).notes == ("16 bits per colour are read as 8",)
+    assert read_header(tmp_path / "a.png", 100).notes == (DEEP,)
     with pytest.raises(AlphabarError, match=r"too few for data\.white"):
         decode(tmp_path / "a.png", 3, DataOptions(white=4095))
+
+
+AVIF = (
+    "AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUEAAADybWV0YQAAAAAAAAAoaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAAAGxpYmF2"
+    "aWYAAAAADnBpdG0AAAAAAAEAAAAeaWxvYwAAAABEAAABAAEAAAABAAABGgAAADkAAAAoaWluZgAAAAAAAQAAABppbmZlAgAAAAABAABhdjAx"
+    "Q29sb3IAAAAAamlwcnAAAABLaXBjbwAAABRpc3BlAAAAAAAAAAQAAAAEAAAAEHBpeGkAAAAAAwoKCgAAAAxhdjFDgSBAAAAAABNjb2xybmNs"
+    "eAABAA0ABoAAAAAXaXBtYQAAAAAAAAABAAEEAQKDBAAAAEFtZGF0EgAKCDgEfYwENBpAMisWQAkkkkQARnlqBDW1zb0VV9q2aSxymd5D/hZk"
+    "dYQIqvftgbYgkX3xiDmA"
+)
+"""4×4 colours of 10 bits, by avifenc 0.11."""
+JPEG_2000 = (
+    "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAABAAAAAQAAw8HAAAAAAAPY29scgEAAAAAABAAAADe"
+    "anAyY/9P/1EALwAAAAAABAAAAAQAAAAAAAAAAAAAAAQAAAAEAAAAAAAAAAAAAw8BAQ8BAQ8BAf9SAAwAAAABAQAEBAAB/1wABECA/2QAJQAB"
+    "Q3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS4w/5AACgAAAAAAZgAB/5PP/DB0ER22dp4qG47BSxeO1ZIhlal2n/v41YKKDJ1AZ4Pf"
+    "+JDoAMsjztlwoUQAXFuDvS4ZVTSnyt6jcRR+yxwPan/f+JCQAP2IYUMLC+fLcNAXEOi3WjhL/9k="
+)
+"""4×4 colours of 16 bits, by opj_compress 2.5."""
+
+
+@pytest.mark.parametrize(("feature", "name", "data"), [("avif", "a.avif", AVIF), ("jpg_2000", "a.jp2", JPEG_2000)])
+def test_colours_of_more_bits_in_other_formats_are_noted(feature: str, name: str, data: str, tmp_path: Path) -> None:
+    if not features.check(feature):
+        pytest.skip(f"Pillow was built without {feature}")
+    (tmp_path / name).write_bytes(base64.b64decode(data))
+    assert read_header(tmp_path / name, 100).notes == (DEEP,)
+    assert decode(tmp_path / name, 3, DataOptions()).image.size == (4, 4)
+    with pytest.raises(AlphabarError, match=r"too few for data\.white"):
+        decode(tmp_path / name, 3, DataOptions(white=1023))
+    Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert not read_header(tmp_path / name, 100).notes
 
 
 def test_a_transparent_level_of_16_bits_is_transparent(tmp_path: Path) -> None:

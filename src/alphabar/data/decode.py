@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from alphabar.data.contents import Levels
+from alphabar.data.depth import is_deep_colour
 from alphabar.data.files import UnreadableError, open_regular, read_whole, shown
 from alphabar.data.jpeg_end import ended
 from alphabar.data.levels import eight_bit, levels
@@ -64,7 +65,7 @@ _SIXTEEN_BIT = ("PNG", "PPM", "JPEG2000")  # formats whose images in mode I have
 _WHITE = 255
 _PROFILE = "colour profile ignored"
 _FRAMES = "only the first of several frames is used"
-_DEEP = "16 bits per colour are read as 8"
+_DEEP = "more than 8 bits per colour are read as 8"
 _MOST_BYTES = 16  # per pixel of the limit; a file that is larger is not read
 
 
@@ -105,7 +106,7 @@ def read_header(path: Path, limit_pixels: int) -> Header:
             notes.append(_PROFILE)
         if getattr(image, "is_animated", False):
             notes.append(_FRAMES)
-        if _is_deep_colour(image):
+        if is_deep_colour(image):
             notes.append(_DEEP)
         turned = _orientation(image) >= 5
         return Header(
@@ -156,10 +157,10 @@ def _decoded(
     path: Path, channels: int, options: DataOptions, data: BinaryIO | None = None, least: int | None = None
 ) -> Decoded:
     with _opened(path, options.limit_pixels, data) as image:
-        if options.white is not None and _is_deep_colour(image):
+        if options.white is not None and is_deep_colour(image):
             raise AlphabarError(
-                f"{shown(path)} has 16 bits per colour, of which only 8 are read: too few for data.white; save it with "
-                "8 bits, white at 255."
+                f"{shown(path)} has more than 8 bits per colour, of which 8 are read: too few for data.white; save it "
+                "with 8 bits, white at 255."
             )
         if least is not None:
             image.draft(image.mode, (least, least))
@@ -220,13 +221,6 @@ def _is_grey(image: Image.Image) -> bool:
         colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
         return bool((colours == colours[:, :1]).all())
     return image.mode in _GREY or image.mode.startswith("I;16")
-
-
-def _is_deep_colour(image: Image.Image) -> bool:
-    """Whether Pillow reads 16-bit colours as 8-bit ones."""
-    tiles = getattr(image, "tile", [])
-    is_deep = ";16" in str(tiles) or any(tile[0].startswith("ppm") and tile[3][1] > _WHITE for tile in tiles)
-    return image.mode in ("RGB", "RGBA", "LA") and is_deep
 
 
 def _check_palette(image: Image.Image, path: Path) -> None:
