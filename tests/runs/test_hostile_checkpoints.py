@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from alphabar import config as c
 from alphabar import files
 from alphabar.errors import AlphabarError
+from alphabar.files import whole
 from alphabar.runs import checkpoint
 from alphabar.runs.model import load_model
 from alphabar.sampling.export import export
@@ -221,7 +222,7 @@ def test_a_good_checkpoint_that_cannot_be_read_is_not_called_corrupt_and_not_ren
     def fails(path: Path) -> None:
         raise OSError(number, os.strerror(number), str(path))
 
-    for module in (checkpoint, files):
+    for module in (checkpoint, whole):
         monkeypatch.setattr(module, "open_regular", fails)
     for work in (
         lambda: load_model(run),
@@ -237,7 +238,7 @@ def test_a_good_checkpoint_that_cannot_be_read_is_not_called_corrupt_and_not_ren
 def test_only_what_is_loaded_is_opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     real = checkpoint.open_regular
-    for module in (checkpoint, files):
+    for module in (checkpoint, whole):
         monkeypatch.setattr(module, "open_regular", lambda path: opened.append(path.name) or real(path))
     load_model(run)
     assert list(dict.fromkeys(opened)) == ["manifest.json", "state.json", "ema-0.995.safetensors"]
