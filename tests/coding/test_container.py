@@ -93,6 +93,7 @@ def test_any_header_is_read_or_refused(text: bytes) -> None:
         unpacked(sealed(text), "x.abar")
 
 
+@pytest.mark.heavy
 def test_a_header_that_unpacks_without_end_takes_no_memory() -> None:
     bomb = zlib.compress(b" " * (1 << 29))
     body = MAGIC + struct.pack("<HIQ", VERSION, len(bomb), 1) + bomb + b"\1\0\0\0"

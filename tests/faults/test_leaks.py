@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 import torch
 from counts import STEPS
 from rich.console import Console
@@ -21,6 +22,7 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
+@pytest.mark.heavy
 def test_steps_and_saves_leave_neither_memory_nor_open_files_behind(tiny, tmp_path, monkeypatch) -> None:
     """Less than 1 MiB in 1,000 steps and 20 saves, by the slope of the least squares after a tenth of the run."""
     lengths = (

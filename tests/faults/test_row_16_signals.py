@@ -41,6 +41,7 @@ def learnt(path: Path) -> dict[str, object]:
     return {name: content for name, content in everything(path).items() if name != "checkpoints"}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("part", "count"), [*enumerate(parts(SIGNALS, 5))])
 def test_row_16_a_signal_at_a_random_moment_is_obeyed_and_the_run_goes_on_exactly(tmp_path, whole, part, count) -> None:
     """The truth is told about what was saved, the status is 4, and the resumed run ends as if nothing had happened."""

@@ -77,6 +77,7 @@ def test_row_21_a_sampling_job_that_is_killed_and_restarted_with_other_batches_e
     assert all((cut / name).read_bytes() == (whole / name).read_bytes() for name in ("grid.png", "samples.npz"))
 
 
+@pytest.mark.heavy
 def test_row_21_an_evaluation_that_is_killed_and_restarted_measures_the_same(run, tmp_path) -> None:
     chance, rows = random.Random(1), run / "evaluations.jsonl"
     evaluate = command("evaluate", run, "--count", 100, "--metrics", "fd", "--features", "fashion-cnn")

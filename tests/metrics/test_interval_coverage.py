@@ -99,6 +99,7 @@ def test_kid(shift):
     assert 0.8 < honesty([e.value for e in found], [e.more["standard_error"] for e in found]) < 1.7
 
 
+@pytest.mark.heavy
 def test_score():
     def score(n: int, seed: int) -> Estimate:
         logits = 2 * normal(n, 6, seed=seed) + torch.linspace(-1, 1, 6)

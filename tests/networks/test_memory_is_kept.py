@@ -40,6 +40,7 @@ def faults(how: str, **variables: str) -> tuple[str, int]:
     return kept, int(count)
 
 
+@pytest.mark.heavy
 def test_a_step_does_not_fault_in_again_what_the_one_before_freed() -> None:
     kept, few = faults("keep")
     _, many = faults("leave")
